@@ -1,0 +1,36 @@
+// Counts bytes against a ceiling. Budgets nest: a query's draws from the process's.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include <absl/status/status.h>
+
+namespace skald {
+
+// Thread-safe. The parent, if any, outlives the child.
+class MemoryBudget {
+ public:
+  MemoryBudget(std::string name, int64_t limit_bytes, MemoryBudget* parent = nullptr)
+      : name_(std::move(name)), limit_(limit_bytes), parent_(parent) {}
+  // Gives back to the parent whatever is still held.
+  ~MemoryBudget() { Release(used()); }
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  // ResourceExhausted, with the name, the limit and what was asked for; then nothing is taken, here or in the parent.
+  absl::Status Reserve(int64_t bytes);
+  void Release(int64_t bytes);
+
+  int64_t used() const { return used_.load(std::memory_order_relaxed); }
+  int64_t limit() const { return limit_; }
+
+ private:
+  const std::string name_;
+  const int64_t limit_;
+  MemoryBudget* const parent_;
+  std::atomic<int64_t> used_{0};
+};
+
+}  // namespace skald

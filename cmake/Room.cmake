@@ -1,0 +1,35 @@
+# skald_library(NAME SRCS a.cc ... DEPS skald_base absl::status ...)
+# skald_binary(NAME SRCS ... DEPS ...)            -> build/<preset>/bin/NAME
+# skald_test(NAME SRCS a_test.cc ... DEPS ...)    -> one gtest program, each of its cases a ctest case
+# skald_benchmark(NAME SRCS ... DEPS ...)         -> one Google Benchmark program
+# DEPS of a library are PUBLIC: what a room may include, it links.
+function(skald_library name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SRCS})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+endfunction()
+
+function(skald_binary name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
+
+function(skald_test name)
+  if(NOT SKALD_TESTS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+function(skald_benchmark name)
+  if(NOT SKALD_BENCHMARKS)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SRCS})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} benchmark::benchmark benchmark::benchmark_main)
+endfunction()
