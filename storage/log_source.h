@@ -1,0 +1,118 @@
+// What the query engine sees of stored logs, and all it sees: streams by matchers, and blocks of rows to decode.
+// Implemented by storage/store.h for one machine; another implementation may read an object store.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/labels.h"
+#include "base/matcher.h"
+#include "base/types.h"
+#include "proto/rows.h"
+
+namespace skald {
+
+struct StreamRef {
+  StreamId id;
+  std::shared_ptr<const Labels> labels;
+};
+
+// Lines and line bytes of one detected level within a slice. `level` is the value of the metadata key detected_level, "" for rows without.
+struct LevelCount {
+  std::string level;
+  uint32_t rows = 0;
+  uint64_t line_bytes = 0;
+};
+
+// Rows [row_begin, row_end) of a block: all that the block holds of one stream. All but the rows themselves is known
+// without decoding.
+struct Slice {
+  uint32_t stream = 0;  // index into Selection::streams
+  uint32_t row_begin = 0;
+  uint32_t row_end = 0;
+  int64_t min_ns = 0;  // both inclusive
+  int64_t max_ns = 0;
+  uint64_t line_bytes = 0;
+  std::vector<LevelCount> levels;
+  // Another slice of the same stream in this selection reaches into [min_ns, max_ns]: the two may hold the same entry (a sender
+  // repeated itself), which must count once. Entries are the same when time, line and metadata are. Within one slice
+  // there are no repetitions.
+  bool overlaps = false;
+
+  uint32_t rows() const { return row_end - row_begin; }
+};
+
+// What a Read must fill of a Rows; the rest is left empty.
+struct ColumnSet {
+  bool times = false;
+  bool lines = false;     // line_end and text
+  bool metadata = false;  // all metadata columns
+};
+
+// What reading has cost, for a query's statistics. Not thread-safe: one per thread, summed later.
+struct ReadStats {
+  uint64_t blocks = 0;
+  uint64_t stored_bytes = 0;   // compressed bytes taken from disk or page cache
+  uint64_t decoded_bytes = 0;  // line bytes after decompression
+  uint64_t decoded_rows = 0;
+  uint64_t head_bytes = 0;  // line bytes that were in memory only
+  uint64_t head_rows = 0;
+};
+
+// Rows that are decoded together: a stored block, or lines still in memory. Immutable and thread-safe; holds what it needs to stay
+// readable for its lifetime, also when the store drops the file meanwhile.
+class Block {
+ public:
+  virtual ~Block() = default;
+
+  // The selected streams' slices only, in order of their rows. Never empty.
+  const std::vector<Slice>& slices() const { return slices_; }
+  int64_t min_ns() const { return min_ns_; }
+  int64_t max_ns() const { return max_ns_; }
+  // Line bytes of the whole block, selected or not: what Read has to decode, for the caller's memory budget.
+  virtual uint64_t text_bytes() const = 0;
+
+  // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as long as the
+  // block). DataLoss when the stored bytes do not match their checksum: this block's rows are lost, no others.
+  virtual absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const = 0;
+
+ protected:
+  std::vector<Slice> slices_;
+  int64_t min_ns_ = 0;  // over slices_
+  int64_t max_ns_ = 0;
+};
+
+struct Selection {
+  std::vector<StreamRef> streams;                     // sorted by label text
+  std::vector<std::shared_ptr<const Block>> blocks;   // sorted by min_ns; each overlaps the asked range
+};
+
+// Thread-safe. Sees every row whose Append was answered before the call.
+class LogSource {
+ public:
+  virtual ~LogSource() = default;
+
+  // Streams of the tenant that all matchers accept, and their blocks that reach into range. Blocks hold rows outside of range too; the
+  // caller cuts them. At least one matcher must refuse "", or every stream of the tenant is meant by an empty list.
+  virtual absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                           TimeRange range) const = 0;
+
+  // The same streams without their blocks; a stream counts when it may have rows in range (day granularity).
+  virtual absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant,
+                                                        const std::vector<Matcher>& matchers,
+                                                        TimeRange range) const = 0;
+  // Sorted, distinct.
+  virtual absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
+                                                              const std::vector<Matcher>& matchers,
+                                                              TimeRange range) const = 0;
+  virtual absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
+                                                               const std::vector<Matcher>& matchers,
+                                                               TimeRange range) const = 0;
+};
+
+}  // namespace skald

@@ -1,0 +1,95 @@
+// The store of one machine: write-ahead log, heads, segments and label index under one directory, and LogSource over them.
+// storage/FORMAT.md describes the files; docs/design.md the way of a batch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/labels.h"
+#include "base/types.h"
+#include "proto/rows.h"
+#include "storage/log_source.h"
+
+namespace skald {
+
+enum class WalSync { kAlways, kInterval, kOff };
+
+// Validated by Store::Open. Defaults are those of the server.
+struct StoreOptions {
+  std::string directory;
+  WalSync wal_sync = WalSync::kAlways;
+  int64_t wal_sync_interval_ms = 100;               // for kInterval
+  int shards = 0;                                   // writer threads; 0 = one per core, fixed when the directory is made
+  uint64_t block_text_bytes = 256 << 10;            // a stream's lines are cut into blocks of about this many bytes
+  uint64_t head_memory_bytes = uint64_t{96} << 20;  // over all shards; a shard is flushed to a segment beyond its part
+  int64_t head_max_age_ms = 30 * 60 * 1000;         // lines stay in memory and log no longer than this
+  uint64_t wal_file_bytes = uint64_t{64} << 20;
+};
+
+// One stream's part of a batch.
+struct StreamRows {
+  Labels labels;                      // already validated, service_name included
+  std::shared_ptr<const Rows> rows;   // not empty; invariants of proto/rows.h; the store keeps it without copying
+  std::string encoded;                // rows as EncodeRows gives them, if the sender had them so; "" and the store encodes
+};
+
+struct AppendBatch {
+  std::string tenant;
+  std::string agent_id;  // "" = no sequence: not recognised when resent
+  BatchSeq sequence{0};
+  std::vector<StreamRows> streams;
+};
+
+struct StoreStats {
+  uint64_t streams = 0;            // with lines in memory
+  uint64_t head_bytes = 0;         // memory of heads and of what is being flushed
+  uint64_t head_rows = 0;
+  uint64_t segments = 0;
+  uint64_t segment_bytes = 0;
+  uint64_t wal_bytes = 0;
+  uint64_t wal_files = 0;
+  uint64_t appended_rows = 0;      // since the start
+  uint64_t duplicate_rows = 0;     // dropped as exact repetitions
+  uint64_t duplicate_batches = 0;  // recognised as resent
+  uint64_t wal_syncs = 0;
+  uint64_t replayed_rows = 0;      // by the last Open
+  uint64_t torn_wal_bytes = 0;     // cut off by the last Open
+  uint64_t damaged_blocks = 0;     // met by reads since the start
+  uint64_t flush_failures = 0;
+};
+
+// Thread-safe. Open takes an exclusive lock on the directory, which the destructor gives back.
+class Store : public LogSource {
+ public:
+  // Makes the directory if it is missing. Replays the log, adopts segments the index does not know, cuts a torn log tail and goes on;
+  // a missing or damaged index is rebuilt from the segments. Errors: the directory cannot be made or written
+  // (PermissionDenied, ResourceExhausted), another process has it (FailedPrecondition), a version this build does not know.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options);
+
+  // Called once, on a thread of the store's: OK when the batch is on disk (by wal_sync) and visible to readers, or was recognised as
+  // resent. Any error means that nothing of it was stored. ResourceExhausted: disk full, try later.
+  using Done = std::function<void(absl::Status)>;
+  virtual void Append(AppendBatch batch, Done done) = 0;
+  absl::Status AppendAndWait(AppendBatch batch);
+
+  // Highest durable sequence of an agent, 0 if none.
+  virtual BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const = 0;
+
+  // Writes all heads to segments and waits. Used by POST /flush, tests and benchmarks.
+  virtual absl::Status Flush() = 0;
+
+  // Streams with lines in memory, for the stream limit of a tenant.
+  virtual uint64_t ActiveStreams(std::string_view tenant) const = 0;
+  // Whether the tenant has an active stream with these labels.
+  virtual bool HasActiveStream(std::string_view tenant, const Labels& labels) const = 0;
+
+  virtual StoreStats Stats() const = 0;
+};
+
+}  // namespace skald
