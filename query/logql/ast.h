@@ -99,7 +99,7 @@ struct RegexpParser {
   SourceRange range;
 };
 
-// The pattern is valid (see pattern_check.h).
+// The pattern is valid (see pattern.h).
 struct PatternParser {
   std::string pattern;
   SourceRange range;
@@ -115,7 +115,7 @@ enum class CompareOp { kEqual, kNotEqual, kGreater, kGreaterEqual, kLess, kLessE
 
 struct StringFilter {
   // Its regex, if any, is fully anchored and dot-all as in a stream selector. Label filters mean something else in
-  // places: see base/matcher.h's value() and the simplification rules of the engine.
+  // places: regex_simplify.h has the rule, and the rest runs as ^(?:value)$ without dot-all.
   Matcher matcher;
 };
 
