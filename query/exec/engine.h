@@ -1,0 +1,73 @@
+// Runs LogQL over a LogSource. The answer is Loki's: see result.h for its forms and query_error.h for its errors.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/memory_budget.h"
+#include "base/thread_pool.h"
+#include "query/exec/cancel_token.h"
+#include "query/exec/result.h"
+#include "query/logql/ast.h"
+#include "storage/log_source.h"
+
+namespace skald {
+
+struct QueryParams {
+  std::string tenant;
+  std::string query;
+  // Log query: lines with start_ns <= t < end_ns. Metric range query: evaluated from start_ns to end_ns, both inclusive.
+  // Instant query: evaluated at end_ns; start_ns is not looked at.
+  int64_t start_ns = 0;
+  int64_t end_ns = 0;
+  int64_t step_ns = 0;      // > 0 for a metric range query
+  int64_t interval_ns = 0;  // log queries: least distance between two entries, 0 = none
+  uint32_t limit = 100;     // log queries
+  Direction direction = Direction::kBackward;
+  bool instant = false;
+};
+
+// Zero means no limit unless said otherwise.
+struct QueryLimits {
+  uint32_t max_query_series = 500;
+  // When the series limit is passed: answer with what fits and a warning, in place of an error.
+  bool truncate_series = false;
+  uint32_t max_entries_limit = 5000;
+  int64_t max_query_length_ns = 0;
+  int64_t max_query_range_ns = 0;  // of [..] in a range query
+  uint32_t max_streams_matchers = 1000;
+  std::vector<std::string> required_labels;
+  uint32_t minimum_labels_number = 0;
+  int64_t timeout_ns = int64_t{60} * 1'000'000'000;
+  int64_t memory_bytes = int64_t{1} << 30;  // of this query
+  // Range queries are cut at multiples of this span: metric ones are then evaluated at multiples of step (start rounded down, end
+  // up), and `interval` starts anew with each span. 0 = no cutting, no rounding.
+  int64_t split_interval_ns = int64_t{3600} * 1'000'000'000;
+  bool approx_topk = false;
+  bool multi_variant = false;
+};
+
+// Thread-safe; keeps no state between runs. source, pool and budget must outlive it; budget is the process's, a query's own is
+// a child of it.
+class Engine {
+ public:
+  Engine(const LogSource* source, ThreadPool* pool, MemoryBudget* budget) : source_(source), pool_(pool), budget_(budget) {}
+
+  // Errors: InvalidArgument for the query (parse, stage and pipeline errors), ResourceExhausted for its limits and memory,
+  // DeadlineExceeded, Cancelled, Internal for vectors that do not match; HttpStatusOf maps them. cancel may be null.
+  absl::StatusOr<QueryResult> Run(const QueryParams& params, const QueryLimits& limits, CancelToken* cancel) const;
+
+  // The same for a tree that is parsed already; params.query is not looked at.
+  absl::StatusOr<QueryResult> RunExpr(const logql::ExprPtr& expr, const QueryParams& params, const QueryLimits& limits,
+                                      CancelToken* cancel) const;
+
+ private:
+  const LogSource* source_;
+  ThreadPool* pool_;
+  MemoryBudget* budget_;
+};
+
+}  // namespace skald
