@@ -1,0 +1,128 @@
+// The stages of one log selector, made ready to run: rows in; lines, values and label sets out.
+//
+//   auto pipeline = Pipeline::Compile(LogSpec(selector));           // once a query; immutable, shared by all threads
+//   PipelineRunner runner(pipeline, &interner);                      // one a thread
+//   for each block, for each slice of it:
+//     rows = block.Read(pipeline->Columns(), ...)
+//     runner.StartSlice(stream_labels, rows);
+//     pipeline->FilterRows(*rows, begin, end, &candidates)           // the leading line filters, over the whole text at once
+//     for each candidate row: if (runner.ProcessEntry(row, &entry)) ...   or ProcessSample
+//
+// Rows outside of the query's time range are the caller's to leave out, before or after FilterRows.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "base/labels.h"
+#include "proto/rows.h"
+#include "query/exec/label_set.h"
+#include "query/exec/parser_hints.h"
+#include "query/logql/ast.h"
+#include "storage/log_source.h"
+
+namespace skald::exec {
+
+enum class SampleKind {
+  kNone,    // a log query: entries, not samples
+  kOne,     // count_over_time, rate, absent_over_time: 1 a line
+  kBytes,   // bytes_over_time, bytes_rate: the line's length after the pipeline
+  kUnwrap,  // the value of a label
+};
+
+struct PipelineSpec {
+  std::vector<logql::Stage> stages;
+  SampleKind kind = SampleKind::kNone;
+  std::optional<logql::Unwrap> unwrap;  // present exactly for kUnwrap
+  SampleGrouping grouping;              // of samples
+};
+
+PipelineSpec LogSpec(const logql::LogSelectorExpr& selector);
+// parent: the vector aggregation directly around the range aggregation, or null. See GroupingOf.
+PipelineSpec SampleSpec(const logql::RangeAggregation& range, const logql::VectorAggregation* parent);
+
+struct CompiledPipeline;  // query/exec/compiled_pipeline.h
+
+// Immutable and thread-safe.
+class Pipeline {
+ public:
+  // InvalidArgument as Loki says it: parse error : stage '| json a="p..q"' : cannot parse expression ... . Loki makes these
+  // checks only when some stream matched, so compile after the selection and only if it is not empty.
+  // Unimplemented for templates that this build does not run.
+  static absl::StatusOr<std::shared_ptr<const Pipeline>> Compile(PipelineSpec spec);
+  ~Pipeline();
+
+  // What a Read has to fill; times are left to the caller.
+  ColumnSet Columns() const;
+  // False where no metadata of this stream's rows can change an outcome: Columns().metadata may be left out for it.
+  bool MetadataMatters(const Labels& stream) const;
+  // False where neither a line nor its length is looked at: the outcome hangs on labels and metadata alone.
+  bool ReadsLines() const;
+  // False where no stage but leading line filters looks at the line: the outcome for a row that passed them hangs on labels,
+  // metadata and (kBytes) the length.
+  bool ReadsLinesAfterLeadingFilters() const;
+  bool HasLeadingFilters() const;
+
+  // The rows of [begin, end) that pass the leading line filters (those hoisted to the front by the stage order rules), appended to
+  // *out in ascending order; all of them where there are no such filters. Rows must have its lines.
+  void FilterRows(const Rows& rows, uint32_t begin, uint32_t end, std::vector<uint32_t>* out) const;
+  // The same for one line.
+  bool PassesLeadingFilters(std::string_view line) const;
+
+  const PipelineSpec& spec() const;
+  const ParserHints& hints() const;
+  const CompiledPipeline& compiled() const { return *compiled_; }
+
+ private:
+  explicit Pipeline(std::unique_ptr<const CompiledPipeline> compiled);
+  std::unique_ptr<const CompiledPipeline> compiled_;
+};
+
+// A line that came through a log query's pipeline.
+struct Entry {
+  std::string_view line;  // the row's own or the runner's: valid until its next Process or StartSlice
+  LabelSetId labels = 0;
+};
+
+struct Sample {
+  double value = 0;
+  LabelSetId labels = 0;
+};
+
+// Scratch and caches of one thread. Not thread-safe. Label sets go to the interner it is made with, which must outlive it.
+class PipelineRunner {
+ public:
+  PipelineRunner(std::shared_ptr<const Pipeline> pipeline, LabelSetInterner* interner);
+  ~PipelineRunner();
+  PipelineRunner(PipelineRunner&&) noexcept;
+
+  // Begins rows of one stream. Both arguments must stay as they are until the next StartSlice; rows needs no more than Columns().
+  void StartSlice(const Labels& stream, const Rows* rows);
+
+  // Runs the stages after the leading line filters on a row that passed those. False: the row is dropped, *out is untouched.
+  bool ProcessEntry(uint32_t row, Entry* out);
+  bool ProcessSample(uint32_t row, Sample* out);
+
+  // Where every row of the slice that passed the leading filters has the same outcome (no line read, no metadata in the
+  // way), that outcome: keep tells whether rows are kept, labels is their set, value is theirs (but for kBytes, where it
+  // is the line's length). nullopt where rows must be processed one by one. Works with rows == nullptr in StartSlice
+  // if !MetadataMatters(stream).
+  struct Constant {
+    bool keep = false;
+    LabelSetId labels = 0;
+    double value = 0;
+  };
+  std::optional<Constant> SliceConstant();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace skald::exec
