@@ -1,0 +1,227 @@
+#include "cli/commands.h"
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "cli/api.h"
+#include "cli/entry_pager.h"
+#include "cli/pretty_json.h"
+#include "cli/time_flags.h"
+#include "query/logql/parser.h"
+#include "query/logql/printer.h"
+#include "text/units.h"
+
+namespace skald::cli {
+namespace {
+
+// How far behind the newest line a tail still looks for lines that arrive late.
+constexpr int64_t kTailWindowNs = 10 * kNsPerSecond;
+
+absl::StatusOr<TimeRange> RangeOf(const Options& options) {
+  return ResolveRange(options.from, options.to, options.since, Clock::System().NowNs());
+}
+
+void PrintNotes(const Options& options, const QueryAnswer& answer, std::ostream& notes) {
+  for (const std::string& warning : answer.warnings) notes << "warning: " << warning << '\n';
+  if (options.statistics) {
+    notes << fmt::format("{} lines, {} read in {:.3f} s\n", answer.lines_processed,
+                         FormatHumanBytes(answer.bytes_processed), answer.execution_seconds);
+  }
+}
+
+void PrintCommonLabels(const Options& options, const Labels& common, std::ostream& notes) {
+  if (options.quiet || common.empty() || options.printer.no_labels || options.printer.mode != OutputMode::kDefault) return;
+  notes << "Common labels: " << common.ToString() << '\n';
+}
+
+absl::Status PrintResult(const Options& options, const QueryAnswer& answer, Streams streams) {
+  const bool lines = options.printer.mode != OutputMode::kDefault;
+  ASSIGN_OR_RETURN(const std::string text, lines ? JsonLines(answer.result_json) : PrettyJson(answer.result_json));
+  streams.out << text;
+  PrintNotes(options, answer, streams.notes);
+  return absl::OkStatus();
+}
+
+RangeQuery ToRangeQuery(const Options& options, TimeRange range) {
+  return {options.query, range, options.limit, options.forward, options.step, options.interval};
+}
+
+absl::Status PrintPretty(const absl::StatusOr<std::string>& body, std::ostream& out) {
+  RETURN_IF_ERROR(body.status());
+  ASSIGN_OR_RETURN(const std::string text, PrettyJson(*body));
+  out << text;
+  return absl::OkStatus();
+}
+
+Parameters SelectorParameters(const Options& options, TimeRange range) {
+  return {{"query", options.query},
+          {"start", std::to_string(range.begin_ns)},
+          {"end", std::to_string(range.end_ns)}};
+}
+
+}  // namespace
+
+absl::Status RunQuery(const Options& options, Streams streams) {
+  if (options.follow) return RunTail(options, streams);
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  EntryPrinter printer(options.printer, &streams.out);
+  absl::Status metric = absl::OkStatus();  // set when the answer turns out to be a metric
+  bool first = true;
+  Labels common;
+
+  const FetchPage fetch = [&](const PageRequest& page) -> absl::StatusOr<std::vector<Entry>> {
+    RangeQuery query = ToRangeQuery(options, page.range);
+    query.limit = page.limit;
+    ASSIGN_OR_RETURN(QueryAnswer answer, api.QueryRange(query));
+    if (answer.result_type != "streams") {
+      metric = PrintResult(options, answer, streams);
+      return std::vector<Entry>{};
+    }
+    if (!options.quiet) PrintNotes(options, answer, streams.notes);
+    return std::move(answer.entries);
+  };
+  const PageSink sink = [&](const std::vector<Entry>& entries) {
+    // With one batch the common labels are those of the whole answer; further batches keep what the first one told.
+    if (first) {
+      if (options.limit != 0 && options.limit <= options.batch) common = CommonLabels(entries);
+      PrintCommonLabels(options, common, streams.notes);
+      first = false;
+    }
+    printer.Print(entries, common);
+  };
+  RETURN_IF_ERROR(PageEntries(range, options.limit, options.batch, options.forward, fetch, sink));
+  return metric;
+}
+
+absl::Status RunInstantQuery(const Options& options, Streams streams) {
+  auto time = ParseTimeFlag(options.at, Clock::System().NowNs());
+  if (!time.ok()) return Annotate(time.status(), "--now");
+  Api api(options.connection);
+  ASSIGN_OR_RETURN(const QueryAnswer answer, api.QueryInstant(options.query, *time, options.limit, options.forward));
+  return PrintResult(options, answer, streams);
+}
+
+absl::Status RunTail(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  EntryPrinter printer(options.printer, &streams.out);
+  SeenWindow seen(kTailWindowNs);
+
+  // The newest lines of the past first, as tail -n does, then all that follows.
+  RangeQuery query = ToRangeQuery(options, range);
+  query.forward = false;
+  query.limit = options.limit == 0 ? kMaxBatch : options.limit;
+  ASSIGN_OR_RETURN(QueryAnswer answer, api.QueryRange(query));
+  if (answer.result_type != "streams") return InvalidArgument("only log queries can be followed: {}", options.query);
+  const int64_t asked_ns = range.end_ns;
+  int64_t begin_ns = answer.entries.empty() ? asked_ns - kTailWindowNs : kMinTimeNs;
+  while (true) {
+    SortEntries(&answer.entries, true);
+    printer.Print(seen.TakeNew(std::move(answer.entries)), Labels());
+    streams.out.flush();
+    std::this_thread::sleep_for(std::chrono::duration<double>(options.poll_seconds));
+    if (seen.begin_ns() != kMinTimeNs) begin_ns = std::max(seen.begin_ns(), range.begin_ns);
+    answer.entries.clear();
+    const FetchPage fetch = [&](const PageRequest& page) -> absl::StatusOr<std::vector<Entry>> {
+      RangeQuery next = query;
+      next.range = page.range;
+      next.limit = page.limit;
+      next.forward = true;
+      ASSIGN_OR_RETURN(QueryAnswer more, api.QueryRange(next));
+      return std::move(more.entries);
+    };
+    // Lines may carry a time a little ahead of this machine's clock.
+    const TimeRange next{begin_ns, Clock::System().NowNs() + kTailWindowNs};
+    RETURN_IF_ERROR(PageEntries(next, 0, kMaxBatch, true, fetch, [&](const std::vector<Entry>& entries) {
+      answer.entries.insert(answer.entries.end(), entries.begin(), entries.end());
+    }));
+  }
+}
+
+absl::Status RunLabels(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, options.label_name.empty()
+                                                             ? api.LabelNames(range)
+                                                             : api.LabelValues(options.label_name, range));
+  for (const std::string& name : names) streams.out << name << '\n';
+  if (names.empty() && !options.quiet) {
+    streams.notes << "none between " << FormatRfc3339(range.begin_ns) << " and " << FormatRfc3339(range.end_ns)
+                  << "; --since 7d looks further back\n";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunSeries(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  ASSIGN_OR_RETURN(const std::vector<Labels> series, api.Series(options.selectors, range));
+  if (!options.analyze_labels) {
+    std::set<std::string> sorted;
+    for (const Labels& labels : series) sorted.insert(labels.ToString());
+    for (const std::string& text : sorted) streams.out << text << '\n';
+    return absl::OkStatus();
+  }
+  struct Use {
+    std::set<std::string> values;
+    uint64_t streams = 0;
+  };
+  std::map<std::string, Use> uses;
+  for (const Labels& labels : series) {
+    for (const auto& [name, value] : labels) {
+      Use& use = uses[name];
+      use.values.insert(value);
+      ++use.streams;
+    }
+  }
+  streams.out << "Total Streams:  " << series.size() << "\nUnique Labels:  " << uses.size() << "\n\n";
+  streams.out << fmt::format("{:<30} {:>13} {:>16}\n", "Label Name", "Unique Values", "Found In Streams");
+  for (const auto& [name, use] : uses) {
+    streams.out << fmt::format("{:<30} {:>13} {:>16}\n", name, use.values.size(), use.streams);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunStats(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  return PrintPretty(api.Raw("/loki/api/v1/index/stats", SelectorParameters(options, range)), streams.out);
+}
+
+absl::Status RunVolume(const Options& options, Streams streams, bool over_time) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  Parameters parameters = SelectorParameters(options, range);
+  parameters.emplace_back("limit", std::to_string(options.limit));
+  if (!options.target_labels.empty()) parameters.emplace_back("targetLabels", options.target_labels);
+  if (over_time && !options.step.empty()) parameters.emplace_back("step", options.step);
+  ASSIGN_OR_RETURN(const std::string body,
+                   api.Raw(over_time ? "/loki/api/v1/index/volume_range" : "/loki/api/v1/index/volume", parameters));
+  ASSIGN_OR_RETURN(const QueryAnswer answer, ParseQueryAnswer(body));
+  return PrintResult(options, answer, streams);
+}
+
+absl::Status RunDetectedFields(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+  Api api(options.connection);
+  const std::string path = options.field_name.empty()
+                               ? "/loki/api/v1/detected_fields"
+                               : "/loki/api/v1/detected_field/" + options.field_name + "/values";
+  return PrintPretty(api.Raw(path, SelectorParameters(options, range)), streams.out);
+}
+
+absl::Status RunFormat(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const auto expr, logql::ParseExpr(options.query));
+  streams.out << logql::Pretty(*expr) << '\n';
+  return absl::OkStatus();
+}
+
+}  // namespace skald::cli

@@ -1,0 +1,61 @@
+// What each verb of skaldctl does. Flags are parsed in main.cc; a command gets them as a struct, writes its answer to `out` and what is
+// beside the answer (common labels, statistics, warnings) to `notes`.
+#pragma once
+
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "cli/entry_printer.h"
+#include "cli/http_client.h"
+
+namespace skald::cli {
+
+struct Options {
+  Connection connection;
+  PrinterOptions printer;
+  bool quiet = false;       // nothing to notes
+  bool statistics = false;  // what the query cost, to notes
+
+  std::string from;  // see time_flags.h
+  std::string to;
+  std::string since = "1h";
+
+  std::string query;  // LogQL
+  uint64_t limit = 30;
+  uint64_t batch = 1000;
+  bool forward = false;
+  bool follow = false;
+  std::string step;
+  std::string interval;
+  std::string at = "now";        // instant-query
+  double poll_seconds = 1;       // tail
+  std::string label_name;        // labels
+  std::vector<std::string> selectors;  // series
+  bool analyze_labels = false;
+  std::string target_labels;  // volume
+  std::string field_name;     // detected-fields
+};
+
+struct Streams {
+  std::ostream& out;
+  std::ostream& notes;
+};
+
+absl::Status RunQuery(const Options& options, Streams streams);
+absl::Status RunInstantQuery(const Options& options, Streams streams);
+// Follows a log query by asking query_range again from the newest line on. Late lines within 10 s of the newest are
+// found too. Ends only with an error or the process.
+absl::Status RunTail(const Options& options, Streams streams);
+absl::Status RunLabels(const Options& options, Streams streams);
+absl::Status RunSeries(const Options& options, Streams streams);
+absl::Status RunStats(const Options& options, Streams streams);
+absl::Status RunVolume(const Options& options, Streams streams, bool over_time);
+absl::Status RunDetectedFields(const Options& options, Streams streams);
+// Without a server: checks the query and prints it in its canonical layout.
+absl::Status RunFormat(const Options& options, Streams streams);
+
+}  // namespace skald::cli
