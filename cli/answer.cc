@@ -1,10 +1,10 @@
 #include "cli/answer.h"
 
+#include <simdjson.h>
+
 #include <charconv>
 #include <map>
 #include <utility>
-
-#include <simdjson.h>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -54,7 +54,8 @@ absl::StatusOr<std::vector<Entry>> ReadStreams(dom::element result) {
     for (const dom::element value : values) {
       std::string_view time;
       std::string_view line;
-      if (value.at(0).get(time) || value.at(1).get(line)) return InvalidArgument("an entry that is not [time, line]");
+      if (value.at(0).get(time) || value.at(1).get(line))
+        return InvalidArgument("an entry that is not [time, line]");
       Entry entry{0, shared, std::string(line)};
       const auto [end, error] = std::from_chars(time.data(), time.data() + time.size(), entry.time_ns);
       if (error != std::errc() || end != time.data() + time.size()) {

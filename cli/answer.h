@@ -1,13 +1,13 @@
 // Answers of the read API, taken out of their JSON.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 
@@ -21,11 +21,11 @@ struct Entry {
 };
 
 struct QueryAnswer {
-  std::string result_type;          // streams, matrix, vector or scalar
-  std::vector<Entry> entries;       // of streams only: stream after stream, each in the order of the answer
-  std::string result_json;          // of the other types: the value of data.result
+  std::string result_type;     // streams, matrix, vector or scalar
+  std::vector<Entry> entries;  // of streams only: stream after stream, each in the order of the answer
+  std::string result_json;     // of the other types: the value of data.result
   std::vector<std::string> warnings;
-  uint64_t bytes_processed = 0;     // data.stats.summary; 0 where the server gives none
+  uint64_t bytes_processed = 0;  // data.stats.summary; 0 where the server gives none
   uint64_t lines_processed = 0;
   double execution_seconds = 0;
 };

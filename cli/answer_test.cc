@@ -50,7 +50,8 @@ TEST(Answer, OtherTextsAreRefusedByName) {
 }
 
 TEST(Answer, ListsAndSeries) {
-  EXPECT_EQ(*ParseStringList(R"({"status":"success","data":["a","b"]})"), (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(*ParseStringList(R"({"status":"success","data":["a","b"]})"),
+            (std::vector<std::string>{"a", "b"}));
   EXPECT_TRUE(ParseStringList(R"({"status":"success"})")->empty());
   EXPECT_FALSE(ParseStringList(R"({"data":[1]})").ok());
   const auto series = ParseSeries(R"({"status":"success","data":[{"b":"2","a":"1"}]})");

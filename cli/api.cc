@@ -29,11 +29,13 @@ absl::StatusOr<QueryAnswer> Api::QueryRange(const RangeQuery& query) {
   return ParseQueryAnswer(body);
 }
 
-absl::StatusOr<QueryAnswer> Api::QueryInstant(const std::string& query, int64_t time_ns, uint64_t limit, bool forward) {
-  ASSIGN_OR_RETURN(const std::string body, http_.Get("/loki/api/v1/query", {{"query", query},
-                                                                            {"time", std::to_string(time_ns)},
-                                                                            {"limit", std::to_string(limit)},
-                                                                            {"direction", Direction(forward)}}));
+absl::StatusOr<QueryAnswer> Api::QueryInstant(const std::string& query, int64_t time_ns, uint64_t limit,
+                                              bool forward) {
+  ASSIGN_OR_RETURN(const std::string body,
+                   http_.Get("/loki/api/v1/query", {{"query", query},
+                                                    {"time", std::to_string(time_ns)},
+                                                    {"limit", std::to_string(limit)},
+                                                    {"direction", Direction(forward)}}));
   return ParseQueryAnswer(body);
 }
 
@@ -43,8 +45,8 @@ absl::StatusOr<std::vector<std::string>> Api::LabelNames(TimeRange range) {
 }
 
 absl::StatusOr<std::vector<std::string>> Api::LabelValues(const std::string& name, TimeRange range) {
-  ASSIGN_OR_RETURN(const std::string body,
-                   http_.Get("/loki/api/v1/label/" + EncodeSegment(name) + "/values", RangeParameters(range)));
+  ASSIGN_OR_RETURN(const std::string body, http_.Get("/loki/api/v1/label/" + EncodeSegment(name) + "/values",
+                                                     RangeParameters(range)));
   return ParseStringList(body);
 }
 

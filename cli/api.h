@@ -1,11 +1,12 @@
-// The read API of the server, one function a question. http-api paths and parameter names as logcli sends them.
+// The read API of the server, one function a question. http-api paths and parameter names as logcli sends
+// them.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 #include "base/types.h"
@@ -23,13 +24,15 @@ struct RangeQuery {
   std::string interval;  // "" = none
 };
 
-// Not thread-safe. Errors are those of HttpClient::Get, and InvalidArgument for an answer that cannot be read.
+// Not thread-safe. Errors are those of HttpClient::Get, and InvalidArgument for an answer that cannot be
+// read.
 class Api {
  public:
   explicit Api(Connection connection) : http_(std::move(connection)) {}
 
   absl::StatusOr<QueryAnswer> QueryRange(const RangeQuery& query);
-  absl::StatusOr<QueryAnswer> QueryInstant(const std::string& query, int64_t time_ns, uint64_t limit, bool forward);
+  absl::StatusOr<QueryAnswer> QueryInstant(const std::string& query, int64_t time_ns, uint64_t limit,
+                                           bool forward);
   absl::StatusOr<std::vector<std::string>> LabelNames(TimeRange range);
   absl::StatusOr<std::vector<std::string>> LabelValues(const std::string& name, TimeRange range);
   absl::StatusOr<std::vector<Labels>> Series(const std::vector<std::string>& selectors, TimeRange range);

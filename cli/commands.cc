@@ -1,11 +1,11 @@
 #include "cli/commands.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <map>
 #include <set>
 #include <thread>
-
-#include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -37,13 +37,16 @@ void PrintNotes(const Options& options, const QueryAnswer& answer, std::ostream&
 }
 
 void PrintCommonLabels(const Options& options, const Labels& common, std::ostream& notes) {
-  if (options.quiet || common.empty() || options.printer.no_labels || options.printer.mode != OutputMode::kDefault) return;
+  if (options.quiet || common.empty() || options.printer.no_labels ||
+      options.printer.mode != OutputMode::kDefault)
+    return;
   notes << "Common labels: " << common.ToString() << '\n';
 }
 
 absl::Status PrintResult(const Options& options, const QueryAnswer& answer, Streams streams) {
   const bool lines = options.printer.mode != OutputMode::kDefault;
-  ASSIGN_OR_RETURN(const std::string text, lines ? JsonLines(answer.result_json) : PrettyJson(answer.result_json));
+  ASSIGN_OR_RETURN(const std::string text,
+                   lines ? JsonLines(answer.result_json) : PrettyJson(answer.result_json));
   streams.out << text;
   PrintNotes(options, answer, streams.notes);
   return absl::OkStatus();
@@ -89,7 +92,8 @@ absl::Status RunQuery(const Options& options, Streams streams) {
     return std::move(answer.entries);
   };
   const PageSink sink = [&](const std::vector<Entry>& entries) {
-    // With one batch the common labels are those of the whole answer; further batches keep what the first one told.
+    // With one batch the common labels are those of the whole answer; further batches keep what the first one
+    // told.
     if (first) {
       if (options.limit != 0 && options.limit <= options.batch) common = CommonLabels(entries);
       PrintCommonLabels(options, common, streams.notes);
@@ -105,7 +109,8 @@ absl::Status RunInstantQuery(const Options& options, Streams streams) {
   auto time = ParseTimeFlag(options.at, Clock::System().NowNs());
   if (!time.ok()) return Annotate(time.status(), "--now");
   Api api(options.connection);
-  ASSIGN_OR_RETURN(const QueryAnswer answer, api.QueryInstant(options.query, *time, options.limit, options.forward));
+  ASSIGN_OR_RETURN(const QueryAnswer answer,
+                   api.QueryInstant(options.query, *time, options.limit, options.forward));
   return PrintResult(options, answer, streams);
 }
 
@@ -120,7 +125,8 @@ absl::Status RunTail(const Options& options, Streams streams) {
   query.forward = false;
   query.limit = options.limit == 0 ? kMaxBatch : options.limit;
   ASSIGN_OR_RETURN(QueryAnswer answer, api.QueryRange(query));
-  if (answer.result_type != "streams") return InvalidArgument("only log queries can be followed: {}", options.query);
+  if (answer.result_type != "streams")
+    return InvalidArgument("only log queries can be followed: {}", options.query);
   const int64_t asked_ns = range.end_ns;
   int64_t begin_ns = answer.entries.empty() ? asked_ns - kTailWindowNs : kMinTimeNs;
   while (true) {
@@ -154,8 +160,8 @@ absl::Status RunLabels(const Options& options, Streams streams) {
                                                              : api.LabelValues(options.label_name, range));
   for (const std::string& name : names) streams.out << name << '\n';
   if (names.empty() && !options.quiet) {
-    streams.notes << "none between " << FormatRfc3339(range.begin_ns) << " and " << FormatRfc3339(range.end_ns)
-                  << "; --since 7d looks further back\n";
+    streams.notes << "none between " << FormatRfc3339(range.begin_ns) << " and "
+                  << FormatRfc3339(range.end_ns) << "; --since 7d looks further back\n";
   }
   return absl::OkStatus();
 }
@@ -203,8 +209,9 @@ absl::Status RunVolume(const Options& options, Streams streams, bool over_time) 
   parameters.emplace_back("limit", std::to_string(options.limit));
   if (!options.target_labels.empty()) parameters.emplace_back("targetLabels", options.target_labels);
   if (over_time && !options.step.empty()) parameters.emplace_back("step", options.step);
-  ASSIGN_OR_RETURN(const std::string body,
-                   api.Raw(over_time ? "/loki/api/v1/index/volume_range" : "/loki/api/v1/index/volume", parameters));
+  ASSIGN_OR_RETURN(
+      const std::string body,
+      api.Raw(over_time ? "/loki/api/v1/index/volume_range" : "/loki/api/v1/index/volume", parameters));
   ASSIGN_OR_RETURN(const QueryAnswer answer, ParseQueryAnswer(body));
   return PrintResult(options, answer, streams);
 }

@@ -1,13 +1,13 @@
-// What each verb of skaldctl does. Flags are parsed in main.cc; a command gets them as a struct, writes its answer to `out` and what is
-// beside the answer (common labels, statistics, warnings) to `notes`.
+// What each verb of skaldctl does. Flags are parsed in main.cc; a command gets them as a struct, writes its
+// answer to `out` and what is beside the answer (common labels, statistics, warnings) to `notes`.
 #pragma once
+
+#include <absl/status/status.h>
 
 #include <cstdint>
 #include <ostream>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "cli/entry_printer.h"
 #include "cli/http_client.h"
@@ -31,9 +31,9 @@ struct Options {
   bool follow = false;
   std::string step;
   std::string interval;
-  std::string at = "now";        // instant-query
-  double poll_seconds = 1;       // tail
-  std::string label_name;        // labels
+  std::string at = "now";              // instant-query
+  double poll_seconds = 1;             // tail
+  std::string label_name;              // labels
   std::vector<std::string> selectors;  // series
   bool analyze_labels = false;
   std::string target_labels;  // volume
@@ -47,8 +47,8 @@ struct Streams {
 
 absl::Status RunQuery(const Options& options, Streams streams);
 absl::Status RunInstantQuery(const Options& options, Streams streams);
-// Follows a log query by asking query_range again from the newest line on. Late lines within 10 s of the newest are
-// found too. Ends only with an error or the process.
+// Follows a log query by asking query_range again from the newest line on. Late lines within 10 s of the
+// newest are found too. Ends only with an error or the process.
 absl::Status RunTail(const Options& options, Streams streams);
 absl::Status RunLabels(const Options& options, Streams streams);
 absl::Status RunSeries(const Options& options, Streams streams);

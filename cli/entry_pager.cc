@@ -24,8 +24,8 @@ void SortEntries(std::vector<Entry>* entries, bool forward) {
   });
 }
 
-absl::Status PageEntries(TimeRange range, uint64_t limit, uint64_t batch, bool forward, const FetchPage& fetch,
-                         const PageSink& sink) {
+absl::Status PageEntries(TimeRange range, uint64_t limit, uint64_t batch, bool forward,
+                         const FetchPage& fetch, const PageSink& sink) {
   uint64_t printed = 0;
   std::unordered_set<std::string> at_edge;  // lines already out at the time the next answer begins with
   const uint64_t usual_batch = std::clamp<uint64_t>(batch, 1, kMaxBatch);
@@ -55,7 +55,8 @@ absl::Status PageEntries(TimeRange range, uint64_t limit, uint64_t batch, bool f
 
     const bool stuck = fresh.empty();
     if (stuck && ask == kMaxBatch) {
-      return FailedPrecondition("more than {} lines at the one time {} ns: narrow the selector", kMaxBatch, edge_ns);
+      return FailedPrecondition("more than {} lines at the one time {} ns: narrow the selector", kMaxBatch,
+                                edge_ns);
     }
     batch = stuck ? std::min(kMaxBatch, batch * 2) : usual_batch;
     const int64_t old_edge_ns = forward ? range.begin_ns : range.end_ns - 1;

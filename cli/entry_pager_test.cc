@@ -38,10 +38,11 @@ class FakeServer {
 std::vector<std::string> AllPages(FakeServer* server, uint64_t limit, uint64_t batch, bool forward,
                                   absl::Status* status) {
   std::vector<std::string> out;
-  *status = PageEntries({0, 1000}, limit, batch, forward, [&](const PageRequest& page) { return server->Answer(page); },
-                        [&](const std::vector<Entry>& entries) {
-                          for (const Entry& entry : entries) out.push_back(entry.line);
-                        });
+  *status = PageEntries(
+      {0, 1000}, limit, batch, forward, [&](const PageRequest& page) { return server->Answer(page); },
+      [&](const std::vector<Entry>& entries) {
+        for (const Entry& entry : entries) out.push_back(entry.line);
+      });
   return out;
 }
 
@@ -55,7 +56,8 @@ TEST(EntryPager, EachLineOnceWhateverTheBatch) {
         const std::vector<std::string> got = AllPages(&server, limit, batch, forward, &status);
         ASSERT_TRUE(status.ok()) << status.ToString();
         std::vector<std::string> want;
-        for (size_t i = 0; i < times.size(); ++i) want.push_back(std::to_string(forward ? i : times.size() - 1 - i));
+        for (size_t i = 0; i < times.size(); ++i)
+          want.push_back(std::to_string(forward ? i : times.size() - 1 - i));
         if (limit != 0 && limit < want.size()) want.resize(limit);
         EXPECT_EQ(got, want) << "batch " << batch << " limit " << limit << " forward " << forward;
       }
@@ -83,7 +85,8 @@ TEST(SeenWindow, NewLinesOnceLateOnesToo) {
   EXPECT_EQ(seen.begin_ns(), kMinTimeNs);
   EXPECT_EQ(seen.TakeNew({{100, labels, "a"}, {105, labels, "b"}}).size(), 2u);
   EXPECT_EQ(seen.begin_ns(), 95);
-  const auto fresh = seen.TakeNew({{100, labels, "a"}, {101, labels, "late"}, {105, labels, "b"}, {120, labels, "c"}});
+  const auto fresh =
+      seen.TakeNew({{100, labels, "a"}, {101, labels, "late"}, {105, labels, "b"}, {120, labels, "c"}});
   ASSERT_EQ(fresh.size(), 2u);
   EXPECT_EQ(fresh[0].line, "late");
   EXPECT_EQ(fresh[1].line, "c");

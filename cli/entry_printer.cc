@@ -1,11 +1,11 @@
 #include "cli/entry_printer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <map>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/json_writer.h"
 #include "cli/local_time.h"

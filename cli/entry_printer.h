@@ -22,12 +22,13 @@ struct PrinterOptions {
   bool no_labels = false;
   bool local_time = true;
   bool color = false;
-  uint64_t labels_width = 0;                // pads the label column; 0 = to the widest of a batch
-  std::vector<std::string> include_labels;  // empty: all
-  std::vector<std::string> exclude_labels;
+  uint64_t labels_width = 0;                     // pads the label column; 0 = to the widest of a batch
+  std::vector<std::string> include_labels = {};  // empty: all
+  std::vector<std::string> exclude_labels = {};
 };
 
-// Labels that all entries have with one value; those of the only stream if there is one. Empty for no entries.
+// Labels that all entries have with one value; those of the only stream if there is one. Empty for no
+// entries.
 Labels CommonLabels(const std::vector<Entry>& entries);
 
 // Not thread-safe; out must outlive it.

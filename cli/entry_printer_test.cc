@@ -33,18 +33,20 @@ TEST(EntryPrinter, Modes) {
             "2026-11-01T12:00:00Z {app=\"a\"}    one\n"
             "2026-11-01T12:00:00Z {app=\"long\"} two \"2\"\n");
   EXPECT_EQ(Printed({.mode = OutputMode::kRaw}, common), "one\ntwo \"2\"\n");
-  EXPECT_EQ(Printed({.mode = OutputMode::kJsonl}, common),
-            R"({"labels":{"app":"a","env":"prod"},"line":"one","timestamp":"2026-11-01T12:00:00.5Z"})"
-            "\n"
-            R"({"labels":{"app":"long","env":"prod"},"line":"two \"2\"","timestamp":"2026-11-01T12:00:00.500000001Z"})"
-            "\n");
+  EXPECT_EQ(
+      Printed({.mode = OutputMode::kJsonl}, common),
+      R"({"labels":{"app":"a","env":"prod"},"line":"one","timestamp":"2026-11-01T12:00:00.5Z"})"
+      "\n"
+      R"({"labels":{"app":"long","env":"prod"},"line":"two \"2\"","timestamp":"2026-11-01T12:00:00.500000001Z"})"
+      "\n");
 }
 
 TEST(EntryPrinter, LabelFlags) {
   EXPECT_EQ(Printed({.no_labels = true}, {}), "2026-11-01T12:00:00Z one\n2026-11-01T12:00:00Z two \"2\"\n");
   EXPECT_EQ(Printed({.include_labels = {"env"}}, {{"env", "prod"}}),
             "2026-11-01T12:00:00Z {env=\"prod\"} one\n2026-11-01T12:00:00Z {env=\"prod\"} two \"2\"\n");
-  EXPECT_EQ(Printed({.exclude_labels = {"app", "env"}}, {}), "2026-11-01T12:00:00Z {} one\n2026-11-01T12:00:00Z {} two \"2\"\n");
+  EXPECT_EQ(Printed({.exclude_labels = {"app", "env"}}, {}),
+            "2026-11-01T12:00:00Z {} one\n2026-11-01T12:00:00Z {} two \"2\"\n");
   EXPECT_EQ(Printed({.mode = OutputMode::kJsonl, .no_labels = true}, {}).substr(0, 14), R"({"line":"one",)");
 }
 

@@ -60,8 +60,12 @@ absl::Status ConnectionError(CURLcode code, const char* detail, const Connection
 
 absl::Status AnswerError(long code, std::string_view body, std::string_view path) {
   body = TrimNewlines(body);
-  if (code == 401 || code == 403) return PermissionDenied("the server refused ({}): {}\n  give --org-id, --username or --bearer-token", code, body);
-  if (code == 404) return NotFound("the server knows no {} (404): {}\n  is --addr the address of a skald or Loki server?", path, body);
+  if (code == 401 || code == 403)
+    return PermissionDenied("the server refused ({}): {}\n  give --org-id, --username or --bearer-token",
+                            code, body);
+  if (code == 404)
+    return NotFound("the server knows no {} (404): {}\n  is --addr the address of a skald or Loki server?",
+                    path, body);
   if (code == 429) return ResourceExhausted("the server is too busy (429): {}", body);
   if (code >= 500) return Internal("the server failed ({}): {}", code, body);
   return InvalidArgument("the server refused ({}): {}", code, body);
@@ -105,7 +109,8 @@ HttpClient::HttpClient(Connection connection)
   CURL* curl = handle_->curl;
   if (curl == nullptr) return;
   if (!connection_.org_id.empty()) handle_->AddHeader("X-Scope-OrgID: " + connection_.org_id);
-  if (!connection_.bearer_token.empty()) handle_->AddHeader("Authorization: Bearer " + connection_.bearer_token);
+  if (!connection_.bearer_token.empty())
+    handle_->AddHeader("Authorization: Bearer " + connection_.bearer_token);
   if (!connection_.query_tags.empty()) handle_->AddHeader("X-Query-Tags: " + connection_.query_tags);
   curl_easy_setopt(curl, CURLOPT_HTTPHEADER, handle_->headers);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "skaldctl");
@@ -119,7 +124,8 @@ HttpClient::HttpClient(Connection connection)
     curl_easy_setopt(curl, CURLOPT_USERNAME, connection_.username.c_str());
     curl_easy_setopt(curl, CURLOPT_PASSWORD, connection_.password.c_str());
   }
-  if (!connection_.ca_certificate.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, connection_.ca_certificate.c_str());
+  if (!connection_.ca_certificate.empty())
+    curl_easy_setopt(curl, CURLOPT_CAINFO, connection_.ca_certificate.c_str());
   if (connection_.skip_tls_verify) {
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -144,7 +150,8 @@ absl::StatusOr<std::string> HttpClient::Get(std::string_view path, const Paramet
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
   const CURLcode code = curl_easy_perform(curl);
   if (code != CURLE_OK) {
-    return ConnectionError(code, handle_->error[0] != '\0' ? handle_->error : curl_easy_strerror(code), connection_);
+    return ConnectionError(code, handle_->error[0] != '\0' ? handle_->error : curl_easy_strerror(code),
+                           connection_);
   }
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

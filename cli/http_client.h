@@ -1,13 +1,13 @@
 // GET requests to one server, through libcurl. Not thread-safe; keeps the connection between requests.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace skald::cli {
 
@@ -36,8 +36,9 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // The body of a 2xx answer. Unavailable when no server answers, with a hint what to start; InvalidArgument (4xx),
-  // PermissionDenied (401, 403), ResourceExhausted (429) or Internal (5xx) with the server's own words otherwise.
+  // The body of a 2xx answer. Unavailable when no server answers, with a hint what to start; InvalidArgument
+  // (4xx), PermissionDenied (401, 403), ResourceExhausted (429) or Internal (5xx) with the server's own words
+  // otherwise.
   absl::StatusOr<std::string> Get(std::string_view path, const Parameters& parameters);
 
   const Connection& connection() const { return connection_; }

@@ -1,9 +1,9 @@
 #include "cli/local_time.h"
 
+#include <fmt/format.h>
+
 #include <cstdlib>
 #include <ctime>
-
-#include <fmt/format.h>
 
 #include "base/types.h"
 #include "text/units.h"

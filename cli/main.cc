@@ -17,7 +17,7 @@
 namespace skald::cli {
 namespace {
 
-constexpr const char* kExamples = R"(Examples:
+constexpr const char* kExamples = R"help(Examples:
   skaldctl labels                                        which labels there are
   skaldctl labels app                                    and the values of one
   skaldctl series '{app="api"}'                          the streams a selector means
@@ -28,16 +28,16 @@ constexpr const char* kExamples = R"(Examples:
   skaldctl tail '{app="api"}'                            follow new lines
 
 The server: --addr, else SKALD_ADDR, else LOKI_ADDR, else http://localhost:3100.
-Times: --since 30m, or --from and --to with 2026-11-01T12:00:00Z, 2026-11-01, a Unix time, now, or a span back such as 2h.)";
+Times: --since 30m, or --from and --to with 2026-11-01T12:00:00Z, 2026-11-01, a Unix time, now, or a span back such as 2h.)help";
 
-constexpr const char* kQueryHelp = R"(Selectors    {app="api", env!="dev", pod=~"web-.*"}
+constexpr const char* kQueryHelp = R"help(Selectors    {app="api", env!="dev", pod=~"web-.*"}
 Line filters |= "text"   != "text"   |~ "regex"   !~ "regex"
 Parsers      | json   | logfmt   | pattern "<ip> - <_>"   | regexp "(?P<x>..)"
 Then         | status >= 500 and duration > 100ms      | line_format "{{.msg}}"
 Metrics      sum by (app) (rate({...} |= "error" [5m]))   quantile_over_time(0.99, {...} | json | unwrap ms [5m]) by (app)
 
 A log query prints lines, newest first, the oldest first with --forward; --limit 0 prints all of them.
-A metric query prints its result as JSON.)";
+A metric query prints its result as JSON.)help";
 
 std::string FromEnvironment(std::initializer_list<const char*> names, std::string otherwise) {
   for (const char* name : names) {
@@ -139,10 +139,12 @@ class CommandLine {
     app_.add_flag("--tls-skip-verify", c.skip_tls_verify, "Trust any certificate");
     app_.add_option("--query-tags", c.query_tags, "Sent as X-Query-Tags, for the server's statistics");
     app_.add_flag("--compress", c.compress, "Ask for gzip answers");
-    app_.add_option("--timeout", c.timeout_seconds, "Seconds a request may take, 0 = any")->capture_default_str();
+    app_.add_option("--timeout", c.timeout_seconds, "Seconds a request may take, 0 = any")
+        ->capture_default_str();
     app_.add_flag("-q,--quiet", options_.quiet, "Print the answer alone");
     app_.add_flag("--stats", options_.statistics, "Print what a query cost");
-    app_.add_option("-o,--output", mode_, "default: time, labels, line; raw: the line; jsonl: one object a line")
+    app_.add_option("-o,--output", mode_,
+                    "default: time, labels, line; raw: the line; jsonl: one object a line")
         ->check(CLI::IsMember({"default", "raw", "jsonl"}))
         ->capture_default_str();
     app_.add_option("-z,--timezone", timezone_, "Zone of printed times")
@@ -165,8 +167,10 @@ class CommandLine {
 
   void AddLabelFlags(CLI::App* verb) {
     verb->add_flag("--no-labels", options_.printer.no_labels, "Do not print labels");
-    verb->add_option("--include-label", options_.printer.include_labels, "Print this label only (repeatable)");
-    verb->add_option("--exclude-label", options_.printer.exclude_labels, "Do not print this label (repeatable)");
+    verb->add_option("--include-label", options_.printer.include_labels,
+                     "Print this label only (repeatable)");
+    verb->add_option("--exclude-label", options_.printer.exclude_labels,
+                     "Do not print this label (repeatable)");
     verb->add_option("--labels-length", options_.printer.labels_width, "Width of the label column");
   }
 
@@ -232,12 +236,14 @@ class CommandLine {
       AddRange(verb);
       verb->add_option("--limit", options_.limit, "Most series")->capture_default_str();
       verb->add_option("--targetLabels", options_.target_labels, "Add up by these labels (a,b)");
-      if (verb->get_name() == "volume_range") verb->add_option("--step", options_.step, "Time between points");
+      if (verb->get_name() == "volume_range")
+        verb->add_option("--step", options_.step, "Time between points");
     }
   }
 
   void AddDetectedFields() {
-    CLI::App* verb = AddVerb("detected-fields", "Fields found inside the lines, or the values of one", RunDetectedFields);
+    CLI::App* verb =
+        AddVerb("detected-fields", "Fields found inside the lines, or the values of one", RunDetectedFields);
     AddQueryText(verb);
     verb->add_option("field", options_.field_name, "List this field's values");
     AddRange(verb);

@@ -7,7 +7,8 @@ namespace {
 
 TEST(PrettyJson, Indents) {
   EXPECT_EQ(*PrettyJson(R"([{"metric":{"a":"<"},"value":[1.5,"2"]},{},[]])"),
-            "[\n  {\n    \"metric\": {\n      \"a\": \"<\"\n    },\n    \"value\": [\n      1.5,\n      \"2\"\n    ]\n  },\n"
+            "[\n  {\n    \"metric\": {\n      \"a\": \"<\"\n    },\n    \"value\": [\n      1.5,\n      "
+            "\"2\"\n    ]\n  },\n"
             "  {},\n  []\n]\n");
   EXPECT_FALSE(PrettyJson("{").ok());
 }

@@ -13,7 +13,8 @@ namespace skald::cli {
 namespace {
 
 bool AllDigits(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
 // 2026-11-01, 2026-11-01 12:00, 2026-11-01 12:00:00 completed to RFC 3339 in UTC; "" if the shape is another.
@@ -53,7 +54,8 @@ absl::StatusOr<int64_t> ParseTimeFlag(std::string_view text, int64_t now_ns) {
     return now_ns - *span;
   }
   return InvalidArgument(
-      "cannot read the time {}; write 2026-11-01T12:00:00Z, 2026-11-01, a Unix time, \"now\", or a span back from now "
+      "cannot read the time {}; write 2026-11-01T12:00:00Z, 2026-11-01, a Unix time, \"now\", or a span back "
+      "from now "
       "such as 30m or 7d",
       text);
 }
