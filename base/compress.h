@@ -1,0 +1,28 @@
+// Compression of byte sections: LZ4's block format (no frame), or as they are where that is no gain. The
+// codec's number is stored beside the section by the caller, as are its sizes; the checksum is the caller's
+// business.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace skald {
+
+// Stored numbers: never renumbered. 2 is kept free for zstd.
+enum class Codec : uint8_t { kRaw = 0, kLz4 = 1 };
+
+// Appends raw to *out, compressed if that makes it smaller, and says which. raw.size() < 2^31 - 2^24.
+Codec AppendCompressed(std::string_view raw, std::string* out);
+
+// Whether stored bytes of this codec number can be raw_size bytes at all (known codec; equal sizes if raw;
+// LZ4 makes at most 255 bytes of one). Called before memory is allocated by a raw_size that came from
+// outside.
+bool PlausibleRawSize(uint8_t codec, uint64_t stored_size, uint64_t raw_size);
+
+// Writes exactly raw_size bytes to out. False if stored does not decode to just that; out is undefined then.
+// Never reads or writes out of bounds, whatever the bytes.
+bool Decompress(uint8_t codec, std::string_view stored, char* out, size_t raw_size);
+
+}  // namespace skald
