@@ -2,7 +2,8 @@
 
 #include <re2/re2.h>
 
-#include "base/error.h"
+#include "base/go_regex.h"
+#include "base/status_macros.h"
 
 namespace skald {
 
@@ -13,13 +14,8 @@ absl::StatusOr<Matcher> Matcher::Make(MatchOp op, std::string name, std::string 
   matcher.value_ = std::move(value);
   if (op == MatchOp::kRegex || op == MatchOp::kNotRegex) {
     re2::RE2::Options options;
-    options.set_log_errors(false);
     options.set_dot_nl(true);
-    auto regex = std::make_shared<const re2::RE2>(matcher.value_, options);
-    if (!regex->ok()) {
-      return InvalidArgument("error parsing regexp: {}: `{}`", regex->error(), regex->error_arg());
-    }
-    matcher.regex_ = std::move(regex);
+    ASSIGN_OR_RETURN(matcher.regex_, CompileGoRegex(matcher.value_, options));
   }
   matcher.matches_empty_ = matcher.Matches("");
   return matcher;

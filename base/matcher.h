@@ -18,7 +18,7 @@ enum class MatchOp { kEqual, kNotEqual, kRegex, kNotRegex };
 // Regexes are fully anchored and in dot-all mode, as Loki compiles them. Immutable, copyable, thread-safe.
 class Matcher {
  public:
-  // InvalidArgument with "error parsing regexp: ..." for a regex that RE2 does not take.
+  // InvalidArgument with Go's "error parsing regexp: ..." for a regex that does not compile (base/go_regex.h).
   static absl::StatusOr<Matcher> Make(MatchOp op, std::string name, std::string value);
 
   const std::string& name() const { return name_; }
