@@ -52,7 +52,7 @@ LogLevel GetLogLevel() {
 
 bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
 
-void WriteLog(LogLevel level, std::string_view message, std::string_view fields) {
+void WriteLogLine(LogLevel level, std::string_view message, std::string_view fields) {
   Logger().log(ToSpdlog(level), "msg=\"{}\"{}{}", message, fields.empty() ? "" : " ", fields);
 }
 

@@ -14,13 +14,13 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError };
 void SetLogLevel(LogLevel level);
 LogLevel GetLogLevel();
 bool LogEnabled(LogLevel level);
-void WriteLog(LogLevel level, std::string_view message, std::string_view fields);
+void WriteLogLine(LogLevel level, std::string_view message, std::string_view fields);
 
 #define SKALD_LOG_FUNCTION(Name, level)                                                              \
-  inline void Name(std::string_view message) { WriteLog(level, message, {}); }                       \
+  inline void Name(std::string_view message) { WriteLogLine(level, message, {}); }                       \
   template <typename... Args>                                                                        \
   void Name(std::string_view message, fmt::format_string<Args...> fields, Args&&... args) {          \
-    if (LogEnabled(level)) WriteLog(level, message, fmt::format(fields, std::forward<Args>(args)...)); \
+    if (LogEnabled(level)) WriteLogLine(level, message, fmt::format(fields, std::forward<Args>(args)...)); \
   }
 SKALD_LOG_FUNCTION(LogDebug, LogLevel::kDebug)
 SKALD_LOG_FUNCTION(LogInfo, LogLevel::kInfo)
