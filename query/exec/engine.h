@@ -46,15 +46,15 @@ struct QueryLimits {
   // Range queries are cut at multiples of this span: metric ones are then evaluated at multiples of step (start rounded down, end
   // up), and `interval` starts anew with each span. 0 = no cutting, no rounding.
   int64_t split_interval_ns = int64_t{3600} * 1'000'000'000;
-  bool approx_topk = false;
-  bool multi_variant = false;
+  bool approx_topk = false;  // refused unless set
 };
 
 // Thread-safe; keeps no state between runs. source, pool and budget must outlive it; budget is the process's, a query's own is
 // a child of it.
 class Engine {
  public:
-  Engine(const LogSource* source, ThreadPool* pool, MemoryBudget* budget) : source_(source), pool_(pool), budget_(budget) {}
+  Engine(const LogSource* source, ThreadPool* pool, MemoryBudget* budget)
+      : source_(source), pool_(pool), budget_(budget) {}
 
   // Errors: InvalidArgument for the query (parse, stage and pipeline errors), ResourceExhausted for its limits and memory,
   // DeadlineExceeded, Cancelled, Internal for vectors that do not match; HttpStatusOf maps them. cancel may be null.

@@ -10,14 +10,15 @@
 #include <vector>
 
 #include "base/labels.h"
+#include "query/exec/label_set.h"
 #include "query/exec/query_stats.h"
 
 namespace skald {
 
 enum class Direction { kForward, kBackward };
 
-// Where a label of an entry comes from; errors of stages count as parsed.
-enum class LabelCategory : uint8_t { kStream, kStructuredMetadata, kParsed };
+// Where a label of an entry comes from: kStream, kMetadata, kParsed. Errors of stages count as parsed.
+using LabelCategory = exec::LabelCategory;
 
 struct CategorizedLabel {
   std::string name;
@@ -82,7 +83,7 @@ struct Matrix {
   std::vector<Series> series;
 };
 
-struct Sample {
+struct VectorSample {
   Labels labels;
   double value = 0;
 };
@@ -90,7 +91,7 @@ struct Sample {
 // Of an instant query; sorted by labels, except for queries with sort or sort_desc in them.
 struct Vector {
   int64_t t_ms = 0;
-  std::vector<Sample> samples;
+  std::vector<VectorSample> samples;
 };
 
 // Of an instant query that is a number.

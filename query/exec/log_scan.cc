@@ -1,0 +1,347 @@
+#include "query/exec/log_scan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
+#include "base/clock.h"
+#include "base/status_macros.h"
+#include "query/exec/duplicate_filter.h"
+#include "query/exec/pipeline.h"
+
+namespace skald::exec {
+namespace {
+
+// An entry of the answer, or one that may still become it.
+struct Candidate {
+  int64_t time_ns = 0;
+  uint32_t stream = 0;
+  uint32_t block = 0;
+  uint32_t row = 0;
+  uint32_t worker = 0;
+  LabelSetId labels = 0;  // of that worker's interner
+  std::string line;
+};
+
+// Whether x comes before y in the answer. The order of one direction is exactly the reverse of the other's.
+class Before {
+ public:
+  explicit Before(Direction direction) : backward_(direction == Direction::kBackward) {}
+  bool operator()(const Candidate& x, const Candidate& y) const { return backward_ ? Less(y, x) : Less(x, y); }
+
+ private:
+  static bool Less(const Candidate& x, const Candidate& y) {
+    if (x.time_ns != y.time_ns) return x.time_ns < y.time_ns;
+    if (x.stream != y.stream) return x.stream < y.stream;
+    return x.block != y.block ? x.block < y.block : x.row < y.row;
+  }
+  bool backward_;
+};
+
+// The best `limit` candidates so far. Thread-safe.
+class TopEntries {
+ public:
+  TopEntries(Direction direction, size_t limit, MemoryAccount* memory)
+      : before_(direction),
+        backward_(direction == Direction::kBackward),
+        limit_(limit),
+        memory_(memory),
+        bound_ns_(backward_ ? kMinTimeNs : kMaxTimeNs) {}
+
+  // Entries beyond this time (in the direction) can no longer make it; those at it can.
+  int64_t bound_ns() const { return bound_ns_.load(std::memory_order_relaxed); }
+  bool Beyond(int64_t t_ns) const { return backward_ ? t_ns < bound_ns() : t_ns > bound_ns(); }
+
+  // Takes what is good enough, leaves *batch empty. ResourceExhausted when the entries held outgrow the budget.
+  absl::Status Add(std::vector<Candidate>* batch) {
+    absl::MutexLock lock(&mu_);
+    for (Candidate& candidate : *batch) {
+      if (heap_.size() == limit_) {
+        if (!before_(candidate, heap_.front())) continue;
+        std::pop_heap(heap_.begin(), heap_.end(), before_);
+        line_bytes_ -= static_cast<int64_t>(heap_.back().line.size());
+        heap_.pop_back();
+      }
+      line_bytes_ += static_cast<int64_t>(candidate.line.size());
+      heap_.push_back(std::move(candidate));
+      std::push_heap(heap_.begin(), heap_.end(), before_);  // the worst on top
+      if (heap_.size() == limit_) bound_ns_.store(heap_.front().time_ns, std::memory_order_relaxed);
+    }
+    batch->clear();
+    return memory_->Hold(line_bytes_ + static_cast<int64_t>(heap_.size() * sizeof(Candidate)));
+  }
+
+  // In order of the answer.
+  std::vector<Candidate> Take() {
+    absl::MutexLock lock(&mu_);
+    std::sort_heap(heap_.begin(), heap_.end(), before_);
+    return std::move(heap_);
+  }
+
+ private:
+  const Before before_;
+  const bool backward_;
+  const size_t limit_;
+  MemoryAccount* const memory_;  // used under mu_
+  std::atomic<int64_t> bound_ns_;
+  absl::Mutex mu_;
+  std::vector<Candidate> heap_ ABSL_GUARDED_BY(mu_);
+  int64_t line_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+// What all workers of one round share.
+struct Round {
+  const Selection& selection;
+  TimeRange range;
+  Direction direction;
+  uint32_t limit;
+  TopEntries* top;
+  DuplicateFilter* duplicates;
+};
+
+class Worker {
+ public:
+  Worker(uint32_t number, std::shared_ptr<const Pipeline> pipeline, MemoryBudget* budget)
+      : number_(number), pipeline_(std::move(pipeline)), runner_(pipeline_, &interner_), memory_(budget) {}
+
+  absl::Status RunBlock(const Round& round, uint32_t block_index) {
+    const Block& block = *round.selection.blocks[block_index];
+    todo_.clear();
+    ColumnSet want = pipeline_->Columns();
+    want.times = true;
+    want.lines = true;
+    bool metadata = false;
+    for (uint32_t s = 0; s < block.slices().size(); ++s) {
+      const Slice& slice = block.slices()[s];
+      if (!MayContribute(round, slice.min_ns, slice.max_ns)) continue;
+      todo_.push_back(s);
+      metadata |= slice.overlaps || pipeline_->MetadataMatters(*round.selection.streams[slice.stream].labels);
+    }
+    if (todo_.empty()) {
+      ++stats_.blocks_skipped_time;
+      return absl::OkStatus();
+    }
+    want.metadata = metadata;
+    absl::StatusOr<const Rows*> rows = block.Read(want, &scratch_, &stats_.read);
+    if (!rows.ok()) {
+      if (rows.status().code() != absl::StatusCode::kDataLoss) return rows.status();
+      ++stats_.damaged_blocks;
+      return absl::OkStatus();
+    }
+    ++stats_.blocks_decoded;
+    scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
+    for (const uint32_t s : todo_) {
+      RunSlice(round, block_index, s, **rows);
+      RETURN_IF_ERROR(round.top->Add(&batch_));
+    }
+    return memory_.Hold(scratch_bytes_ + static_cast<int64_t>(interner_.bytes()));
+  }
+
+  const LabelSetInterner& interner() const { return interner_; }
+  const QueryStats& stats() const { return stats_; }
+
+  static bool MayContribute(const Round& round, int64_t min_ns, int64_t max_ns) {
+    if (!round.range.Overlaps(min_ns, max_ns)) return false;
+    return !round.top->Beyond(round.direction == Direction::kBackward ? max_ns : min_ns);
+  }
+
+ private:
+  void RunSlice(const Round& round, uint32_t block_index, uint32_t slice_index, const Rows& rows) {
+    const Slice& slice = round.selection.blocks[block_index]->slices()[slice_index];
+    const auto [begin, end] = RowsInRange(rows, slice, round.range);
+    if (begin == end) return;
+    runner_.StartSlice(*round.selection.streams[slice.stream].labels, &rows);
+    const DuplicateFilter::Region region =
+        slice.overlaps ? round.duplicates->RegionOf(block_index, slice_index) : DuplicateFilter::Region();
+    // False: this row and all after it (in the direction) come too late.
+    const auto run_row = [&](uint32_t row) {
+      const int64_t t_ns = rows.time_ns[row];
+      if (batch_.size() == round.limit || round.top->Beyond(t_ns)) return false;
+      Entry entry;
+      if (!runner_.ProcessEntry(row, &entry)) return true;
+      if (slice.overlaps && region.Contains(t_ns) && !round.duplicates->IsFirst(slice.stream, rows, row)) {
+        ++stats_.duplicate_lines;
+        return true;
+      }
+      ++stats_.post_filter_lines;
+      batch_.push_back(
+          Candidate{t_ns, slice.stream, block_index, row, number_, entry.labels, std::string(entry.line)});
+      return true;
+    };
+    const bool backward = round.direction == Direction::kBackward;
+    uint32_t looked_at = 0;
+    if (pipeline_->HasLeadingFilters()) {
+      candidates_.clear();
+      pipeline_->FilterRows(rows, begin, end, &candidates_);
+      looked_at = end - begin;
+      stats_.lines_after_leading_filters += candidates_.size();
+      if (backward) std::reverse(candidates_.begin(), candidates_.end());
+      for (const uint32_t row : candidates_) {
+        if (!run_row(row)) break;
+      }
+    } else {
+      while (looked_at < end - begin && run_row(backward ? end - 1 - looked_at : begin + looked_at)) ++looked_at;
+      stats_.lines_after_leading_filters += looked_at;
+    }
+    stats_.lines_processed += looked_at;
+    stats_.bytes_processed += backward ? rows.line_bytes(end - looked_at, end) : rows.line_bytes(begin, begin + looked_at);
+  }
+
+  const uint32_t number_;
+  const std::shared_ptr<const Pipeline> pipeline_;
+  LabelSetInterner interner_;
+  PipelineRunner runner_;
+  MemoryAccount memory_;
+  Rows scratch_;
+  int64_t scratch_bytes_ = 0;
+  std::vector<uint32_t> todo_;
+  std::vector<uint32_t> candidates_;
+  std::vector<Candidate> batch_;
+  QueryStats stats_;
+};
+
+// One selection, read as often as `interval` asks for.
+class LogScan {
+ public:
+  LogScan(const QueryContext& context, const Selection& selection, std::shared_ptr<const Pipeline> pipeline,
+          const LogScanOptions& options)
+      : context_(context), selection_(selection), options_(options), entry_memory_(context.budget) {
+    const bool backward = options.direction == Direction::kBackward;
+    order_.resize(selection.blocks.size());
+    for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
+    std::stable_sort(order_.begin(), order_.end(), [&](uint32_t x, uint32_t y) {
+      return backward ? selection.blocks[x]->max_ns() > selection.blocks[y]->max_ns()
+                      : selection.blocks[x]->min_ns() < selection.blocks[y]->min_ns();
+    });
+    const uint32_t workers = WorkerCount(context, order_.size());
+    for (uint32_t i = 0; i < workers; ++i) {
+      workers_.push_back(std::make_unique<Worker>(i, pipeline, context.budget));
+    }
+  }
+
+  absl::Status Run() {
+    if (options_.interval_ns <= 0) {
+      ASSIGN_OR_RETURN(std::vector<Candidate> entries, Read(options_.range, options_.limit));
+      for (const Candidate& entry : entries) Emit(entry);
+      return absl::OkStatus();
+    }
+    TimeRange rest = options_.range;
+    const bool backward = options_.direction == Direction::kBackward;
+    while (rest.begin_ns < rest.end_ns && streams_.entries().size() < options_.limit) {
+      const TimeRange span = NextSpan(rest);
+      RETURN_IF_ERROR(RunThinned(span));
+      (backward ? rest.end_ns : rest.begin_ns) = backward ? span.begin_ns : span.end_ns;
+    }
+    return absl::OkStatus();
+  }
+
+  Streams TakeStreams() {
+    for (const std::unique_ptr<Worker>& worker : workers_) context_.stats->Add(worker->stats());
+    return std::move(streams_);
+  }
+
+ private:
+  absl::StatusOr<std::vector<Candidate>> Read(TimeRange range, uint32_t limit) {
+    TopEntries top(options_.direction, limit, &entry_memory_);
+    DuplicateFilter duplicates(selection_);
+    const Round round{selection_, range, options_.direction, limit, &top, &duplicates};
+    RETURN_IF_ERROR(RunTasks(context_, static_cast<uint32_t>(workers_.size()), order_.size(),
+                             [&](uint32_t worker, size_t task) {
+                               return workers_[worker]->RunBlock(round, order_[task]);
+                             }));
+    return top.Take();
+  }
+
+  // The part of rest that comes first in the direction, up to the next multiple of the split interval.
+  TimeRange NextSpan(TimeRange rest) const {
+    const int64_t split = options_.split_interval_ns;
+    if (split <= 0) return rest;
+    TimeRange span = rest;
+    if (options_.direction == Direction::kForward) {
+      const int64_t floor_ns = rest.begin_ns - (rest.begin_ns % split + split) % split;
+      span.end_ns = std::min(rest.end_ns, floor_ns + split);
+    } else {
+      const int64_t last_ns = rest.end_ns - 1;
+      span.begin_ns = std::max(rest.begin_ns, last_ns - (last_ns % split + split) % split);
+    }
+    return span;
+  }
+
+  // Emits entries at least interval apart. After each entry the next one is the first at or beyond its time plus interval,
+  // so a round reads some entries on from there, and a gap costs no reading.
+  absl::Status RunThinned(TimeRange span) {
+    const bool backward = options_.direction == Direction::kBackward;
+    bool any = false;
+    int64_t last_ns = 0;
+    while (span.begin_ns < span.end_ns && streams_.entries().size() < options_.limit) {
+      constexpr uint32_t kRoundEntries = 1000;
+      ASSIGN_OR_RETURN(const std::vector<Candidate> entries, Read(span, kRoundEntries));
+      for (const Candidate& entry : entries) {
+        if (streams_.entries().size() == options_.limit) return absl::OkStatus();
+        if (any && (backward ? entry.time_ns > last_ns - options_.interval_ns
+                             : entry.time_ns < last_ns + options_.interval_ns)) {
+          continue;
+        }
+        Emit(entry);
+        any = true;
+        last_ns = entry.time_ns;
+      }
+      if (entries.size() < kRoundEntries) return absl::OkStatus();
+      if (backward) {
+        span.end_ns = last_ns - options_.interval_ns + 1;
+      } else {
+        span.begin_ns = last_ns + options_.interval_ns;
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  void Emit(const Candidate& entry) {
+    const uint64_t key = uint64_t{entry.worker} << 32 | entry.labels;
+    const auto [it, added] = label_set_of_.try_emplace(key, 0);
+    if (added) {
+      const LabelSet& set = workers_[entry.worker]->interner().Get(entry.labels);
+      CategorizedLabels labels;
+      labels.reserve(set.labels.size());
+      for (size_t i = 0; i < set.labels.size(); ++i) {
+        const auto& [name, value] = set.labels.pairs()[i];
+        labels.push_back(CategorizedLabel{name, value, set.categories[i]});
+      }
+      it->second = streams_.AddLabelSet(std::move(labels));
+    }
+    streams_.AddEntry(entry.time_ns, it->second, entry.line);
+  }
+
+  const QueryContext& context_;
+  const Selection& selection_;
+  const LogScanOptions& options_;
+  MemoryAccount entry_memory_;
+  std::vector<uint32_t> order_;  // of selection.blocks
+  std::vector<std::unique_ptr<Worker>> workers_;
+  absl::flat_hash_map<uint64_t, uint32_t> label_set_of_;  // (worker, its label set) -> streams_' label set
+  Streams streams_;
+};
+
+}  // namespace
+
+absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSelectorExpr& query,
+                                const LogScanOptions& options) {
+  const int64_t select_begin_ns = MonotonicNs();
+  ASSIGN_OR_RETURN(const Selection selection,
+                   context.source->Select(context.tenant, query.selector.matchers, options.range));
+  context.stats->select_ns += MonotonicNs() - select_begin_ns;
+  context.stats->streams_matched += selection.streams.size();
+  context.stats->blocks_total += selection.blocks.size();
+  if (selection.streams.empty()) return Streams();
+  ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(LogSpec(query)));
+  LogScan scan(context, selection, std::move(pipeline), options);
+  RETURN_IF_ERROR(scan.Run());
+  return scan.TakeStreams();
+}
+
+}  // namespace skald::exec

@@ -1,0 +1,28 @@
+// Reads the lines of a log query: the first `limit` of them in the query's direction.
+#pragma once
+
+#include <cstdint>
+
+#include <absl/status/statusor.h>
+
+#include "base/types.h"
+#include "query/exec/result.h"
+#include "query/exec/scan.h"
+#include "query/logql/ast.h"
+
+namespace skald::exec {
+
+struct LogScanOptions {
+  TimeRange range;
+  Direction direction = Direction::kBackward;
+  uint32_t limit = 100;
+  int64_t interval_ns = 0;        // least distance between two entries
+  int64_t split_interval_ns = 0;  // `interval` starts anew at multiples of this, 0 = never
+};
+
+// Blocks are read in the query's direction, and no further than entries can still come from. Adds to context.stats. Errors
+// as ScanSamples, but for pipeline errors: a log query shows those as labels.
+absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSelectorExpr& query,
+                                const LogScanOptions& options);
+
+}  // namespace skald::exec

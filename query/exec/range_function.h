@@ -1,0 +1,79 @@
+// The functions of a range aggregation over the samples of one series: what is kept while lines are read, and
+// the values at each evaluation time.
+//
+// Most functions need no samples: a bucket of the WindowGrid keeps one Cell that can be combined with its
+// neighbours. quantile_over_time and rate_counter need them all.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "query/exec/step_vector.h"
+#include "query/exec/window_grid.h"
+#include "query/logql/ast.h"
+
+namespace skald::exec {
+
+// What a Cell holds, and how two are combined.
+enum class RangeKernel {
+  kSum,  // a = sum
+  kMin,  // a; NaN gives way to any value
+  kMax,
+  kMoments,  // a = mean, b = sum of squared distances from it, count
+  kMean,     // a = sum, count
+  kFirst,    // a = value, time
+  kLast,
+  kSamples,  // no cells
+};
+
+RangeKernel KernelOf(logql::RangeOp op, bool unwrapped);
+
+struct Cell {
+  uint32_t bucket = 0;
+  uint32_t reserved = 0;
+  uint64_t count = 0;
+  double a = 0;
+  union {
+    double b = 0;
+    int64_t time_ns;
+  };
+};
+
+struct TimedValue {
+  int64_t time_ns = 0;
+  double value = 0;
+};
+
+// One series while it is collected. Not thread-safe; one per thread, merged at the end.
+class SeriesSamples {
+ public:
+  // Adds `count` samples that all have this value and lie in this bucket. count > 1 only for kSum, where
+  // value is their total. Returns by how many bytes the series has grown.
+  int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1);
+
+  void Merge(RangeKernel kernel, SeriesSamples&& other);
+  bool empty() const { return cells_.empty() && samples_.empty(); }
+
+  // The values at all evaluation times whose window holds a sample, ascending. Consumes the order of samples,
+  // not their set.
+  std::vector<StepValue> Evaluate(logql::RangeOp op, bool unwrapped, double parameter,
+                                  const WindowGrid& grid);
+
+ private:
+  Cell* FindOrAdd(uint32_t bucket, int64_t* grown);
+  std::vector<StepValue> EvaluateCells(logql::RangeOp op, RangeKernel kernel, const WindowGrid& grid) const;
+  std::vector<StepValue> EvaluateSamples(logql::RangeOp op, double parameter, const WindowGrid& grid);
+
+  std::vector<Cell> cells_;  // sorted by bucket
+  size_t last_ = 0;          // of cells_, where the last sample went
+  std::vector<TimedValue> samples_;
+  bool samples_sorted_ = true;
+};
+
+// Interpolated quantile of values, which are sorted in place: q < 0 is -Inf, q > 1 +Inf, no values NaN.
+double Quantile(double q, std::vector<double>* values);
+
+// Loki's rate_counter over a window's samples in time order; range in seconds. Less than two samples give 0.
+double CounterRate(const TimedValue* samples, size_t count, double range_seconds);
+
+}  // namespace skald::exec

@@ -1,0 +1,422 @@
+#include "query/exec/sample_scan.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "query/exec/duplicate_filter.h"
+#include "query/exec/pipeline.h"
+#include "query/exec/range_function.h"
+
+namespace skald::exec {
+namespace {
+
+using logql::RangeOp;
+
+constexpr std::string_view kLevelLabel = "detected_level";
+
+// What all workers of one scan share. Constant while they run, but for the filter, which has locks of its own.
+struct Scan {
+  const Selection& selection;
+  const WindowGrid& grid;
+  std::shared_ptr<const Pipeline> pipeline;
+  RangeKernel kernel = RangeKernel::kSum;
+  SampleKind kind = SampleKind::kOne;
+  bool has_leading_filters = false;
+  bool needs_times = false;    // also of slices that lie in one bucket
+  bool level_counts = false;   // grouping asks for stream labels and detected_level, and there are no stages
+  DuplicateFilter* duplicates = nullptr;
+};
+
+class Worker {
+ public:
+  Worker(const Scan& scan, MemoryBudget* budget)
+      : scan_(scan), runner_(scan.pipeline, &interner_), memory_(budget), streams_(scan.selection.streams.size()) {}
+
+  absl::Status RunBlock(uint32_t block_index) {
+    const Block& block = *scan_.selection.blocks[block_index];
+    // First all that headers can answer.
+    todo_.clear();
+    ColumnSet want;
+    bool any_from_header = false;
+    for (uint32_t s = 0; s < block.slices().size(); ++s) {
+      const Slice& slice = block.slices()[s];
+      Todo todo;
+      todo.slice = s;
+      todo.bucket = scan_.grid.Find(slice.min_ns);
+      todo.whole = todo.bucket.Contains(slice.max_ns);
+      if (todo.whole && !todo.bucket.in_window) continue;
+      if (todo.whole && !slice.overlaps && CountFromHeader(slice, todo.bucket.id)) {
+        any_from_header = true;
+        continue;
+      }
+      todo_.push_back(todo);
+      Want(slice, todo.whole, &want);
+    }
+    if (todo_.empty()) {
+      ++(any_from_header ? stats_.blocks_from_header : stats_.blocks_skipped_time);
+      return Account();
+    }
+    absl::StatusOr<const Rows*> rows = block.Read(want, &scratch_, &stats_.read);
+    if (!rows.ok()) {
+      if (rows.status().code() != absl::StatusCode::kDataLoss) return rows.status();
+      ++stats_.damaged_blocks;
+      return absl::OkStatus();
+    }
+    ++stats_.blocks_decoded;
+    scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
+    for (const Todo& todo : todo_) RunSlice(block_index, todo, **rows);
+    return Account();
+  }
+
+  LabelSetInterner& interner() { return interner_; }
+  std::vector<SeriesSamples>& series() { return series_; }
+  const QueryStats& stats() const { return stats_; }
+
+ private:
+  struct Todo {
+    uint32_t slice = 0;
+    bool whole = false;  // the slice lies in `bucket`
+    WindowGrid::Bucket bucket;
+  };
+  // What is known of a stream whatever its rows are.
+  struct StreamState {
+    bool known = false;
+    bool metadata_matters = true;
+    bool levels_suffice = false;
+    std::optional<PipelineRunner::Constant> constant;
+  };
+
+  const StreamState& StateOf(uint32_t stream) {
+    StreamState& state = streams_[stream];
+    if (state.known) return state;
+    state.known = true;
+    const Labels& labels = *scan_.selection.streams[stream].labels;
+    state.metadata_matters = scan_.pipeline->MetadataMatters(labels);
+    if (!state.metadata_matters) {
+      runner_.StartSlice(labels, nullptr);
+      state.constant = runner_.SliceConstant();
+    } else if (scan_.level_counts) {
+      const std::vector<std::string>& wanted = scan_.pipeline->spec().grouping.labels;
+      state.levels_suffice = std::all_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
+        return name == kLevelLabel || !labels.Get(name).empty();
+      });
+    }
+    return state;
+  }
+
+  bool CountFromHeader(const Slice& slice, uint32_t bucket) {
+    if (scan_.has_leading_filters || scan_.kernel != RangeKernel::kSum) return false;
+    const StreamState& state = StateOf(slice.stream);
+    if (state.constant.has_value()) {
+      if (state.constant->keep) {
+        const double total = scan_.kind == SampleKind::kBytes ? static_cast<double>(slice.line_bytes)
+                                                              : state.constant->value * slice.rows();
+        Add(state.constant->labels, bucket, slice.max_ns, total, slice.rows());
+      }
+    } else if (state.levels_suffice) {
+      uint64_t rows = 0;
+      for (const LevelCount& level : slice.levels) rows += level.rows;
+      if (rows != slice.rows()) return false;
+      for (const LevelCount& level : slice.levels) {
+        const double total =
+            scan_.kind == SampleKind::kBytes ? static_cast<double>(level.line_bytes) : static_cast<double>(level.rows);
+        Add(LevelLabels(slice.stream, level.level), bucket, slice.max_ns, total, level.rows);
+      }
+    } else {
+      return false;
+    }
+    ++stats_.slices_from_header;
+    stats_.lines_from_header += slice.rows();
+    stats_.bytes_from_header += slice.line_bytes;
+    stats_.lines_processed += slice.rows();
+    stats_.bytes_processed += slice.line_bytes;
+    stats_.lines_after_leading_filters += slice.rows();
+    stats_.post_filter_lines += slice.rows();
+    return true;
+  }
+
+  LabelSetId LevelLabels(uint32_t stream, const std::string& level) {
+    std::vector<LabelView> views;
+    const Labels& labels = *scan_.selection.streams[stream].labels;
+    for (const std::string& name : scan_.pipeline->spec().grouping.labels) {
+      const std::string_view value = labels.Get(name);
+      if (!value.empty()) {
+        views.push_back(LabelView{name, value, LabelCategory::kStream});
+      } else if (!level.empty()) {
+        views.push_back(LabelView{name, level, LabelCategory::kStream});
+      }
+    }
+    std::sort(views.begin(), views.end(), [](const LabelView& x, const LabelView& y) { return x.name < y.name; });
+    views.erase(std::unique(views.begin(), views.end(),
+                            [](const LabelView& x, const LabelView& y) { return x.name == y.name; }),
+                views.end());
+    return interner_.Intern(views);
+  }
+
+  void Want(const Slice& slice, bool whole, ColumnSet* want) {
+    const StreamState& state = StateOf(slice.stream);
+    const ColumnSet columns = scan_.pipeline->Columns();
+    want->times |= !whole || scan_.needs_times || slice.overlaps;
+    want->lines |= columns.lines || scan_.kind == SampleKind::kBytes || slice.overlaps;
+    want->metadata |= (columns.metadata && state.metadata_matters) || slice.overlaps;
+  }
+
+  void RunSlice(uint32_t block_index, const Todo& todo, const Rows& rows) {
+    const Slice& slice = scan_.selection.blocks[block_index]->slices()[todo.slice];
+    uint32_t begin = slice.row_begin;
+    uint32_t end = slice.row_end;
+    if (!todo.whole) std::tie(begin, end) = RowsInRange(rows, slice, scan_.grid.data_range());
+    if (begin == end) return;
+    stats_.lines_processed += end - begin;
+    stats_.bytes_processed += end - begin == slice.rows()  ? slice.line_bytes
+                              : rows.line_end.size() >= end ? rows.line_bytes(begin, end)
+                                                            : slice.line_bytes * (end - begin) / slice.rows();
+    runner_.StartSlice(*scan_.selection.streams[slice.stream].labels, &rows);
+    const std::optional<PipelineRunner::Constant> constant = runner_.SliceConstant();
+    if (constant.has_value() && !constant->keep) return;
+    if (constant.has_value() && !scan_.has_leading_filters && !slice.overlaps &&
+        scan_.kernel == RangeKernel::kSum) {
+      AddConstant(*constant, todo, rows, begin, end);
+      return;
+    }
+    const DuplicateFilter::Region region =
+        slice.overlaps ? scan_.duplicates->RegionOf(block_index, todo.slice) : DuplicateFilter::Region();
+    const bool has_times = rows.time_ns.size() >= end;
+    WindowGrid::Bucket bucket = todo.bucket;
+    const auto run_row = [&](uint32_t row) {
+      const int64_t t_ns = has_times ? rows.time_ns[row] : slice.max_ns;
+      if (!todo.whole && !bucket.Contains(t_ns)) bucket = scan_.grid.Find(t_ns);
+      if (!bucket.in_window) return;
+      Sample sample;
+      if (!constant.has_value()) {
+        if (!runner_.ProcessSample(row, &sample)) return;
+      } else {
+        sample.labels = constant->labels;
+        sample.value = scan_.kind == SampleKind::kBytes ? static_cast<double>(rows.line(row).size()) : constant->value;
+      }
+      if (slice.overlaps && region.Contains(t_ns) && !scan_.duplicates->IsFirst(slice.stream, rows, row)) {
+        ++stats_.duplicate_lines;
+        return;
+      }
+      ++stats_.post_filter_lines;
+      Add(sample.labels, bucket.id, t_ns, sample.value, 1);
+    };
+    if (!scan_.has_leading_filters) {
+      stats_.lines_after_leading_filters += end - begin;
+      for (uint32_t row = begin; row < end; ++row) run_row(row);
+      return;
+    }
+    candidates_.clear();
+    scan_.pipeline->FilterRows(rows, begin, end, &candidates_);
+    stats_.lines_after_leading_filters += candidates_.size();
+    if (constant.has_value() && todo.whole && !slice.overlaps && scan_.kernel == RangeKernel::kSum &&
+        scan_.kind != SampleKind::kBytes) {
+      if (candidates_.empty()) return;
+      stats_.post_filter_lines += candidates_.size();
+      Add(constant->labels, bucket.id, slice.max_ns, constant->value * static_cast<double>(candidates_.size()),
+          candidates_.size());
+      return;
+    }
+    for (const uint32_t row : candidates_) run_row(row);
+  }
+
+  // Every row of [begin, end) is a sample of one series: whole runs of rows per bucket, found in the time column.
+  void AddConstant(const PipelineRunner::Constant& constant, const Todo& todo, const Rows& rows, uint32_t begin,
+                   uint32_t end) {
+    stats_.lines_after_leading_filters += end - begin;
+    WindowGrid::Bucket bucket = todo.bucket;
+    while (begin < end) {
+      uint32_t run_end = end;
+      if (!todo.whole) {
+        if (!bucket.Contains(rows.time_ns[begin])) bucket = scan_.grid.Find(rows.time_ns[begin]);
+        const auto from = rows.time_ns.begin() + begin;
+        run_end = static_cast<uint32_t>(std::upper_bound(from, rows.time_ns.begin() + end, bucket.last_ns) -
+                                        rows.time_ns.begin());
+      }
+      if (bucket.in_window) {
+        const uint32_t count = run_end - begin;
+        const double total = scan_.kind == SampleKind::kBytes ? static_cast<double>(rows.line_bytes(begin, run_end))
+                                                              : constant.value * count;
+        stats_.post_filter_lines += count;
+        Add(constant.labels, bucket.id, bucket.last_ns, total, count);
+      }
+      begin = run_end;
+    }
+  }
+
+  void Add(LabelSetId labels, uint32_t bucket, int64_t t_ns, double value, uint64_t count) {
+    if (labels >= series_.size()) series_.resize(interner_.size());
+    samples_bytes_ += series_[labels].Add(scan_.kernel, bucket, t_ns, value, count);
+  }
+
+  absl::Status Account() {
+    return memory_.Hold(samples_bytes_ + scratch_bytes_ + static_cast<int64_t>(interner_.bytes()) +
+                        static_cast<int64_t>(series_.capacity() * sizeof(SeriesSamples)));
+  }
+
+  const Scan& scan_;
+  LabelSetInterner interner_;
+  PipelineRunner runner_;
+  MemoryAccount memory_;
+  std::vector<SeriesSamples> series_;  // by LabelSetId
+  std::vector<StreamState> streams_;
+  std::vector<Todo> todo_;
+  std::vector<uint32_t> candidates_;
+  Rows scratch_;
+  int64_t scratch_bytes_ = 0;
+  int64_t samples_bytes_ = 0;
+  QueryStats stats_;
+};
+
+struct MergedSeries {
+  const LabelSet* labels = nullptr;
+  SeriesSamples samples;
+};
+
+std::vector<MergedSeries> MergeWorkers(RangeKernel kernel, std::vector<std::unique_ptr<Worker>>& workers) {
+  std::vector<MergedSeries> merged;
+  absl::flat_hash_map<std::string, size_t> place;  // label bytes -> merged
+  std::string key;
+  for (const std::unique_ptr<Worker>& worker : workers) {
+    for (LabelSetId id = 0; id < worker->series().size(); ++id) {
+      SeriesSamples& samples = worker->series()[id];
+      if (samples.empty()) continue;
+      const LabelSet& set = worker->interner().Get(id);
+      if (workers.size() == 1) {
+        merged.push_back(MergedSeries{&set, std::move(samples)});
+        continue;
+      }
+      key.clear();
+      for (const auto& [name, value] : set.labels) {
+        for (const std::string* part : {&name, &value}) {
+          const uint32_t size = static_cast<uint32_t>(part->size());
+          key.append(reinterpret_cast<const char*>(&size), sizeof(size));
+          key.append(*part);
+        }
+      }
+      const auto [it, added] = place.try_emplace(key, merged.size());
+      if (added) {
+        merged.push_back(MergedSeries{&set, std::move(samples)});
+      } else {
+        merged[it->second].samples.Merge(kernel, std::move(samples));
+      }
+    }
+  }
+  return merged;
+}
+
+absl::Status PipelineError(const Labels& labels) {
+  const std::string_view error = labels.Get("__error__");
+  return InvalidArgument(
+      "pipeline error: '{0}' for series: '{1}'.\n"
+      "Use a label filter to intentionally skip this error. (e.g | __error__!=\"{0}\").\n"
+      "To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"
+      "The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
+      error, labels.ToString());
+}
+
+// Labels of absent_over_time: the selector's equalities, less names that other matchers speak of too.
+Labels AbsentLabels(const logql::Selector& selector) {
+  std::vector<Labels::Pair> pairs;
+  for (const Matcher& matcher : selector.matchers) {
+    if (matcher.op() != MatchOp::kEqual || matcher.name() == "__name__") continue;
+    const auto same_name = [&](const Matcher& other) { return other.name() == matcher.name(); };
+    if (std::count_if(selector.matchers.begin(), selector.matchers.end(), same_name) == 1 &&
+        !matcher.value().empty()) {
+      pairs.emplace_back(matcher.name(), matcher.value());
+    }
+  }
+  return Labels(std::move(pairs));
+}
+
+StepVector Absent(const logql::RangeAggregation& range, const StepVector& present, uint32_t steps) {
+  std::vector<bool> seen(steps);
+  for (const StepSeries& series : present) {
+    for (const StepValue& point : series.points) seen[point.step] = true;
+  }
+  StepSeries absent{AbsentLabels(range.log_range.source.selector), {}};
+  for (uint32_t step = 0; step < steps; ++step) {
+    if (!seen[step]) absent.points.push_back(StepValue{step, 1});
+  }
+  StepVector out;
+  if (!absent.points.empty()) out.push_back(std::move(absent));
+  return out;
+}
+
+bool NeedsTimes(RangeKernel kernel) {
+  return kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast || kernel == RangeKernel::kSamples;
+}
+
+absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf& leaf, const WindowGrid& grid,
+                                   const Selection& selection) {
+  const logql::RangeAggregation& range = *leaf.range;
+  PipelineSpec spec = SampleSpec(range, leaf.parent);
+  const bool unwrapped = range.log_range.unwrap.has_value();
+  Scan scan{selection, grid, nullptr};
+  scan.kernel = KernelOf(range.op, unwrapped);
+  scan.kind = spec.kind;
+  scan.level_counts = spec.stages.empty() && !unwrapped && spec.grouping.kind == SampleGrouping::Kind::kBy;
+  ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(std::move(spec)));
+  scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
+  scan.needs_times = NeedsTimes(scan.kernel);
+  DuplicateFilter duplicates(selection);
+  scan.duplicates = &duplicates;
+
+  std::vector<std::unique_ptr<Worker>> workers(WorkerCount(context, selection.blocks.size()));
+  for (std::unique_ptr<Worker>& worker : workers) worker = std::make_unique<Worker>(scan, context.budget);
+  MemoryAccount duplicate_memory(context.budget);
+  RETURN_IF_ERROR(RunTasks(context, static_cast<uint32_t>(workers.size()), selection.blocks.size(),
+                           [&](uint32_t worker, size_t block) {
+                             return workers[worker]->RunBlock(static_cast<uint32_t>(block));
+                           }));
+  for (const std::unique_ptr<Worker>& worker : workers) context.stats->Add(worker->stats());
+  RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
+
+  std::vector<MergedSeries> merged = MergeWorkers(scan.kernel, workers);
+  StepVector out(merged.size());
+  constexpr size_t kSeriesPerTask = 256;
+  const size_t tasks = (merged.size() + kSeriesPerTask - 1) / kSeriesPerTask;
+  RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, [&](uint32_t, size_t task) {
+    int64_t bytes = 0;
+    const size_t end = std::min(merged.size(), (task + 1) * kSeriesPerTask);
+    for (size_t i = task * kSeriesPerTask; i < end; ++i) {
+      out[i].points = merged[i].samples.Evaluate(range.op, unwrapped, range.parameter.value_or(0), grid);
+      if (out[i].points.empty()) continue;
+      const LabelSet& set = *merged[i].labels;
+      if (set.has_error && !set.preserve_error) return PipelineError(set.labels);
+      out[i].labels = set.labels;
+      bytes += static_cast<int64_t>(sizeof(StepSeries) + out[i].points.capacity() * sizeof(StepValue));
+    }
+    return context.budget->Reserve(bytes);
+  }));
+  std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const RangeLeaf& leaf, const WindowGrid& grid) {
+  const int64_t select_begin_ns = MonotonicNs();
+  ASSIGN_OR_RETURN(const Selection selection,
+                   context.source->Select(context.tenant, leaf.range->log_range.source.selector.matchers,
+                                          grid.data_range()));
+  context.stats->select_ns += MonotonicNs() - select_begin_ns;
+  context.stats->streams_matched += selection.streams.size();
+  context.stats->blocks_total += selection.blocks.size();
+  StepVector vector;
+  if (!selection.streams.empty()) {
+    ASSIGN_OR_RETURN(vector, Collect(context, leaf, grid, selection));
+  }
+  if (leaf.range->op == RangeOp::kAbsentOverTime) return Absent(*leaf.range, vector, grid.steps());
+  return vector;
+}
+
+}  // namespace skald::exec

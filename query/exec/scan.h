@@ -1,0 +1,62 @@
+// What the readers of log lines have in common: sample_scan.h for metric queries, log_scan.h for log queries.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/status.h>
+
+#include "base/memory_budget.h"
+#include "base/thread_pool.h"
+#include "query/exec/cancel_token.h"
+#include "query/exec/query_stats.h"
+#include "storage/log_source.h"
+
+namespace skald::exec {
+
+// One query's surroundings. All pointers outlive it.
+struct QueryContext {
+  const LogSource* source = nullptr;
+  std::string tenant;
+  ThreadPool* pool = nullptr;
+  MemoryBudget* budget = nullptr;  // this query's
+  const CancelToken* cancel = nullptr;
+  QueryStats* stats = nullptr;
+};
+
+// Threads that work on one selection together, the caller's own among them.
+uint32_t WorkerCount(const QueryContext& context, size_t tasks);
+
+// Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on one thread at a time. Looks
+// at the cancel token before each task. Stops at the first error and returns it.
+absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,
+                      const std::function<absl::Status(uint32_t worker, size_t task)>& work);
+
+// Memory of one worker, drawn from the query's budget in steps, and never given back before the query ends (with its budget).
+class MemoryAccount {
+ public:
+  explicit MemoryAccount(MemoryBudget* budget) : budget_(budget) {}
+
+  // bytes: all that the worker holds now. ResourceExhausted when the budget has no more.
+  absl::Status Hold(int64_t bytes) {
+    if (bytes <= reserved_) return absl::OkStatus();
+    const int64_t more = bytes - reserved_ + kStep;
+    if (absl::Status status = budget_->Reserve(more); !status.ok()) return status;
+    reserved_ += more;
+    return absl::OkStatus();
+  }
+
+ private:
+  static constexpr int64_t kStep = 256 << 10;
+  MemoryBudget* budget_;
+  int64_t reserved_ = 0;
+};
+
+// Rows [begin, end) of a slice whose times lie in range; rows needs times.
+std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, TimeRange range);
+
+}  // namespace skald::exec

@@ -1,0 +1,77 @@
+#include "query/exec/window_grid.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace skald::exec {
+namespace {
+
+using Wide = __int128;  // sums of times, ranges and offsets do not fit 64 bits
+
+int64_t Saturate(Wide value) {
+  constexpr Wide kMin = std::numeric_limits<int64_t>::min();
+  constexpr Wide kMax = std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(std::clamp(value, kMin, kMax));
+}
+
+// For b > 0.
+Wide CeilDiv(Wide a, Wide b) { return a > 0 ? (a + b - 1) / b : -(-a / b); }
+
+}  // namespace
+
+WindowGrid::WindowGrid(int64_t start_ns, int64_t step_ns, uint32_t steps, int64_t range_ns, int64_t offset_ns)
+    : start_ns_(start_ns),
+      step_ns_(std::max<int64_t>(step_ns, 1)),
+      steps_(steps),
+      range_ns_(range_ns),
+      offset_ns_(offset_ns) {}
+
+WindowGrid::Bucket WindowGrid::Find(int64_t t_ns) const {
+  const Wide last_edge = Wide{start_ns_} - offset_ns_;  // right edge of window 0
+  const Wide first_edge = last_edge - range_ns_;        // its left edge
+  const Wide n = steps_;
+  const Wide begun =
+      std::clamp<Wide>(CeilDiv(Wide{t_ns} - first_edge, step_ns_), 0, n);  // left edges below t
+  const Wide ended =
+      std::clamp<Wide>(CeilDiv(Wide{t_ns} - last_edge, step_ns_), 0, n);  // right edges below t
+  constexpr Wide kFar = Wide{1} << 100;
+  Wide low = -kFar;  // the nearest edges on both sides
+  Wide high = kFar;
+  if (begun > 0) low = std::max(low, first_edge + (begun - 1) * step_ns_);
+  if (ended > 0) low = std::max(low, last_edge + (ended - 1) * step_ns_);
+  if (begun < n) high = std::min(high, first_edge + begun * step_ns_);
+  if (ended < n) high = std::min(high, last_edge + ended * step_ns_);
+  Bucket bucket;
+  bucket.id = static_cast<uint32_t>(begun + ended);
+  bucket.in_window = begun > ended;
+  bucket.first_ns = Saturate(low + 1);
+  bucket.last_ns = Saturate(high);
+  return bucket;
+}
+
+TimeRange WindowGrid::data_range() const {
+  const Wide first = Wide{start_ns_} - offset_ns_ - range_ns_;
+  const Wide last = Wide{start_ns_} + Wide{steps_ - 1} * step_ns_ - offset_ns_;
+  return TimeRange{Saturate(first + 1), Saturate(last + 1)};
+}
+
+uint32_t WindowGrid::first_bucket(uint32_t step) const {
+  // Just after left edge `step`: step + 1 left edges, and the right edges that are not after it.
+  const Wide right_edges = Wide{step} - CeilDiv(range_ns_, step_ns_) + 1;
+  return step + 1 + static_cast<uint32_t>(std::clamp<Wide>(right_edges, 0, steps_));
+}
+
+uint32_t WindowGrid::last_bucket(uint32_t step) const {
+  const Wide left_edges = Wide{step} + CeilDiv(range_ns_, step_ns_);
+  return step + static_cast<uint32_t>(std::clamp<Wide>(left_edges, 0, steps_));
+}
+
+int64_t WindowGrid::window_begin_ns(uint32_t step) const {
+  return Saturate(Wide{start_ns_} + Wide{step} * step_ns_ - offset_ns_ - range_ns_);
+}
+
+int64_t WindowGrid::window_end_ns(uint32_t step) const {
+  return Saturate(Wide{start_ns_} + Wide{step} * step_ns_ - offset_ns_);
+}
+
+}  // namespace skald::exec
