@@ -161,7 +161,7 @@ struct OrFilter {
 };
 
 struct LabelFilter {
-  std::variant<StringFilter, NumberFilter, DurationFilter, BytesFilter, IpFilter, AndFilter, OrFilter> node;
+  std::variant<NumberFilter, StringFilter, DurationFilter, BytesFilter, IpFilter, AndFilter, OrFilter> node;
   SourceRange range;
 };
 

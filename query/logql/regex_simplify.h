@@ -19,7 +19,7 @@ struct RegexTest {
     kAnyOf,     // one of `legs`, which is not empty; no leg is kAlways
   };
   Kind kind = Kind::kAlways;
-  std::string text;
+  std::string text;  // in lower case under fold_case, to be compared with the text in lower case
   bool fold_case = false;
   std::vector<RegexTest> legs;
 };
