@@ -16,7 +16,7 @@ limits_config:
   discover_service_name: []
   discover_log_levels: false
   reject_old_samples: false
-  creation_grace_period: 876000h
+  creation_grace_period: 0
 """
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
