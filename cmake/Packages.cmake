@@ -2,6 +2,8 @@
 find_package(Threads REQUIRED)
 find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)
+# gRPC looks for re2 by itself unless re2_FOUND says it need not, which pkg-config's answer below leaves in the cache.
+unset(re2_FOUND CACHE)
 find_package(gRPC CONFIG REQUIRED)
 # RocksDB's own search uses the cache names that pkg-config's answers below take at the first run.
 foreach(name lz4_INCLUDE_DIRS lz4_LIBRARIES zstd_INCLUDE_DIRS zstd_LIBRARIES)
