@@ -1,8 +1,9 @@
 // The LogQL syntax tree: immutable value structs in std::variants, each with the place it was read from.
 //
-// Trees come from parser.h (or are put together by tests) and are never changed afterwards, so a shared_ptr<const Expr>
-// may be read by any number of threads. Nothing here knows how a query runs: execution state, hints and sharding belong
-// to query/exec. Text is UTF-8 except where a string escape (\xHH) put other bytes in.
+// Trees come from parser.h (or are put together by tests) and are never changed afterwards, so a
+// shared_ptr<const Expr> may be read by any number of threads. Nothing here knows how a query runs: execution
+// state, hints and sharding belong to query/exec. Text is UTF-8 except where a string escape (\xHH) put other
+// bytes in.
 //
 // Reading a node:
 //   std::visit(Overloaded{[](const Literal& l) {...}, [](const BinaryOp& b) {...}, ...}, expr.node);
@@ -32,8 +33,8 @@ Overloaded(Fs...) -> Overloaded<Fs...>;
 
 inline constexpr int kMaxExprHeight = 1000;
 
-// Bytes [begin, end) of the query text; line and col of begin are 1-based, col counts runes. All zero in nodes that were
-// not read from text.
+// Bytes [begin, end) of the query text; line and col of begin are 1-based, col counts runes. All zero in
+// nodes that were not read from text.
 struct SourceRange {
   uint32_t begin = 0;
   uint32_t end = 0;
@@ -47,7 +48,7 @@ struct Selector {
   SourceRange range;
 };
 
-// ---------------------------------------------------------------------------------------------------- line filters
+// ---------------------------------------------------------------------------------------- line filters
 
 enum class LineFilterOp {
   kContains,     // |=
@@ -60,12 +61,14 @@ enum class LineFilterOp {
 
 struct LineFilterOperand {
   bool is_ip = false;  // ip("text")
-  std::string text;    // unquoted; not validated (a bad regex, pattern or address is an error of the run, PrintStage quotes it)
+  std::string text;    // unquoted; not validated (a bad regex, pattern or address is an error of the run,
+                       // PrintStage quotes it)
 };
 
-// |= "a" or "b". The parser expands negative or-chains into successive LineFilters, so kNot* ops always have one operand.
-// A positive chain of several operands keeps a line that any of them takes; in such a chain an ip() operand has lost its
-// meaning and is plain text, regex or pattern like the others (Loki's behaviour); its is_ip is kept for printing only.
+// |= "a" or "b". The parser expands negative or-chains into successive LineFilters, so kNot* ops always have
+// one operand. A positive chain of several operands keeps a line that any of them takes; in such a chain an
+// ip() operand has lost its meaning and is plain text, regex or pattern like the others (Loki's behaviour);
+// its is_ip is kept for printing only.
 struct LineFilter {
   LineFilterOp op = LineFilterOp::kContains;
   std::vector<LineFilterOperand> operands;  // at least one
@@ -74,11 +77,12 @@ struct LineFilter {
   bool IsIpFilter() const { return operands.size() == 1 && operands[0].is_ip; }
 };
 
-// --------------------------------------------------------------------------------------------------------- parsers
+// --------------------------------------------------------------------------------------------- parsers
 
 struct LabelExtraction {
   std::string name;
-  std::string expression;  // as written; a bare name asks for itself. Syntax is checked when the stage is built.
+  std::string
+      expression;  // as written; a bare name asks for itself. Syntax is checked when the stage is built.
 };
 
 struct JsonParser {
@@ -109,13 +113,13 @@ struct Unpack {
   SourceRange range;
 };
 
-// --------------------------------------------------------------------------------------------------- label filters
+// --------------------------------------------------------------------------------------- label filters
 
 enum class CompareOp { kEqual, kNotEqual, kGreater, kGreaterEqual, kLess, kLessEqual };
 
 struct StringFilter {
-  // Its regex, if any, is fully anchored and dot-all as in a stream selector. Label filters mean something else in
-  // places: regex_simplify.h has the rule, and the rest runs as ^(?:value)$ without dot-all.
+  // Its regex, if any, is fully anchored and dot-all as in a stream selector. Label filters mean something
+  // else in places: regex_simplify.h has the rule, and the rest runs as ^(?:value)$ without dot-all.
   Matcher matcher;
 };
 
@@ -134,8 +138,9 @@ struct DurationFilter {
 struct BytesFilter {
   std::string name;
   CompareOp op = CompareOp::kEqual;
-  uint64_t bytes = 0;      // as written
-  uint64_t threshold = 0;  // what the engine compares with: the value of the *printed* form (2560 prints 2.6kB: 2600)
+  uint64_t bytes = 0;  // as written
+  uint64_t threshold =
+      0;  // what the engine compares with: the value of the *printed* form (2560 prints 2.6kB: 2600)
 };
 
 struct IpFilter {
@@ -165,7 +170,7 @@ struct LabelFilter {
   SourceRange range;
 };
 
-// ------------------------------------------------------------------------------------------------ formatting stages
+// ----------------------------------------------------------------------------------- formatting stages
 
 struct LineFormat {
   std::string text;  // Go template source; syntax is checked when the stage is built
@@ -202,10 +207,10 @@ struct Keep {
   SourceRange range;
 };
 
-using Stage = std::variant<LineFilter, JsonParser, LogfmtParser, RegexpParser, PatternParser, Unpack, LabelFilter,
-                           LineFormat, LabelFormat, Decolorize, Drop, Keep>;
+using Stage = std::variant<LineFilter, JsonParser, LogfmtParser, RegexpParser, PatternParser, Unpack,
+                           LabelFilter, LineFormat, LabelFormat, Decolorize, Drop, Keep>;
 
-// ---------------------------------------------------------------------------------------------------- log queries
+// ----------------------------------------------------------------------------------------- log queries
 
 struct LogSelectorExpr {
   Selector selector;
@@ -230,7 +235,7 @@ struct LogRangeExpr {
   SourceRange range;
 };
 
-// ------------------------------------------------------------------------------------------------- metric queries
+// -------------------------------------------------------------------------------------- metric queries
 
 struct Expr;
 using ExprPtr = std::shared_ptr<const Expr>;  // never null inside a tree
@@ -283,8 +288,8 @@ enum class VectorOp {
 
 struct VectorAggregation {
   VectorOp op = VectorOp::kSum;
-  int64_t k = 0;  // > 0 exactly for topk, bottomk, approx_topk
-  ExprPtr inner;  // a metric expression
+  int64_t k = 0;                     // > 0 exactly for topk, bottomk, approx_topk
+  ExprPtr inner;                     // a metric expression
   std::optional<Grouping> grouping;  // absent and `by ()` mean the same here
 };
 
@@ -322,7 +327,8 @@ struct VectorMatching {
   std::vector<std::string> include;  // labels of group_left / group_right, copied from the one side
 };
 
-// Both sides are metric expressions, and not both literals (those are folded by the parser). No literal beside a set op.
+// Both sides are metric expressions, and not both literals (those are folded by the parser). No literal
+// beside a set op.
 struct BinaryOp {
   BinaryOpKind op = BinaryOpKind::kAdd;
   ExprPtr lhs;
@@ -354,8 +360,8 @@ struct Variants {
 };
 
 struct Expr {
-  std::variant<LogSelectorExpr, RangeAggregation, VectorAggregation, BinaryOp, Literal, VectorLiteral, LabelReplace,
-               Variants>
+  std::variant<LogSelectorExpr, RangeAggregation, VectorAggregation, BinaryOp, Literal, VectorLiteral,
+               LabelReplace, Variants>
       node;
   SourceRange range;
   int height = 1;  // 1 for a leaf, else 1 + that of the highest child
@@ -368,13 +374,13 @@ inline bool IsLogQuery(const Expr& expr) { return std::holds_alternative<LogSele
 std::string_view Name(RangeOp op);
 std::string_view Name(VectorOp op);
 std::string_view Name(BinaryOpKind op);
-std::string_view Name(CompareOp op);     // kEqual is "=="
+std::string_view Name(CompareOp op);  // kEqual is "=="
 std::string_view Name(LineFilterOp op);
-std::string_view Name(MatchOp op);       // = != =~ !~
+std::string_view Name(MatchOp op);                   // = != =~ !~
 std::string_view Name(UnwrapConversion conversion);  // "" for kNone
 
-// What a literal, or an element with a scalar side, becomes: division and modulo by zero give NaN, comparisons 1 or 0,
-// % is fmod, ^ is pow. Set ops give NaN (the parser never asks).
+// What a literal, or an element with a scalar side, becomes: division and modulo by zero give NaN,
+// comparisons 1 or 0, % is fmod, ^ is pow. Set ops give NaN (the parser never asks).
 double EvaluateScalars(BinaryOpKind op, double lhs, double rhs);
 
 // Calls fn with each log selector of the tree, left to right.

@@ -27,7 +27,8 @@ bool IsDurationRune(int32_t rune) {
 }
 
 bool IsBytesRune(int32_t rune) {
-  return rune > 0 && rune < 0x80 && std::string_view("BikKMGTP").find(static_cast<char>(rune)) != std::string_view::npos;
+  return rune > 0 && rune < 0x80 &&
+         std::string_view("BikKMGTP").find(static_cast<char>(rune)) != std::string_view::npos;
 }
 
 void SkipSpace(Scanner* scanner) {
@@ -69,8 +70,9 @@ class Lexer {
     token_.kind = ReadToken();
     token_.line = scanner_.line();
     token_.col = scanner_.col();
-    token_.range = SourceRange{static_cast<uint32_t>(scanner_.begin()), static_cast<uint32_t>(scanner_.end()),
-                               static_cast<uint32_t>(scanner_.true_line()), static_cast<uint32_t>(scanner_.col())};
+    token_.range =
+        SourceRange{static_cast<uint32_t>(scanner_.begin()), static_cast<uint32_t>(scanner_.end()),
+                    static_cast<uint32_t>(scanner_.true_line()), static_cast<uint32_t>(scanner_.col())};
     if (scanner_.error()) {
       token_.kind = TokenKind::kEnd;
       token_.error = scanner_.error()->message;
@@ -121,7 +123,8 @@ class Lexer {
       Scanner ahead = scanner_;
       std::string flag = "-";
       size_t taken = 0;
-      for (int32_t rune = ahead.Peek(); rune == '-' || (rune >= 0 && IsLetterRune(static_cast<char32_t>(rune)));
+      for (int32_t rune = ahead.Peek();
+           rune == '-' || (rune >= 0 && IsLetterRune(static_cast<char32_t>(rune)));
            rune = ahead.Peek(), ++taken) {
         AppendRune(&flag, static_cast<char32_t>(rune));
         ahead.Next();

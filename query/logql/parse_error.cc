@@ -1,6 +1,6 @@
-#include <cstdlib>
-
 #include <absl/strings/cord.h>
+
+#include <cstdlib>
 
 #include "base/error.h"
 #include "query/logql/parser.h"
@@ -15,12 +15,14 @@ constexpr char kPlaceUrl[] = "skald/logql/place";
 }  // namespace
 
 const std::string_view kEmptyMatcherMessage =
-    "queries require at least one regexp or equality matcher that does not have an empty-compatible value. For "
+    "queries require at least one regexp or equality matcher that does not have an empty-compatible value. "
+    "For "
     "instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will";
 
 absl::Status ParseErrorAt(int line, int col, std::string_view message) {
-  absl::Status status = line == 0 && col == 0 ? InvalidArgument("parse error : {}", message)
-                                              : InvalidArgument("parse error at line {}, col {}: {}", line, col, message);
+  absl::Status status = line == 0 && col == 0
+                            ? InvalidArgument("parse error : {}", message)
+                            : InvalidArgument("parse error at line {}, col {}: {}", line, col, message);
   status.SetPayload(kPlaceUrl, absl::Cord(fmt::format("{}:{}", line, col)));
   return status;
 }

@@ -3,19 +3,20 @@
 //   parse error : invalid aggregation sum_over_time without unwrap
 // and carry the place as a ParseErrorDetail. Thread-safe, no state; never throws; any bytes may be given.
 //
-// Checked here: syntax, numbers, regexes of matchers, the regexp and pattern stages, parameters and groupings of
-// aggregations, operands of operators, and that each selector has a matcher that refuses the empty string.
-// Checked later, when the engine builds a stage and some stream matched: line filter regexes and patterns, addresses,
-// templates, json and logfmt expressions. Those errors quote the stage as PrintStage (printer.h) writes it.
+// Checked here: syntax, numbers, regexes of matchers, the regexp and pattern stages, parameters and groupings
+// of aggregations, operands of operators, and that each selector has a matcher that refuses the empty string.
+// Checked later, when the engine builds a stage and some stream matched: line filter regexes and patterns,
+// addresses, templates, json and logfmt expressions. Those errors quote the stage as PrintStage (printer.h)
+// writes it.
 #pragma once
+
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
 
 #include "query/logql/ast.h"
 
@@ -29,11 +30,11 @@ inline constexpr int kMaxNesting = 200;
 // The message of the at-least-one-matcher rule, without the "parse error : " prefix.
 extern const std::string_view kEmptyMatcherMessage;
 
-// Where and what, for an editor to mark. line 0 stands for "not known": col then still counts where the text came in
-// one line, and both are 0 for an error that concerns the whole query.
+// Where and what, for an editor to mark. line 0 stands for "not known": col then still counts where the text
+// came in one line, and both are 0 for an error that concerns the whole query.
 struct ParseErrorDetail {
-  int line = 0;  // 1-based
-  int col = 0;   // 1-based, in runes
+  int line = 0;         // 1-based
+  int col = 0;          // 1-based, in runes
   std::string message;  // without "parse error at ...: "
 };
 
@@ -47,8 +48,8 @@ absl::Status ParseErrorAt(int line, int col, std::string_view message);
 // "parse error : stage '<canonical text>' : <message>", for a stage that cannot be built.
 absl::Status StageError(const Stage& stage, std::string_view message);
 
-// Any query. The result's node is a LogSelectorExpr for a log query. A sum of a literal (`sum(1)`) parses; running it is
-// the engine's error.
+// Any query. The result's node is a LogSelectorExpr for a log query. A sum of a literal (`sum(1)`) parses;
+// running it is the engine's error.
 absl::StatusOr<ExprPtr> ParseExpr(std::string_view query);
 
 // A log query only; `only log selector is supported` (no prefix) for a metric query.

@@ -60,7 +60,8 @@ std::string Written(const PatternToken& token) {
 
 absl::Status CheckNoneAdjacent(const std::vector<PatternToken>& tokens) {
   for (size_t i = 1; i < tokens.size(); ++i) {
-    if (tokens[i - 1].kind != PatternToken::Kind::kLiteral && tokens[i].kind != PatternToken::Kind::kLiteral) {
+    if (tokens[i - 1].kind != PatternToken::Kind::kLiteral &&
+        tokens[i].kind != PatternToken::Kind::kLiteral) {
       return InvalidArgument("found consecutive capture '{}{}': invalid expression", Written(tokens[i - 1]),
                              Written(tokens[i]));
     }
@@ -72,7 +73,8 @@ absl::Status CheckNoneAdjacent(const std::vector<PatternToken>& tokens) {
 
 absl::StatusOr<std::vector<PatternToken>> ParsePattern(std::string_view text) {
   if (text.empty()) {
-    return InvalidArgument("parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL");
+    return InvalidArgument(
+        "parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL");
   }
   std::vector<PatternToken> tokens = Split(text);
   std::vector<std::string_view> names;

@@ -2,11 +2,11 @@
 // Pure and thread-safe.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace skald::logql {
 
@@ -22,11 +22,13 @@ struct PatternToken {
   friend bool operator==(const PatternToken&, const PatternToken&) = default;
 };
 
-// A pattern stage: at least one named capture, no two captures without text between, no name twice. Everything that is
-// not <name> is literal text (<1a>, <a b>, <>). InvalidArgument with Loki's text, without "invalid pattern parser: ".
+// A pattern stage: at least one named capture, no two captures without text between, no name twice.
+// Everything that is not <name> is literal text (<1a>, <a b>, <>). InvalidArgument with Loki's text, without
+// "invalid pattern parser: ".
 absl::StatusOr<std::vector<PatternToken>> ParsePattern(std::string_view text);
 
-// A pattern line filter: only <_> and literals; "" gives no tokens. InvalidArgument with Loki's text otherwise.
+// A pattern line filter: only <_> and literals; "" gives no tokens. InvalidArgument with Loki's text
+// otherwise.
 absl::StatusOr<std::vector<PatternToken>> ParseLinePattern(std::string_view text);
 
 }  // namespace skald::logql

@@ -36,7 +36,10 @@ std::string StringFilterText(const Matcher& matcher) {
 std::string Extractions(const std::vector<LabelExtraction>& extractions) {
   std::string out;
   for (const LabelExtraction& extraction : extractions) {
-    out.append(out.empty() ? " " : ",").append(extraction.name).append("=").append(Quoted(extraction.expression));
+    out.append(out.empty() ? " " : ",")
+        .append(extraction.name)
+        .append("=")
+        .append(Quoted(extraction.expression));
   }
   return out;
 }
@@ -53,7 +56,8 @@ std::string LineFilterText(const LineFilter& filter) {
   std::string out(Name(filter.op));
   std::string_view before = " ";
   for (const LineFilterOperand& operand : filter.operands) {
-    out.append(before).append(operand.is_ip ? fmt::format("ip({})", Quoted(operand.text)) : Quoted(operand.text));
+    out.append(before).append(operand.is_ip ? fmt::format("ip({})", Quoted(operand.text))
+                                            : Quoted(operand.text));
     before = " or ";
   }
   return out;
@@ -79,8 +83,10 @@ std::string OperatorText(const BinaryOp& node, std::string_view separator) {
   std::string group;
   if (node.matching->cardinality == MatchCardinality::kManyToOne) group = "group_left";
   if (node.matching->cardinality == MatchCardinality::kOneToMany) group = "group_right";
-  if (!node.matching->include.empty()) group += fmt::format(" ({})", Joined(node.matching->include, separator));
-  out += fmt::format(" {} ({}) {}", node.matching->on ? "on" : "ignoring", Joined(node.matching->labels, separator), group);
+  if (!node.matching->include.empty())
+    group += fmt::format(" ({})", Joined(node.matching->include, separator));
+  out += fmt::format(" {} ({}) {}", node.matching->on ? "on" : "ignoring",
+                     Joined(node.matching->labels, separator), group);
   return out;
 }
 
@@ -89,7 +95,7 @@ std::string LabelReplaceArgument(const LabelReplace& node, int argument) {
   return Quoted(*arguments[argument]);
 }
 
-// ---------------------------------------------------------------------------------------------------------- pretty
+// ---------------------------------------------------------------------------------------------- pretty
 
 constexpr size_t kMaxLine = 100;
 
@@ -97,7 +103,8 @@ std::string Indent(int level) { return std::string(static_cast<size_t>(level) * 
 
 std::string PrettyExpr(const Expr& expr, int level);
 
-// filters[0..count) as one node: while too long, the last one goes to a line of its own, without its alternatives.
+// filters[0..count) as one node: while too long, the last one goes to a line of its own, without its
+// alternatives.
 std::string PrettyLineFilters(const std::vector<const LineFilter*>& filters, size_t count, int level) {
   std::string line;
   for (size_t i = 0; i < count; ++i) line.append(i == 0 ? "" : " ").append(LineFilterText(*filters[i]));
@@ -183,7 +190,8 @@ std::string PrettySplit(const Variants& node, int level) {
   for (size_t i = 0; i < node.variants.size(); ++i) {
     out.append(i == 0 ? "\n" : ",\n").append(PrettyExpr(*node.variants[i], level + 1));
   }
-  return out + "\n" + Indent(level) + ") of (\n" + PrettyLogRange(node.of, level + 1) + "\n" + Indent(level) + ")";
+  return out + "\n" + Indent(level) + ") of (\n" + PrettyLogRange(node.of, level + 1) + "\n" + Indent(level) +
+         ")";
 }
 
 std::string PrettyExpr(const Expr& expr, int level) {
@@ -218,9 +226,13 @@ std::string PrintLabelFilter(const LabelFilter& filter) {
       Overloaded{
           [](const StringFilter& f) { return StringFilterText(f.matcher); },
           [](const NumberFilter& f) { return f.name + std::string(Name(f.op)) + FormatSampleValue(f.value); },
-          [](const DurationFilter& f) { return f.name + std::string(Name(f.op)) + FormatGoDuration(f.nanos); },
+          [](const DurationFilter& f) {
+            return f.name + std::string(Name(f.op)) + FormatGoDuration(f.nanos);
+          },
           [](const BytesFilter& f) { return f.name + std::string(Name(f.op)) + FormatHumanBytes(f.bytes); },
-          [](const IpFilter& f) { return fmt::format("{}{}ip({})", f.name, f.negated ? "!=" : "=", Quoted(f.pattern)); },
+          [](const IpFilter& f) {
+            return fmt::format("{}{}ip({})", f.name, f.negated ? "!=" : "=", Quoted(f.pattern));
+          },
           [](const AndFilter& f) {
             return fmt::format("( {} , {} )", PrintLabelFilter(*f.left), PrintLabelFilter(*f.right));
           },
@@ -232,33 +244,33 @@ std::string PrintLabelFilter(const LabelFilter& filter) {
 }
 
 std::string PrintStage(const Stage& stage) {
-  return std::visit(
-      Overloaded{
-          [](const LineFilter& s) { return LineFilterText(s); },
-          [](const JsonParser& s) { return "| json" + Extractions(s.extractions); },
-          [](const LogfmtParser& s) {
-            return fmt::format("| logfmt{}{}{}", s.strict ? " --strict" : "", s.keep_empty ? " --keep-empty" : "",
-                               Extractions(s.extractions));
-          },
-          [](const RegexpParser& s) { return "| regexp " + Quoted(s.pattern); },
-          [](const PatternParser& s) { return "| pattern " + Quoted(s.pattern); },
-          [](const Unpack&) { return std::string("| unpack"); },
-          [](const LabelFilter& s) { return "| " + PrintLabelFilter(s); },
-          [](const LineFormat& s) { return "| line_format " + Quoted(s.text); },
-          [](const LabelFormat& s) {
-            std::string out = "| label_format";
-            std::string_view before = " ";
-            for (const LabelFormatItem& item : s.items) {
-              out.append(before).append(item.name).append("=").append(item.is_rename ? item.value : Quoted(item.value));
-              before = ",";
-            }
-            return out;
-          },
-          [](const Decolorize&) { return std::string("| decolorize"); },
-          [](const Drop& s) { return "| drop " + NamesOrMatchers(s.items); },
-          [](const Keep& s) { return "| keep " + NamesOrMatchers(s.items); },
-      },
-      stage);
+  return std::visit(Overloaded{
+                        [](const LineFilter& s) { return LineFilterText(s); },
+                        [](const JsonParser& s) { return "| json" + Extractions(s.extractions); },
+                        [](const LogfmtParser& s) {
+                          return fmt::format("| logfmt{}{}{}", s.strict ? " --strict" : "",
+                                             s.keep_empty ? " --keep-empty" : "", Extractions(s.extractions));
+                        },
+                        [](const RegexpParser& s) { return "| regexp " + Quoted(s.pattern); },
+                        [](const PatternParser& s) { return "| pattern " + Quoted(s.pattern); },
+                        [](const Unpack&) { return std::string("| unpack"); },
+                        [](const LabelFilter& s) { return "| " + PrintLabelFilter(s); },
+                        [](const LineFormat& s) { return "| line_format " + Quoted(s.text); },
+                        [](const LabelFormat& s) {
+                          std::string out = "| label_format";
+                          std::string_view before = " ";
+                          for (const LabelFormatItem& item : s.items) {
+                            out.append(before).append(item.name).append("=").append(
+                                item.is_rename ? item.value : Quoted(item.value));
+                            before = ",";
+                          }
+                          return out;
+                        },
+                        [](const Decolorize&) { return std::string("| decolorize"); },
+                        [](const Drop& s) { return "| drop " + NamesOrMatchers(s.items); },
+                        [](const Keep& s) { return "| keep " + NamesOrMatchers(s.items); },
+                    },
+                    stage);
 }
 
 std::string PrintLogSelector(const LogSelectorExpr& expr) {
@@ -304,7 +316,8 @@ std::string Print(const Expr& expr) {
           },
           [](const Variants& e) {
             std::string out = "variants(";
-            for (size_t i = 0; i < e.variants.size(); ++i) out.append(i == 0 ? "" : ", ").append(Print(*e.variants[i]));
+            for (size_t i = 0; i < e.variants.size(); ++i)
+              out.append(i == 0 ? "" : ", ").append(Print(*e.variants[i]));
             return out + ") of (" + PrintLogRange(e.of) + ")";
           },
       },

@@ -1,6 +1,6 @@
-// Writes a syntax tree as LogQL. Both forms parse back to a tree that prints the same, save for what Loki's own form
-// loses: a label name with a non-ASCII letter (printed in quotes inside matchers), vector() beyond six decimals, a bytes
-// threshold beyond two digits, NaN and infinite literals, ranges below a millisecond.
+// Writes a syntax tree as LogQL. Both forms parse back to a tree that prints the same, save for what Loki's
+// own form loses: a label name with a non-ASCII letter (printed in quotes inside matchers), vector() beyond
+// six decimals, a bytes threshold beyond two digits, NaN and infinite literals, ranges below a millisecond.
 #pragma once
 
 #include <string>

@@ -42,7 +42,9 @@ std::optional<RegexTest> Or(std::optional<RegexTest> left, RegexTest right) {
   return both;
 }
 
-const RegexNode& WithoutCapture(const RegexNode& node) { return node.op == Op::kCapture ? node.subs[0] : node; }
+const RegexNode& WithoutCapture(const RegexNode& node) {
+  return node.op == Op::kCapture ? node.subs[0] : node;
+}
 
 bool IsAnything(const RegexNode& node) {
   return node.op == Op::kStar && node.subs[0].op == Op::kAnyCharNotNewline;
@@ -51,8 +53,8 @@ bool IsAnything(const RegexNode& node) {
 std::optional<RegexTest> SimplifyConcat(const RegexNode& concat, const std::u32string& prefix);
 
 // The alternatives appended to the literal before them.
-std::optional<RegexTest> SimplifySuffixes(const RegexNode& alternate, const std::u32string& literal, bool fold_case,
-                                          std::optional<RegexTest> test) {
+std::optional<RegexTest> SimplifySuffixes(const RegexNode& alternate, const std::u32string& literal,
+                                          bool fold_case, std::optional<RegexTest> test) {
   for (const RegexNode& sub : alternate.subs) {
     const RegexNode& leg = WithoutCapture(sub);
     if (!fold_case && leg.fold_case) return std::nullopt;
@@ -71,7 +73,8 @@ std::optional<RegexTest> SimplifySuffixes(const RegexNode& alternate, const std:
   return test;
 }
 
-// At most three parts: one literal, .* anywhere, alternatives after the literal. prefix: the literal of an outer concat.
+// At most three parts: one literal, .* anywhere, alternatives after the literal. prefix: the literal of an
+// outer concat.
 std::optional<RegexTest> SimplifyConcat(const RegexNode& concat, const std::u32string& prefix) {
   constexpr int kMaxParts = 3;
   std::u32string literal = prefix;

@@ -1,6 +1,6 @@
-// Regexes of line filters and label filters that are really tests for literal text. Loki rewrites them so, for speed, and
-// the rewriting shows: `x =~ "err.*"` as a label filter finds "err" anywhere. Stream selectors, drop/keep matchers and
-// label_replace are not rewritten. Pure and thread-safe.
+// Regexes of line filters and label filters that are really tests for literal text. Loki rewrites them so,
+// for speed, and the rewriting shows: `x =~ "err.*"` as a label filter finds "err" anywhere. Stream
+// selectors, drop/keep matchers and label_replace are not rewritten. Pure and thread-safe.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,8 @@ struct RegexTest {
   std::vector<RegexTest> legs;
 };
 
-// Nullopt where the regex (Go syntax) is invalid or has to run as a regex: label filters then anchor it as ^(?:re)$.
+// Nullopt where the regex (Go syntax) is invalid or has to run as a regex: label filters then anchor it as
+// ^(?:re)$.
 // !~ is the inverse of the same test.
 std::optional<RegexTest> SimplifyRegex(std::string_view regex);
 

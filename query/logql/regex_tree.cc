@@ -5,6 +5,7 @@
 
 #include "base/go_regex.h"
 #include "base/utf8.h"
+#include "query/logql/regex_factor.h"
 #include "text/runes.h"
 
 namespace skald::logql {
@@ -26,209 +27,6 @@ std::vector<char32_t> FoldOrbit(char32_t rune) {
   }
   std::sort(orbit.begin(), orbit.end());
   return orbit;
-}
-
-bool IsClassLike(const RegexNode& node) {
-  return (node.op == Op::kLiteral && node.runes.size() == 1) || node.op == Op::kCharClass ||
-         node.op == Op::kAnyCharNotNewline || node.op == Op::kAnyChar;
-}
-
-bool MatchesNewline(const RegexNode& node) {
-  return (node.op == Op::kLiteral && node.runes == U"\n") || (node.op == Op::kCharClass && node.matches_newline) ||
-         node.op == Op::kAnyChar;
-}
-
-// to = to or from, for two class-like nodes of which `to` is the more complex.
-void MergeClasses(RegexNode* to, const RegexNode& from) {
-  switch (to->op) {
-    case Op::kAnyChar:
-      return;
-    case Op::kAnyCharNotNewline:
-      if (MatchesNewline(from)) to->op = Op::kAnyChar;
-      return;
-    case Op::kLiteral:
-      if (from.runes == to->runes && from.fold_case == to->fold_case) return;
-      break;
-    default:
-      break;
-  }
-  const bool newline = MatchesNewline(*to) || MatchesNewline(from);
-  to->op = Op::kCharClass;
-  to->matches_newline = newline;
-  to->class_text.clear();  // equal to no other class
-  to->runes.clear();
-}
-
-RegexNode Collapse(std::vector<RegexNode> subs, Op op);
-
-std::pair<std::u32string_view, bool> LeadingString(const RegexNode& node) {
-  const RegexNode& first = node.op == Op::kConcat && !node.subs.empty() ? node.subs[0] : node;
-  if (first.op != Op::kLiteral) return {};
-  return {first.runes, first.fold_case};
-}
-
-void RemoveLeadingString(RegexNode* node, size_t count) {
-  if (node->op == Op::kConcat && !node->subs.empty()) {
-    RemoveLeadingString(&node->subs[0], count);
-    if (node->subs[0].op != Op::kEmpty) return;
-    node->subs.erase(node->subs.begin());
-    if (node->subs.size() == 1) {
-      RegexNode rest = std::move(node->subs[0]);
-      *node = std::move(rest);
-    }
-    return;
-  }
-  if (node->op != Op::kLiteral) return;
-  node->runes.erase(0, count);
-  if (node->runes.empty()) node->op = Op::kEmpty;
-}
-
-bool SameClass(const RegexNode& a, const RegexNode& b) {
-  if (a.op != b.op) return false;
-  switch (a.op) {
-    case Op::kAnyChar:
-    case Op::kAnyCharNotNewline:
-      return true;
-    case Op::kCharClass:
-      return !a.class_text.empty() && a.class_text == b.class_text;
-    case Op::kRepeat:
-      return a.min == a.max && a.min == b.min && a.max == b.max && a.non_greedy == b.non_greedy &&
-             IsClassLike(a.subs[0]) && SameClass(a.subs[0], b.subs[0]);
-    default:
-      return false;
-  }
-}
-
-const RegexNode* LeadingNode(const RegexNode& node) {
-  if (node.op == Op::kEmpty) return nullptr;
-  if (node.op != Op::kConcat || node.subs.empty()) return &node;
-  return node.subs[0].op == Op::kEmpty ? nullptr : &node.subs[0];
-}
-
-void RemoveLeadingNode(RegexNode* node) {
-  if (node->op != Op::kConcat || node->subs.empty()) {
-    *node = RegexNode();
-    return;
-  }
-  node->subs.erase(node->subs.begin());
-  if (node->subs.size() == 1) {
-    RegexNode rest = std::move(node->subs[0]);
-    *node = std::move(rest);
-  }
-}
-
-RegexNode Prefixed(RegexNode prefix, std::vector<RegexNode> suffixes) {
-  RegexNode node;
-  node.op = Op::kConcat;
-  node.subs.push_back(std::move(prefix));
-  node.subs.push_back(Collapse(std::move(suffixes), Op::kAlternate));
-  return node;
-}
-
-// Runs of alternatives that begin with the same literal text.
-std::vector<RegexNode> FactorStrings(std::vector<RegexNode> subs) {
-  std::vector<RegexNode> out;
-  for (size_t start = 0; start < subs.size();) {
-    auto [text, fold] = LeadingString(subs[start]);
-    std::u32string common(text);
-    size_t end = start + 1;
-    for (; end < subs.size(); ++end) {
-      const auto [other, other_fold] = LeadingString(subs[end]);
-      if (other_fold != fold) break;
-      size_t same = 0;
-      while (same < common.size() && same < other.size() && common[same] == other[same]) ++same;
-      if (same == 0) break;
-      common.resize(same);
-    }
-    if (end == start + 1) {
-      out.push_back(std::move(subs[start]));
-    } else {
-      RegexNode prefix;
-      prefix.op = Op::kLiteral;
-      prefix.fold_case = fold;
-      prefix.runes = common;
-      std::vector<RegexNode> suffixes;
-      for (size_t i = start; i < end; ++i) {
-        RemoveLeadingString(&subs[i], common.size());
-        suffixes.push_back(std::move(subs[i]));
-      }
-      out.push_back(Prefixed(std::move(prefix), std::move(suffixes)));
-    }
-    start = end;
-  }
-  return out;
-}
-
-// Runs of alternatives that begin with the same class.
-std::vector<RegexNode> FactorClasses(std::vector<RegexNode> subs) {
-  std::vector<RegexNode> out;
-  for (size_t start = 0; start < subs.size();) {
-    const RegexNode* first = LeadingNode(subs[start]);
-    size_t end = start + 1;
-    for (; first != nullptr && end < subs.size(); ++end) {
-      const RegexNode* other = LeadingNode(subs[end]);
-      if (other == nullptr || !SameClass(*first, *other)) break;
-    }
-    if (end == start + 1) {
-      out.push_back(std::move(subs[start]));
-    } else {
-      RegexNode prefix = *first;
-      std::vector<RegexNode> suffixes;
-      for (size_t i = start; i < end; ++i) {
-        RemoveLeadingNode(&subs[i]);
-        suffixes.push_back(std::move(subs[i]));
-      }
-      out.push_back(Prefixed(std::move(prefix), std::move(suffixes)));
-    }
-    start = end;
-  }
-  return out;
-}
-
-// Runs of single runes and classes become one class, runs of empty alternatives one.
-std::vector<RegexNode> MergeRuns(std::vector<RegexNode> subs) {
-  std::vector<RegexNode> out;
-  for (size_t start = 0; start < subs.size();) {
-    size_t end = start;
-    while (end < subs.size() && IsClassLike(subs[end])) ++end;
-    if (end > start) {
-      size_t most = start;
-      for (size_t i = start + 1; i < end; ++i) {
-        if (subs[most].op < subs[i].op) most = i;
-      }
-      std::swap(subs[start], subs[most]);
-      for (size_t i = start + 1; i < end; ++i) MergeClasses(&subs[start], subs[i]);
-      out.push_back(std::move(subs[start]));
-    }
-    if (end < subs.size()) {
-      const bool repeats_empty = subs[end].op == Op::kEmpty && !out.empty() && out.back().op == Op::kEmpty;
-      if (!repeats_empty) out.push_back(std::move(subs[end]));
-    }
-    start = end + 1;
-  }
-  return out;
-}
-
-// One node of all subs, nodes of the same op inside it taken apart.
-RegexNode Collapse(std::vector<RegexNode> subs, Op op) {
-  if (subs.size() == 1) return std::move(subs[0]);
-  RegexNode node;
-  node.op = op;
-  for (RegexNode& sub : subs) {
-    if (sub.op == op) {
-      std::move(sub.subs.begin(), sub.subs.end(), std::back_inserter(node.subs));
-    } else {
-      node.subs.push_back(std::move(sub));
-    }
-  }
-  if (op == Op::kAlternate) {
-    node.subs = MergeRuns(FactorClasses(FactorStrings(std::move(node.subs))));
-    if (node.subs.size() == 1) {
-      RegexNode only = std::move(node.subs[0]);
-      return only;
-    }
-  }
-  return node;
 }
 
 // Reads a regex that is known to compile.
@@ -300,9 +98,10 @@ class TreeParser {
     return decoded.rune;
   }
 
-  // ------------------------------------------------------------------------------------------------------ the stack
+  // ----------------------------------------------------------------------------------------- the stack
 
-  // The two topmost literals become one; called before each push, when no repetition can take the last rune any more.
+  // The two topmost literals become one; called before each push, when no repetition can take the last rune
+  // any more.
   void JoinLiterals() {
     const size_t n = stack_.size();
     if (n < 2 || stack_[n - 1].op != Op::kLiteral || stack_[n - 2].op != Op::kLiteral ||
@@ -332,7 +131,9 @@ class TreeParser {
     Push(std::move(node));
   }
 
-  void PushLiteral(char32_t rune) { PushRune(flags_.fold_case ? FoldOrbit(rune)[0] : rune, flags_.fold_case); }
+  void PushLiteral(char32_t rune) {
+    PushRune(flags_.fold_case ? FoldOrbit(rune)[0] : rune, flags_.fold_case);
+  }
 
   std::vector<RegexNode> PopOperands() {
     size_t i = stack_.size();
@@ -358,6 +159,7 @@ class TreeParser {
     if (subs.empty()) {
       PushOp(Op::kEmpty);
     } else {
+      CleanAlternative(&subs.back());
       Push(Collapse(std::move(subs), Op::kAlternate));
     }
   }
@@ -365,20 +167,22 @@ class TreeParser {
   // Puts the alternative on top below the bar under it, merging it into the one before if both are classes.
   bool SwapVerticalBar() {
     const size_t n = stack_.size();
-    if (n >= 3 && stack_[n - 2].op == Op::kVerticalBar && IsClassLike(stack_[n - 1]) && IsClassLike(stack_[n - 3])) {
+    if (n >= 3 && stack_[n - 2].op == Op::kVerticalBar && IsClassLike(stack_[n - 1]) &&
+        IsClassLike(stack_[n - 3])) {
       if (stack_[n - 1].op > stack_[n - 3].op) std::swap(stack_[n - 1], stack_[n - 3]);
       MergeClasses(&stack_[n - 3], stack_[n - 1]);
       stack_.pop_back();
       return true;
     }
     if (n >= 2 && stack_[n - 2].op == Op::kVerticalBar) {
+      if (n >= 3) CleanAlternative(&stack_[n - 3]);
       std::swap(stack_[n - 1], stack_[n - 2]);
       return true;
     }
     return false;
   }
 
-  // ------------------------------------------------------------------------------------------------------- groups
+  // -------------------------------------------------------------------------------------------- groups
 
   bool OpenParen() {
     if (open_.size() >= kMaxDepth) return false;
@@ -452,7 +256,7 @@ class TreeParser {
     return true;
   }
 
-  // --------------------------------------------------------------------------------------------------- repetitions
+  // --------------------------------------------------------------------------------------- repetitions
 
   bool Repeat(Op op, int min, int max) {
     if (stack_.empty() || stack_.back().op >= Op::kLeftParen) return false;
@@ -508,7 +312,7 @@ class TreeParser {
     return Repeat(Op::kRepeat, min, max);
   }
 
-  // ------------------------------------------------------------------------------------------- escapes and classes
+  // ------------------------------------------------------------------------------- escapes and classes
 
   void PushClass(std::string_view text) {
     RegexNode node;
@@ -533,7 +337,8 @@ class TreeParser {
       case 'Q': {
         const size_t end = rest_.find("\\E");
         std::string_view literal = rest_.substr(2, end == std::string_view::npos ? end : end - 2);
-        const std::string_view after = end == std::string_view::npos ? std::string_view() : rest_.substr(end + 2);
+        const std::string_view after =
+            end == std::string_view::npos ? std::string_view() : rest_.substr(end + 2);
         for (rest_ = literal; !rest_.empty();) PushLiteral(TakeRune());
         rest_ = after;
         return true;
@@ -569,7 +374,8 @@ class TreeParser {
     const char c = rest_[0];
     if (c >= '0' && c <= '7') {
       *rune = 0;
-      for (int i = 0; i < 3 && !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '7'; ++i, rest_.remove_prefix(1)) {
+      for (int i = 0; i < 3 && !rest_.empty() && rest_[0] >= '0' && rest_[0] <= '7';
+           ++i, rest_.remove_prefix(1)) {
         *rune = *rune * 8 + static_cast<char32_t>(rest_[0] - '0');
       }
       return true;
@@ -582,7 +388,9 @@ class TreeParser {
       const std::string_view digits = braces ? rest_.substr(1, size - 1) : rest_.substr(0, 2);
       *rune = 0;
       for (const char d : digits) {
-        const int value = d >= '0' && d <= '9' ? d - '0' : (d | 0x20) >= 'a' && (d | 0x20) <= 'f' ? (d | 0x20) - 'a' + 10 : -1;
+        const int value = d >= '0' && d <= '9'                     ? d - '0'
+                          : (d | 0x20) >= 'a' && (d | 0x20) <= 'f' ? (d | 0x20) - 'a' + 10
+                                                                   : -1;
         if (value < 0 || *rune > 0x10FFFF) return false;
         *rune = *rune * 16 + static_cast<char32_t>(value);
       }

@@ -1,7 +1,7 @@
-// A regex as the tree that Go's regexp/syntax makes of it: runs of literals joined, alternatives factored by their common
-// prefixes (bar|buzz is b(?:ar|uzz), 400|404 is 40[04]), counted repetitions written out where that is simple. The
-// simplification rules of line and label filters look at that shape. Character classes are kept only as far as those
-// rules tell them apart. Pure and thread-safe.
+// A regex as the tree that Go's regexp/syntax makes of it: runs of literals joined, alternatives factored by
+// their common prefixes (bar|buzz is b(?:ar|uzz), 400|404 is 40[04]), counted repetitions written out where
+// that is simple. The simplification rules of line and label filters look at that shape. Character classes
+// are kept only as far as those rules tell them apart. Pure and thread-safe.
 #pragma once
 
 #include <optional>
@@ -31,13 +31,13 @@ struct RegexNode {
     kVerticalBar,  // only while parsing
   };
   Op op = Op::kEmpty;
-  std::u32string runes;        // kLiteral; under fold_case each in the smallest of its cases
-  bool fold_case = false;      // kLiteral
-  std::string class_text;      // kCharClass: as written, to compare
+  std::u32string runes;          // kLiteral; under fold_case each in the smallest of its cases
+  bool fold_case = false;        // kLiteral
+  std::string class_text;        // kCharClass: as written, to compare
   bool matches_newline = false;  // kCharClass
-  bool non_greedy = false;     // repetitions
-  int min = 0;                 // kRepeat
-  int max = 0;                 // kRepeat, -1: no limit
+  bool non_greedy = false;       // repetitions
+  int min = 0;                   // kRepeat
+  int max = 0;                   // kRepeat, -1: no limit
   std::vector<RegexNode> subs;
 };
 

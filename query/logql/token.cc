@@ -153,7 +153,8 @@ std::optional<Word> FindWord(std::string_view text) {
   static const auto* const words = [] {
     auto* map = new std::unordered_map<std::string_view, Word>();
     for (const Entry& entry : kReserved) map->emplace(entry.spelling, Word{entry.kind, WordClass::kReserved});
-    for (const Entry& entry : kFunctions) map->emplace(entry.spelling, Word{entry.kind, WordClass::kFunction});
+    for (const Entry& entry : kFunctions)
+      map->emplace(entry.spelling, Word{entry.kind, WordClass::kFunction});
     return map;
   }();
   constexpr size_t kLongest = 18;  // quantile_over_time

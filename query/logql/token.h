@@ -11,7 +11,7 @@
 namespace skald::logql {
 
 enum class TokenKind : uint8_t {
-  kEnd,    // also what a lexing error ends in; Token::error tells
+  kEnd,  // also what a lexing error ends in; Token::error tells
   // Tokens with a value.
   kBytes,
   kIdentifier,
