@@ -70,9 +70,9 @@ absl::StatusOr<std::vector<Entry>> ReadStreams(dom::element result) {
 void ReadStatistics(dom::element data, QueryAnswer* answer) {
   dom::element summary;
   if (data["stats"]["summary"].get(summary)) return;
-  (void)summary["totalBytesProcessed"].get(answer->bytes_processed);
-  (void)summary["totalLinesProcessed"].get(answer->lines_processed);
-  (void)summary["execTime"].get(answer->execution_seconds);
+  if (summary["totalBytesProcessed"].get(answer->bytes_processed)) answer->bytes_processed = 0;
+  if (summary["totalLinesProcessed"].get(answer->lines_processed)) answer->lines_processed = 0;
+  if (summary["execTime"].get(answer->execution_seconds)) answer->execution_seconds = 0;
 }
 
 }  // namespace

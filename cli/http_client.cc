@@ -41,10 +41,10 @@ absl::Status ConnectionError(CURLcode code, const char* detail, const Connection
   switch (code) {
     case CURLE_COULDNT_CONNECT:
       return Unavailable(
-          "no server answers at {} ({})\n"
+          "no server answers at {}\n"
           "  start one here:   deploy/run\n"
           "  or name another:  --addr http://host:port, or SKALD_ADDR in the environment",
-          address, detail);
+          address);
     case CURLE_COULDNT_RESOLVE_HOST:
       return Unavailable("{}: no such host ({}); check --addr, SKALD_ADDR and LOKI_ADDR", address, detail);
     case CURLE_OPERATION_TIMEDOUT:

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <map>
 #include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -74,8 +75,20 @@ class CommandLine {
   }
 
   int Run(int argc, char** argv) {
+    if (argc < 2) {
+      std::cerr << app_.help();
+      return 2;
+    }
     try {
       app_.parse(argc, argv);
+    } catch (const CLI::RequiredError& error) {
+      const std::vector<std::string> rest = app_.remaining();
+      if (app_.get_subcommands().empty() && !rest.empty()) {
+        std::cerr << "skaldctl: there is no verb " << rest.front() << "; skaldctl --help lists them\n";
+        return 2;
+      }
+      app_.exit(error);
+      return 2;
     } catch (const CLI::ParseError& error) {
       const int code = app_.exit(error);
       return code == 0 ? 0 : 2;

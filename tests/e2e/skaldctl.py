@@ -109,7 +109,7 @@ def clear_errors(directory):
         (["query", "--from=yesterday", "{a=\"b\"}"], 1, "--from"),
         (["--addr=ftp://x", "labels"], 1, "--addr"),
         (["query"], 2, "query is required"),
-        (["nosuchverb"], 2, ""),
+        (["nosuchverb"], 2, "no verb nosuchverb"),
         (["query", "-o", "xml", "{a=\"b\"}"], 2, "default"),
         (["fmt", '{a="b"'], 1, "parse error at line 1, col 7: syntax error: unexpected $end"),
     ]:
