@@ -1,11 +1,11 @@
 #include "query/exec/binary_operation.h"
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
+
 #include <algorithm>
 #include <limits>
 #include <optional>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -103,7 +103,8 @@ Labels ResultLabels(const VectorMatching& matching, const Labels& many, const La
   std::vector<Labels::Pair> pairs;
   for (const Labels::Pair& pair : many) {
     if (pair.second.empty()) continue;
-    if (matching.cardinality == MatchCardinality::kOneToOne && Lists(matching.labels, pair.first) != matching.on) {
+    if (matching.cardinality == MatchCardinality::kOneToOne &&
+        Lists(matching.labels, pair.first) != matching.on) {
       continue;
     }
     pairs.push_back(pair);
@@ -130,7 +131,8 @@ std::optional<double> Combine(const logql::BinaryOp& op, double left, double rig
 
 }  // namespace
 
-StepVector ApplyNumber(const logql::BinaryOp& op, double number, bool number_is_left, const StepVector& vector) {
+StepVector ApplyNumber(const logql::BinaryOp& op, double number, bool number_is_left,
+                       const StepVector& vector) {
   const bool filters = logql::IsComparison(op.op) && !op.return_bool;
   StepVector out;
   out.reserve(vector.size());
@@ -153,8 +155,8 @@ StepVector ApplyNumber(const logql::BinaryOp& op, double number, bool number_is_
   return out;
 }
 
-absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVector& left, const StepVector& right,
-                                        uint32_t steps) {
+absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVector& left,
+                                        const StepVector& right, uint32_t steps) {
   const VectorMatching matching = op.matching.value_or(VectorMatching());
   if (logql::IsSetOp(op.op)) return ApplySetOp(op.op, matching, left, right, steps);
 
@@ -176,7 +178,8 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
       for (const StepValue& point : one[i].points) {
         if (owner[point.step] != kNone && many_present[point.step]) {
           return Internal(
-              "found duplicate series on the {} hand-side;many-to-many matching not allowed: matching labels must be "
+              "found duplicate series on the {} hand-side;many-to-many matching not allowed: matching labels "
+              "must be "
               "unique on one side",
               swapped ? "left" : "right");
         }
@@ -185,7 +188,7 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
       }
     }
     std::vector<bool> matched(one_to_one ? steps : 0);
-    absl::flat_hash_map<std::pair<uint32_t, uint32_t>, size_t> place;  // (many, one) -> out
+    absl::flat_hash_map<std::pair<uint32_t, uint32_t>, size_t> place;         // (many, one) -> out
     absl::flat_hash_map<std::vector<Labels::Pair>, std::vector<bool>> taken;  // result labels -> steps
     for (const uint32_t m : many_members) {
       uint32_t current_owner = kNone;
@@ -197,7 +200,8 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
         if (one_to_one) {
           if (matched[point.step]) {
             return Internal(
-                "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)");
+                "multiple matches for labels: many-to-one matching must be explicit "
+                "(group_left/group_right)");
           }
           matched[point.step] = true;
         }

@@ -1,11 +1,11 @@
 // Stops a running query from outside, or when its time is up.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <cstdint>
 #include <limits>
-
-#include <absl/status/status.h>
 
 #include "base/clock.h"
 #include "query/exec/query_error.h"
@@ -34,7 +34,8 @@ class CancelToken {
   absl::Status Check() const {
     if (cancelled()) return ClientCancelledError();
     const int64_t deadline_ns = deadline_ns_.load(std::memory_order_relaxed);
-    if (deadline_ns != std::numeric_limits<int64_t>::max() && MonotonicNs() > deadline_ns) return TimedOutError();
+    if (deadline_ns != std::numeric_limits<int64_t>::max() && MonotonicNs() > deadline_ns)
+      return TimedOutError();
     return absl::OkStatus();
   }
 

@@ -1,20 +1,21 @@
 // Drops entries that a sender repeated: equal time, line and metadata in two slices of one stream count once.
 #pragma once
 
+#include <absl/container/flat_hash_set.h>
+#include <absl/synchronization/mutex.h>
+
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <vector>
-
-#include <absl/container/flat_hash_set.h>
-#include <absl/synchronization/mutex.h>
 
 #include "base/memory_budget.h"
 #include "storage/log_source.h"
 
 namespace skald::exec {
 
-// For one selection. Thread-safe: slices may be worked on in any order and at the same time; whichever row comes first stands.
+// For one selection. Thread-safe: slices may be worked on in any order and at the same time; whichever row
+// comes first stands.
 class DuplicateFilter {
  public:
   // The selection must stay as it is while the filter lives.
@@ -23,7 +24,8 @@ class DuplicateFilter {
   // Whether a slice of the selection can hold repetitions at all; rows of others need not be asked about.
   static bool Affects(const Slice& slice) { return slice.overlaps; }
 
-  // The times of a slice that another slice reaches: rows outside of them are not repeated. False: no such times.
+  // The times of a slice that another slice reaches: rows outside of them are not repeated. False: no such
+  // times.
   struct Region {
     int64_t until_ns = kMinTimeNs;  // t <= until_ns: an earlier slice reaches so far
     int64_t from_ns = kMaxTimeNs;   // t >= from_ns: a later slice begins here
@@ -44,7 +46,8 @@ class DuplicateFilter {
     absl::flat_hash_set<std::pair<uint64_t, uint64_t>> seen ABSL_GUARDED_BY(mu);
   };
 
-  std::vector<std::vector<Region>> regions_;  // [block][slice]; no element for blocks without overlapping slices
+  std::vector<std::vector<Region>>
+      regions_;  // [block][slice]; no element for blocks without overlapping slices
   std::array<Shard, 16> shards_;
   std::atomic<int64_t> entries_{0};
 };

@@ -29,7 +29,8 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
   const bool is_log_query = logql::IsLogQuery(*expr);
   if (params.instant && is_log_query) {
     return InvalidArgument(
-        "log queries are not supported as an instant query type, please change your query to a range query type");
+        "log queries are not supported as an instant query type, please change your query to a range query "
+        "type");
   }
   RETURN_IF_ERROR(exec::CheckLimits(*expr, params, limits));
 
@@ -50,7 +51,8 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
     options.limit = params.limit;
     options.interval_ns = params.interval_ns - params.interval_ns % kNsPerMs;
     options.split_interval_ns = limits.split_interval_ns;
-    ASSIGN_OR_RETURN(Streams streams, exec::ScanLog(context, std::get<logql::LogSelectorExpr>(expr->node), options));
+    ASSIGN_OR_RETURN(Streams streams,
+                     exec::ScanLog(context, std::get<logql::LogSelectorExpr>(expr->node), options));
     result.stats.entries_returned = streams.entries().size();
     result.data = std::move(streams);
   } else {
@@ -58,8 +60,8 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
     RETURN_IF_ERROR(exec::RunMetricQuery(context, *expr, times, limits, &result));
   }
   if (result.stats.damaged_blocks > 0) {
-    result.warnings.push_back(
-        fmt::format("{} blocks are damaged on disk and missing from this answer", result.stats.damaged_blocks));
+    result.warnings.push_back(fmt::format("{} blocks are damaged on disk and missing from this answer",
+                                          result.stats.damaged_blocks));
   }
   result.stats.exec_ns = MonotonicNs() - begin_ns;
   return result;

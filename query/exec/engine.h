@@ -1,11 +1,12 @@
-// Runs LogQL over a LogSource. The answer is Loki's: see result.h for its forms and query_error.h for its errors.
+// Runs LogQL over a LogSource. The answer is Loki's: see result.h for its forms and query_error.h for its
+// errors.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/memory_budget.h"
 #include "base/thread_pool.h"
@@ -19,8 +20,8 @@ namespace skald {
 struct QueryParams {
   std::string tenant;
   std::string query;
-  // Log query: lines with start_ns <= t < end_ns. Metric range query: evaluated from start_ns to end_ns, both inclusive.
-  // Instant query: evaluated at end_ns; start_ns is not looked at.
+  // Log query: lines with start_ns <= t < end_ns. Metric range query: evaluated from start_ns to end_ns, both
+  // inclusive. Instant query: evaluated at end_ns; start_ns is not looked at.
   int64_t start_ns = 0;
   int64_t end_ns = 0;
   int64_t step_ns = 0;      // > 0 for a metric range query
@@ -43,26 +44,28 @@ struct QueryLimits {
   uint32_t minimum_labels_number = 0;
   int64_t timeout_ns = int64_t{60} * 1'000'000'000;
   int64_t memory_bytes = int64_t{1} << 30;  // of this query
-  // Range queries are cut at multiples of this span: metric ones are then evaluated at multiples of step (start rounded down, end
-  // up), and `interval` starts anew with each span. 0 = no cutting, no rounding.
+  // Range queries are cut at multiples of this span: metric ones are then evaluated at multiples of step
+  // (start rounded down, end up), and `interval` starts anew with each span. 0 = no cutting, no rounding.
   int64_t split_interval_ns = int64_t{3600} * 1'000'000'000;
   bool approx_topk = false;  // refused unless set
 };
 
-// Thread-safe; keeps no state between runs. source, pool and budget must outlive it; budget is the process's, a query's own is
-// a child of it.
+// Thread-safe; keeps no state between runs. source, pool and budget must outlive it; budget is the process's,
+// a query's own is a child of it.
 class Engine {
  public:
   Engine(const LogSource* source, ThreadPool* pool, MemoryBudget* budget)
       : source_(source), pool_(pool), budget_(budget) {}
 
-  // Errors: InvalidArgument for the query (parse, stage and pipeline errors), ResourceExhausted for its limits and memory,
-  // DeadlineExceeded, Cancelled, Internal for vectors that do not match; HttpStatusOf maps them. cancel may be null.
-  absl::StatusOr<QueryResult> Run(const QueryParams& params, const QueryLimits& limits, CancelToken* cancel) const;
+  // Errors: InvalidArgument for the query (parse, stage and pipeline errors), ResourceExhausted for its
+  // limits and memory, DeadlineExceeded, Cancelled, Internal for vectors that do not match; HttpStatusOf maps
+  // them. cancel may be null.
+  absl::StatusOr<QueryResult> Run(const QueryParams& params, const QueryLimits& limits,
+                                  CancelToken* cancel) const;
 
   // The same for a tree that is parsed already; params.query is not looked at.
-  absl::StatusOr<QueryResult> RunExpr(const logql::ExprPtr& expr, const QueryParams& params, const QueryLimits& limits,
-                                      CancelToken* cancel) const;
+  absl::StatusOr<QueryResult> RunExpr(const logql::ExprPtr& expr, const QueryParams& params,
+                                      const QueryLimits& limits, CancelToken* cancel) const;
 
  private:
   const LogSource* source_;

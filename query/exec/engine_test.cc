@@ -1,13 +1,13 @@
 #include "query/exec/engine.h"
 
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <random>
 #include <set>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "query/exec/query_error.h"
@@ -37,7 +37,8 @@ class EngineTest : public testing::Test {
     params.end_ns = at_ns;
     return Text(Run(params));
   }
-  std::string Range(const std::string& query, int64_t start_ns, int64_t end_ns, int64_t step_ns, bool split = true) {
+  std::string Range(const std::string& query, int64_t start_ns, int64_t end_ns, int64_t step_ns,
+                    bool split = true) {
     QueryParams params;
     params.tenant = "t";
     params.query = query;
@@ -104,7 +105,8 @@ TEST_F(EngineTest, MetricExamples) {
   source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(10 * kS, "l=1"), Line(20 * kS, "l=2")}}});
   source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(30 * kS, "l=4")}}});
   const std::string error_text =
-      "400 pipeline error: 'JSONParserErr' for series: '{__error__=\"JSONParserErr\", __error_details__=\"Value looks "
+      "400 pipeline error: 'JSONParserErr' for series: '{__error__=\"JSONParserErr\", "
+      "__error_details__=\"Value looks "
       "like object, but can't find closing '}' symbol\", app=\"a\"}'.\n"
       "Use a label filter to intentionally skip this error. (e.g | __error__!=\"JSONParserErr\").\n"
       "To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"
@@ -126,7 +128,8 @@ TEST_F(EngineTest, MetricExamples) {
       {R"(rate_counter({app="a"} | logfmt | unwrap l [30s]))", R"({app="a"} 0.10000015000000001)"},
       {R"(rate_counter({app="a"} | logfmt | unwrap l [5s]))", R"({app="a"} 0)"},
       {R"(count_over_time({app="a"}[20s] offset 10s))", R"({app="a"} 2)"},
-      {R"(count_over_time({app="a"} | logfmt [30s]))", R"({app="a", l="1"} 1; {app="a", l="2"} 1; {app="a", l="4"} 1)"},
+      {R"(count_over_time({app="a"} | logfmt [30s]))",
+       R"({app="a", l="1"} 1; {app="a", l="2"} 1; {app="a", l="4"} 1)"},
       {R"(sum(count_over_time({app="zz"}[5m])))", ""},
       {R"(sum(count_over_time({app="zz"}[5m])) or vector(0))", "{} 0"},
       {R"(absent_over_time({app="zz", e=~"p.*"}[5m]))", R"({app="zz"} 1)"},
@@ -150,7 +153,8 @@ TEST_F(EngineTest, MetricExamples) {
       {"1 / 0", "NaN"},
       {"vector(2)", "{} 2"},
       {R"({app="a"})",
-       "400 log queries are not supported as an instant query type, please change your query to a range query type"},
+       "400 log queries are not supported as an instant query type, please change your query to a range "
+       "query type"},
       {R"(approx_topk(1, count_over_time({app="a"}[60s])))",
        "500 approx_topk is not enabled. See -limits.shard_aggregations"},
       {R"(variants(count_over_time({app="a"}[1m])) of ({app="a"}[1m]))",
@@ -163,8 +167,8 @@ TEST_F(EngineTest, MetricExamples) {
 
 TEST_F(EngineTest, RangeSteps) {
   std::vector<MemoryEntry> entries;
-  for (const int64_t t_ns : {2 * kS, 5 * kS, 6 * kS, 10 * kS, 10 * kS + 1, 11 * kS, 35 * kS, 35 * kS + 1, 40 * kS,
-                             100 * kS, 100 * kS + 1}) {
+  for (const int64_t t_ns : {2 * kS, 5 * kS, 6 * kS, 10 * kS, 10 * kS + 1, 11 * kS, 35 * kS, 35 * kS + 1,
+                             40 * kS, 100 * kS, 100 * kS + 1}) {
     entries.push_back(Line(t_ns, fmt::format("x{}", entries.size())));
   }
   source_.AddBlock("t", {{Labels({{"app", "n"}}), entries}});
@@ -179,7 +183,8 @@ TEST_F(EngineTest, RangeSteps) {
       {R"(count_over_time({app="n"}[5s] offset 10s))", 20, 110, R"({app="n"} 20:2 50:2 110:1)"},
   };
   for (const auto& row : rows) {
-    EXPECT_EQ(Range(row.query, row.start_s * kS, row.end_s * kS, 30 * kS, /*split=*/false), row.want) << row.query;
+    EXPECT_EQ(Range(row.query, row.start_s * kS, row.end_s * kS, 30 * kS, /*split=*/false), row.want)
+        << row.query;
   }
   // Rounded outwards to multiples of step.
   EXPECT_EQ(Range("vector(1)", 61 * kS, 119 * kS, 30 * kS), "{} 60:1 90:1 120:1");
@@ -187,8 +192,9 @@ TEST_F(EngineTest, RangeSteps) {
 }
 
 TEST_F(EngineTest, TopkChangesItsWinnerAndSortKeepsOrder) {
-  source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(10 * kS, "x"), Line(11 * kS, "y"), Line(40 * kS, "x")}},
-                         {Labels({{"app", "b"}}), {Line(10 * kS, "x"), Line(40 * kS, "x"), Line(41 * kS, "y")}}});
+  source_.AddBlock("t",
+                   {{Labels({{"app", "a"}}), {Line(10 * kS, "x"), Line(11 * kS, "y"), Line(40 * kS, "x")}},
+                    {Labels({{"app", "b"}}), {Line(10 * kS, "x"), Line(40 * kS, "x"), Line(41 * kS, "y")}}});
   EXPECT_EQ(Range(R"(topk(1, sum by (app) (count_over_time({app=~".+"}[30s]))))", 30 * kS, 60 * kS, 30 * kS),
             R"({app="a"} 30:2; {app="b"} 60:2)");
   EXPECT_EQ(Instant(R"(sort_desc(sum by (app) (count_over_time({app=~".+"}[30s]))))", 60 * kS),
@@ -198,8 +204,9 @@ TEST_F(EngineTest, TopkChangesItsWinnerAndSortKeepsOrder) {
 }
 
 TEST_F(EngineTest, LogQueriesLimitDirectionAndTies) {
-  source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(1 * kS, "a1"), Line(2 * kS, "a2"), Line(2 * kS, "a2b")}},
-                         {Labels({{"app", "b"}}), {Line(3 * kS, "b3"), Line(9 * kS, "b9")}}});
+  source_.AddBlock("t",
+                   {{Labels({{"app", "a"}}), {Line(1 * kS, "a1"), Line(2 * kS, "a2"), Line(2 * kS, "a2b")}},
+                    {Labels({{"app", "b"}}), {Line(3 * kS, "b3"), Line(9 * kS, "b9")}}});
   source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(5 * kS, "a5"), Line(7 * kS, "a7")}}});
   EXPECT_EQ(Logs(R"({app=~"a|b"})"), "a1; a2; a2b; b3; a5; a7; b9");
   EXPECT_EQ(Logs(R"({app=~"a|b"})", 100, Direction::kBackward), "b9; a7; a5; b3; a2b; a2; a1");
@@ -217,7 +224,8 @@ TEST_F(EngineTest, LogQueriesLimitDirectionAndTies) {
 TEST_F(EngineTest, EarlyStopReadsFewBlocks) {
   for (int block = 0; block < 50; ++block) {
     std::vector<MemoryEntry> entries;
-    for (int i = 0; i < 200; ++i) entries.push_back(Line((block * 200 + i) * kNsPerMs * 10, fmt::format("{}", i)));
+    for (int i = 0; i < 200; ++i)
+      entries.push_back(Line((block * 200 + i) * kNsPerMs * 10, fmt::format("{}", i)));
     source_.AddBlock("t", {{Labels({{"app", "a"}}), entries}});
   }
   EXPECT_NE(Logs(R"({app="a"})", 100, Direction::kBackward), "");
@@ -227,7 +235,8 @@ TEST_F(EngineTest, EarlyStopReadsFewBlocks) {
 TEST_F(EngineTest, CountsComeFromHeadersWhereTheyCan) {
   std::vector<MemoryEntry> entries;
   for (int i = 0; i < 100; ++i) {
-    entries.push_back(MemoryEntry{i * kS, fmt::format("{}", i), {{"detected_level", i % 2 == 0 ? "info" : "warn"}}});
+    entries.push_back(
+        MemoryEntry{i * kS, fmt::format("{}", i), {{"detected_level", i % 2 == 0 ? "info" : "warn"}}});
   }
   source_.AddBlock("t", {{Labels({{"app", "a"}}), entries}});
   EXPECT_EQ(Instant(R"(sum(count_over_time({app="a"}[5m])))", 200 * kS), "{} 100");
@@ -244,8 +253,10 @@ TEST_F(EngineTest, LimitsAndStops) {
   for (int i = 0; i < 600; ++i) entries.push_back(Line(i * kS, fmt::format("n={}", i)));
   source_.AddBlock("t", {{Labels({{"app", "a"}}), entries}});
   const std::string series_text =
-      "maximum number of series (500) reached for a single query; consider reducing query cardinality by adding more "
-      "specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() "
+      "maximum number of series (500) reached for a single query; consider reducing query cardinality by "
+      "adding more "
+      "specific stream selectors, reducing the time range, or aggregating results with functions like sum(), "
+      "count() "
       "or topk()";
   EXPECT_EQ(Instant(R"(count_over_time({app="a"} | logfmt [1h]))", 600 * kS), "400 " + series_text);
 
@@ -287,27 +298,32 @@ TEST_F(EngineTest, QueryChecks) {
   limits = QueryLimits();
   limits.required_labels = {"namespace"};
   EXPECT_EQ(Text(Run(params, limits)),
-            "400 stream selector is missing required matchers [namespace], labels present in the query were [app, b]");
+            "400 stream selector is missing required matchers [namespace], labels present in the query were "
+            "[app, b]");
   limits = QueryLimits();
   limits.minimum_labels_number = 3;
-  EXPECT_EQ(Text(Run(params, limits)),
-            "400 stream selector has less label matchers than required: (present: [app, b], number_present: 2, "
-            "required_number_label_matchers: 3)");
+  EXPECT_EQ(
+      Text(Run(params, limits)),
+      "400 stream selector has less label matchers than required: (present: [app, b], number_present: 2, "
+      "required_number_label_matchers: 3)");
   limits = QueryLimits();
   limits.max_query_length_ns = 1800 * kS;
   EXPECT_EQ(Text(Run(params, limits)),
             "400 the query time range exceeds the limit (query length: 1h0m0s, limit: 30m)");
 }
 
-// ------------------------------------------------------------------------------- the fast paths against a slow, obvious evaluator
+// ------------------------------------------------------------------------------- the fast paths against a
+// slow, obvious evaluator
 
 struct Corpus {
   std::map<std::string, Labels> labels;
-  std::map<std::string, std::set<std::tuple<int64_t, std::string, std::vector<std::pair<std::string, std::string>>>>>
+  std::map<std::string,
+           std::set<std::tuple<int64_t, std::string, std::vector<std::pair<std::string, std::string>>>>>
       entries;  // distinct ones by stream text; times in milliseconds
 };
 
-// Streams with gaps, bursts and several metadata keys, spread over blocks that overlap, repeat each other and share streams.
+// Streams with gaps, bursts and several metadata keys, spread over blocks that overlap, repeat each other and
+// share streams.
 Corpus RandomCorpus(std::mt19937* random, MemoryLogSource* source) {
   Corpus corpus;
   const auto pick = [&](uint32_t n) { return static_cast<int64_t>((*random)() % n); };
@@ -399,9 +415,8 @@ TEST_F(EngineTest, CountsMatchTheSlowEvaluator) {
       const int64_t start = static_cast<int64_t>(random() % 100);
       const uint32_t steps = 1 + random() % 6;
 
-      const std::string query =
-          fmt::format("{}{}({{app=~\".+\"}}{} [{}ms] offset {}ms){}", grouping.prefix, ops[op], filters[filter], range,
-                      offset, grouping.suffix);
+      const std::string query = fmt::format("{}{}({{app=~\".+\"}}{} [{}ms] offset {}ms){}", grouping.prefix,
+                                            ops[op], filters[filter], range, offset, grouping.suffix);
       QueryParams params;
       params.tenant = "t";
       params.query = query;
@@ -440,7 +455,8 @@ TEST_F(EngineTest, CountsMatchTheSlowEvaluator) {
       ASSERT_EQ(got.size(), want.size()) << query;
       for (const auto& [labels, points] : want) {
         ASSERT_EQ(got[labels].size(), points.size()) << query << labels.ToString();
-        for (const auto& [t, value] : points) ASSERT_NEAR(got[labels][t], value, 1e-9 * value) << query << " at " << t;
+        for (const auto& [t, value] : points)
+          ASSERT_NEAR(got[labels][t], value, 1e-9 * value) << query << " at " << t;
       }
     }
   }
@@ -493,7 +509,8 @@ TEST_F(EngineTest, LogQueriesMatchTheSlowEvaluator) {
       }
       for (const Streams::Entry& entry : streams.entries()) got_times.push_back(entry.time_ns);
       ASSERT_EQ(got_times, want_times) << params.query;
-      // Which of several entries at the same time are taken is not laid down; but all are real ones, and none twice.
+      // Which of several entries at the same time are taken is not laid down; but all are real ones, and none
+      // twice.
       std::multiset<std::string> known;
       for (const auto& [t, text] : all) known.insert(fmt::format("{} {}", t, text));
       ASSERT_TRUE(std::includes(known.begin(), known.end(), got.begin(), got.end()));

@@ -13,7 +13,8 @@
 namespace skald::exec {
 namespace {
 
-// A piece of a replacement: text, or the group whose match stands here (-1 where the regex has no such group: nothing).
+// A piece of a replacement: text, or the group whose match stands here (-1 where the regex has no such group:
+// nothing).
 struct Piece {
   std::string text;
   std::optional<int> group;
@@ -33,7 +34,8 @@ int GroupNamed(const re2::RE2& regex, std::string_view name) {
   return it == regex.NamedCapturingGroups().end() ? -1 : it->second;
 }
 
-// Go's rules: $name takes the longest run of letters, digits and _; ${name} is exact; $$ is $; any other $ stands for itself.
+// Go's rules: $name takes the longest run of letters, digits and _; ${name} is exact; $$ is $; any other $
+// stands for itself.
 std::vector<Piece> ParseReplacement(const re2::RE2& regex, std::string_view text) {
   std::vector<Piece> pieces(1);
   const auto add_text = [&](std::string_view more) {
@@ -69,7 +71,8 @@ std::vector<Piece> ParseReplacement(const re2::RE2& regex, std::string_view text
 }  // namespace
 
 absl::StatusOr<StepVector> ApplyLabelReplace(const logql::LabelReplace& replace, const StepVector& input) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const re2::RE2> regex, CompileGoRegex("^(?:" + replace.regex + ")$"));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const re2::RE2> regex,
+                   CompileGoRegex("^(?:" + replace.regex + ")$"));
   const std::vector<Piece> pieces = ParseReplacement(*regex, replace.replacement);
   std::vector<re2::StringPiece> groups(static_cast<size_t>(regex->NumberOfCapturingGroups()) + 1);
   StepVector out;

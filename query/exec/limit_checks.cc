@@ -51,8 +51,9 @@ absl::Status CheckSelector(const logql::Selector& selector, const QueryLimits& l
     if (std::find(present.begin(), present.end(), name) == present.end()) missing.push_back(name);
   }
   if (!missing.empty()) {
-    return InvalidArgument("stream selector is missing required matchers [{}], labels present in the query were [{}]",
-                           Join(missing), Join(present));
+    return InvalidArgument(
+        "stream selector is missing required matchers [{}], labels present in the query were [{}]",
+        Join(missing), Join(present));
   }
   if (limits.minimum_labels_number > 0 && count < limits.minimum_labels_number) {
     return InvalidArgument(
@@ -78,20 +79,23 @@ absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, con
   });
   RETURN_IF_ERROR(status);
   if (logql::IsLogQuery(expr) && limits.max_entries_limit > 0 && params.limit > limits.max_entries_limit) {
-    return InvalidArgument("max entries limit per query exceeded, limit > max_entries_limit_per_query ({} > {})",
-                           params.limit, limits.max_entries_limit);
+    return InvalidArgument(
+        "max entries limit per query exceeded, limit > max_entries_limit_per_query ({} > {})", params.limit,
+        limits.max_entries_limit);
   }
   const int64_t length_ns = params.instant ? 0 : params.end_ns - params.start_ns;
   RETURN_IF_ERROR(CheckLength(length_ns, limits));
   ForEachRange(expr, [&](const logql::LogRangeExpr& range) {
     if (!status.ok()) return;
     if (!params.instant && limits.max_query_range_ns > 0 && range.range_ns > limits.max_query_range_ns) {
-      status = InvalidArgument("[interval] value exceeds limit: [{}] > [{}]", FormatPrometheusDuration(range.range_ns),
+      status = InvalidArgument("[interval] value exceeds limit: [{}] > [{}]",
+                               FormatPrometheusDuration(range.range_ns),
                                FormatPrometheusDuration(limits.max_query_range_ns));
       return;
     }
     // What one part of a split query reads.
-    const int64_t part_ns = limits.split_interval_ns > 0 ? std::min(length_ns, limits.split_interval_ns) : length_ns;
+    const int64_t part_ns =
+        limits.split_interval_ns > 0 ? std::min(length_ns, limits.split_interval_ns) : length_ns;
     status = CheckLength(part_ns + range.range_ns, limits);
   });
   return status;

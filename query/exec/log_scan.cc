@@ -1,18 +1,19 @@
 #include "query/exec/log_scan.h"
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/synchronization/mutex.h>
+
 #include <algorithm>
 #include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-#include <absl/synchronization/mutex.h>
-
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/pipeline.h"
+#include "query/exec/printable.h"
 
 namespace skald::exec {
 namespace {
@@ -32,7 +33,9 @@ struct Candidate {
 class Before {
  public:
   explicit Before(Direction direction) : backward_(direction == Direction::kBackward) {}
-  bool operator()(const Candidate& x, const Candidate& y) const { return backward_ ? Less(y, x) : Less(x, y); }
+  bool operator()(const Candidate& x, const Candidate& y) const {
+    return backward_ ? Less(y, x) : Less(x, y);
+  }
 
  private:
   static bool Less(const Candidate& x, const Candidate& y) {
@@ -57,7 +60,8 @@ class TopEntries {
   int64_t bound_ns() const { return bound_ns_.load(std::memory_order_relaxed); }
   bool Beyond(int64_t t_ns) const { return backward_ ? t_ns < bound_ns() : t_ns > bound_ns(); }
 
-  // Takes what is good enough, leaves *batch empty. ResourceExhausted when the entries held outgrow the budget.
+  // Takes what is good enough, leaves *batch empty. ResourceExhausted when the entries held outgrow the
+  // budget.
   absl::Status Add(std::vector<Candidate>* batch) {
     absl::MutexLock lock(&mu_);
     for (Candidate& candidate : *batch) {
@@ -185,11 +189,13 @@ class Worker {
         if (!run_row(row)) break;
       }
     } else {
-      while (looked_at < end - begin && run_row(backward ? end - 1 - looked_at : begin + looked_at)) ++looked_at;
+      while (looked_at < end - begin && run_row(backward ? end - 1 - looked_at : begin + looked_at))
+        ++looked_at;
       stats_.lines_after_leading_filters += looked_at;
     }
     stats_.lines_processed += looked_at;
-    stats_.bytes_processed += backward ? rows.line_bytes(end - looked_at, end) : rows.line_bytes(begin, begin + looked_at);
+    stats_.bytes_processed +=
+        backward ? rows.line_bytes(end - looked_at, end) : rows.line_bytes(begin, begin + looked_at);
   }
 
   const uint32_t number_;
@@ -250,10 +256,9 @@ class LogScan {
     TopEntries top(options_.direction, limit, &entry_memory_);
     DuplicateFilter duplicates(selection_);
     const Round round{selection_, range, options_.direction, limit, &top, &duplicates};
-    RETURN_IF_ERROR(RunTasks(context_, static_cast<uint32_t>(workers_.size()), order_.size(),
-                             [&](uint32_t worker, size_t task) {
-                               return workers_[worker]->RunBlock(round, order_[task]);
-                             }));
+    RETURN_IF_ERROR(RunTasks(
+        context_, static_cast<uint32_t>(workers_.size()), order_.size(),
+        [&](uint32_t worker, size_t task) { return workers_[worker]->RunBlock(round, order_[task]); }));
     return top.Take();
   }
 
@@ -272,8 +277,8 @@ class LogScan {
     return span;
   }
 
-  // Emits entries at least interval apart. After each entry the next one is the first at or beyond its time plus interval,
-  // so a round reads some entries on from there, and a gap costs no reading.
+  // Emits entries at least interval apart. After each entry the next one is the first at or beyond its time
+  // plus interval, so a round reads some entries on from there, and a gap costs no reading.
   absl::Status RunThinned(TimeRange span) {
     const bool backward = options_.direction == Direction::kBackward;
     bool any = false;
@@ -310,7 +315,7 @@ class LogScan {
       labels.reserve(set.labels.size());
       for (size_t i = 0; i < set.labels.size(); ++i) {
         const auto& [name, value] = set.labels.pairs()[i];
-        labels.push_back(CategorizedLabel{name, value, set.categories[i]});
+        labels.push_back(CategorizedLabel{name, PrintableValue(value), set.categories[i]});
       }
       it->second = streams_.AddLabelSet(std::move(labels));
     }

@@ -1,9 +1,9 @@
 // Reads the lines of a log query: the first `limit` of them in the query's direction.
 #pragma once
 
-#include <cstdint>
-
 #include <absl/status/statusor.h>
+
+#include <cstdint>
 
 #include "base/types.h"
 #include "query/exec/result.h"
@@ -20,8 +20,8 @@ struct LogScanOptions {
   int64_t split_interval_ns = 0;  // `interval` starts anew at multiples of this, 0 = never
 };
 
-// Blocks are read in the query's direction, and no further than entries can still come from. Adds to context.stats. Errors
-// as ScanSamples, but for pipeline errors: a log query shows those as labels.
+// Blocks are read in the query's direction, and no further than entries can still come from. Adds to
+// context.stats. Errors as ScanSamples, but for pipeline errors: a log query shows those as labels.
 absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSelectorExpr& query,
                                 const LogScanOptions& options);
 

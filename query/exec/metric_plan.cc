@@ -1,8 +1,8 @@
 #include "query/exec/metric_plan.h"
 
-#include <string>
-
 #include <fmt/format.h>
+
+#include <string>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -78,7 +78,8 @@ absl::Status CheckSupported(PlanBuilder* builder) {
   return status;
 }
 
-// Pass 2: the range aggregations, with the grouping that may be pushed into each; the same one twice is read once.
+// Pass 2: the range aggregations, with the grouping that may be pushed into each; the same one twice is read
+// once.
 absl::Status CollectLeaves(PlanBuilder* builder) {
   MetricPlan& plan = builder->plan;
   absl::flat_hash_map<std::string, uint32_t> known;
@@ -103,7 +104,8 @@ absl::Status FindSort(PlanBuilder* builder) {
   Walk(*builder->plan.root, nullptr, [&](const Expr& expr, const Expr*) {
     const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr.node);
     if (aggregation == nullptr) return;
-    builder->plan.keeps_value_order |= aggregation->op == VectorOp::kSort || aggregation->op == VectorOp::kSortDesc;
+    builder->plan.keeps_value_order |=
+        aggregation->op == VectorOp::kSort || aggregation->op == VectorOp::kSortDesc;
   });
   return absl::OkStatus();
 }

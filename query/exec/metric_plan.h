@@ -1,11 +1,12 @@
-// What a metric query reads, found out before anything is read: its range aggregations, each distinct one once.
+// What a metric query reads, found out before anything is read: its range aggregations, each distinct one
+// once.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include <absl/container/flat_hash_map.h>
 #include <absl/status/statusor.h>
+
+#include <cstdint>
+#include <vector>
 
 #include "query/exec/engine.h"
 #include "query/exec/sample_scan.h"
@@ -18,11 +19,12 @@ struct MetricPlan {
   const logql::Expr* root = nullptr;
   std::vector<RangeLeaf> leaves;                                          // distinct
   absl::flat_hash_map<const logql::RangeAggregation*, uint32_t> leaf_of;  // every one of the tree -> leaves
-  bool keeps_value_order = false;  // sort or sort_desc stands in it: an instant answer is not sorted by labels
+  bool keeps_value_order =
+      false;  // sort or sort_desc stands in it: an instant answer is not sorted by labels
 };
 
-// Errors: InvalidArgument and Internal with Loki's texts for what parses but does not run (aggregations of a literal, variants,
-// approx_topk unless the limits allow it).
+// Errors: InvalidArgument and Internal with Loki's texts for what parses but does not run (aggregations of a
+// literal, variants, approx_topk unless the limits allow it).
 absl::StatusOr<MetricPlan> PlanMetricQuery(const logql::Expr& root, const QueryLimits& limits);
 
 }  // namespace skald::exec

@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/types.h"
-#include "base/utf8.h"
 #include "query/exec/binary_operation.h"
 #include "query/exec/label_replace.h"
 #include "query/exec/metric_plan.h"
+#include "query/exec/printable.h"
 #include "query/exec/vector_aggregation.h"
 
 namespace skald::exec {
@@ -19,7 +19,8 @@ namespace {
 using logql::Expr;
 using logql::Overloaded;
 
-// A node's value: a number, or a vector at each evaluation time. Vectors are shared: one range aggregation may stand twice.
+// A node's value: a number, or a vector at each evaluation time. Vectors are shared: one range aggregation
+// may stand twice.
 using VectorPtr = std::shared_ptr<const StepVector>;
 using Value = std::variant<double, VectorPtr>;
 
@@ -43,7 +44,8 @@ class Evaluator {
 
   absl::StatusOr<Value> Node(const logql::VectorLiteral& literal) {
     StepSeries series;
-    for (uint32_t step = 0; step < times_.count; ++step) series.points.push_back(StepValue{step, literal.value});
+    for (uint32_t step = 0; step < times_.count; ++step)
+      series.points.push_back(StepValue{step, literal.value});
     return Wrap(StepVector{std::move(series)});
   }
 
@@ -90,32 +92,15 @@ class Evaluator {
     return *vector;
   }
 
-  static Value Wrap(StepVector vector) { return Value(std::make_shared<const StepVector>(std::move(vector))); }
+  static Value Wrap(StepVector vector) {
+    return Value(std::make_shared<const StepVector>(std::move(vector)));
+  }
 
   const QueryContext& context_;
   const MetricPlan& plan_;
   const EvaluationTimes& times_;
   std::vector<VectorPtr> leaves_;  // by plan_.leaves; null = not read yet
 };
-
-// Label values as they may be printed: what is not UTF-8, and U+FFFD, becomes a space.
-Labels PrintableLabels(const Labels& labels) {
-  constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-  const bool clean = std::all_of(labels.begin(), labels.end(), [&](const Labels::Pair& pair) {
-    return IsValidUtf8(pair.second) && pair.second.find(kReplacement) == std::string::npos;
-  });
-  if (clean) return labels;
-  std::vector<Labels::Pair> pairs;
-  for (const auto& [name, value] : labels) {
-    std::string text;
-    AppendValidUtf8(&text, value, " ");
-    for (size_t at = text.find(kReplacement); at != std::string::npos; at = text.find(kReplacement, at)) {
-      text.replace(at, kReplacement.size(), " ");
-    }
-    pairs.emplace_back(name, std::move(text));
-  }
-  return Labels(std::move(pairs));
-}
 
 int64_t MillisOf(int64_t time_ns) {
   const int64_t ms = time_ns / kNsPerMs;
@@ -130,7 +115,8 @@ Matrix MatrixOf(const StepVector& vector, const EvaluationTimes& times) {
     out.labels = PrintableLabels(series.labels);
     out.points.reserve(series.points.size());
     for (const StepValue& point : series.points) {
-      out.points.push_back(Point{MillisOf(times.start_ns + int64_t{point.step} * times.step_ns), point.value});
+      out.points.push_back(
+          Point{MillisOf(times.start_ns + int64_t{point.step} * times.step_ns), point.value});
     }
     matrix.series.push_back(std::move(out));
   }
@@ -141,8 +127,10 @@ absl::Status LimitSeries(const QueryLimits& limits, StepVector* vector, QueryRes
   if (limits.max_query_series == 0 || vector->size() <= limits.max_query_series) return absl::OkStatus();
   if (!limits.truncate_series) {
     return ResourceExhausted(
-        "maximum number of series ({}) reached for a single query; consider reducing query cardinality by adding more "
-        "specific stream selectors, reducing the time range, or aggregating results with functions like sum(), count() "
+        "maximum number of series ({}) reached for a single query; consider reducing query cardinality by "
+        "adding more "
+        "specific stream selectors, reducing the time range, or aggregating results with functions like "
+        "sum(), count() "
         "or topk()",
         limits.max_query_series);
   }

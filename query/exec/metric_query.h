@@ -1,12 +1,12 @@
 // Runs a metric query: reads its range aggregations and computes the expression over them.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/engine.h"
 #include "query/exec/result.h"
@@ -23,11 +23,12 @@ struct EvaluationTimes {
   bool instant = false;
 };
 
-// By params and the split interval of limits. InvalidArgument for more than 11,000 steps (and two for rounding).
+// By params and the split interval of limits. InvalidArgument for more than 11,000 steps (and two for
+// rounding).
 absl::StatusOr<EvaluationTimes> TimesOf(const QueryParams& params, const QueryLimits& limits);
 
 // Fills result's data and warnings. Errors as Engine::Run.
-absl::Status RunMetricQuery(const QueryContext& context, const logql::Expr& expr, const EvaluationTimes& times,
-                            const QueryLimits& limits, QueryResult* result);
+absl::Status RunMetricQuery(const QueryContext& context, const logql::Expr& expr,
+                            const EvaluationTimes& times, const QueryLimits& limits, QueryResult* result);
 
 }  // namespace skald::exec

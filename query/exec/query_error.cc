@@ -22,7 +22,8 @@ int HttpStatusOf(const absl::Status& status) {
 
 absl::Status TimedOutError() {
   return DeadlineExceeded(
-      "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over "
+      "request timed out, decrease the duration of the request or add more label matchers (prefer exact "
+      "match over "
       "regex match) to reduce the amount of data processed");
 }
 

@@ -1,14 +1,15 @@
-// How an error of the engine goes out over HTTP, and the texts that Loki gives to the errors that are not about the query.
+// How an error of the engine goes out over HTTP, and the texts that Loki gives to the errors that are not
+// about the query.
 #pragma once
-
-#include <string_view>
 
 #include <absl/status/status.h>
 
+#include <string_view>
+
 namespace skald {
 
-// 400 InvalidArgument (bad query, pipeline error) and ResourceExhausted (a limit of the query), 499 Cancelled,
-// 504 DeadlineExceeded, 500 everything else (vector matching among it). 200 for OK.
+// 400 InvalidArgument (bad query, pipeline error) and ResourceExhausted (a limit of the query), 499
+// Cancelled, 504 DeadlineExceeded, 500 everything else (vector matching among it). 200 for OK.
 int HttpStatusOf(const absl::Status& status);
 
 // DeadlineExceeded and Cancelled with Loki's texts.

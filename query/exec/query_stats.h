@@ -1,4 +1,5 @@
-// What a query has cost: true counts of what was read and what was left unread, for the answer's stats object and explain.
+// What a query has cost: true counts of what was read and what was left unread, for the answer's stats object
+// and explain.
 #pragma once
 
 #include <cstdint>
@@ -10,21 +11,22 @@ namespace skald {
 // Summed over the log selectors of the query; a selector that stands twice is read and counted once.
 struct QueryStats {
   uint64_t streams_matched = 0;
-  uint64_t blocks_total = 0;          // that reach into the selectors' time ranges
-  uint64_t blocks_skipped_time = 0;   // never read: outside of every window, or beyond the last entry a log query wants
-  uint64_t blocks_from_header = 0;    // answered by counts in their headers, without decoding
+  uint64_t blocks_total = 0;  // that reach into the selectors' time ranges
+  uint64_t blocks_skipped_time =
+      0;  // never read: outside of every window, or beyond the last entry a log query wants
+  uint64_t blocks_from_header = 0;  // answered by counts in their headers, without decoding
   uint64_t blocks_decoded = 0;
   uint64_t slices_from_header = 0;
   uint64_t lines_from_header = 0;
   uint64_t bytes_from_header = 0;
-  uint64_t lines_processed = 0;       // lines looked at, header counts included
-  uint64_t bytes_processed = 0;       // line bytes looked at, header counts included
+  uint64_t lines_processed = 0;              // lines looked at, header counts included
+  uint64_t bytes_processed = 0;              // line bytes looked at, header counts included
   uint64_t lines_after_leading_filters = 0;  // that reached the stages after the leading line filters
-  uint64_t post_filter_lines = 0;     // that came through the whole pipeline
-  uint64_t duplicate_lines = 0;       // repetitions dropped
-  uint64_t metadata_bytes = 0;        // structured metadata decoded
-  uint64_t damaged_blocks = 0;        // failed their checksum and are missing from the answer
-  uint64_t entries_returned = 0;      // entries of a log query, series of a metric query
+  uint64_t post_filter_lines = 0;            // that came through the whole pipeline
+  uint64_t duplicate_lines = 0;              // repetitions dropped
+  uint64_t metadata_bytes = 0;               // structured metadata decoded
+  uint64_t damaged_blocks = 0;               // failed their checksum and are missing from the answer
+  uint64_t entries_returned = 0;             // entries of a log query, series of a metric query
   ReadStats read;
   int64_t select_ns = 0;  // finding streams and blocks
   int64_t exec_ns = 0;    // the whole run

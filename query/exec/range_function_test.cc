@@ -1,10 +1,10 @@
 #include "query/exec/range_function.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
 #include <random>
-
-#include <gtest/gtest.h>
 
 namespace skald::exec {
 namespace {
@@ -14,10 +14,10 @@ using logql::RangeOp;
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-constexpr RangeOp kUnwrapOps[] = {RangeOp::kRate,           RangeOp::kSumOverTime,    RangeOp::kAvgOverTime,
-                                  RangeOp::kMinOverTime,    RangeOp::kMaxOverTime,    RangeOp::kStdvarOverTime,
-                                  RangeOp::kStddevOverTime, RangeOp::kFirstOverTime,  RangeOp::kLastOverTime,
-                                  RangeOp::kRateCounter,    RangeOp::kQuantileOverTime};
+constexpr RangeOp kUnwrapOps[] = {
+    RangeOp::kRate,         RangeOp::kSumOverTime,    RangeOp::kAvgOverTime,     RangeOp::kMinOverTime,
+    RangeOp::kMaxOverTime,  RangeOp::kStdvarOverTime, RangeOp::kStddevOverTime,  RangeOp::kFirstOverTime,
+    RangeOp::kLastOverTime, RangeOp::kRateCounter,    RangeOp::kQuantileOverTime};
 
 SeriesSamples Collect(RangeOp op, const std::vector<TimedValue>& samples, const WindowGrid& grid) {
   SeriesSamples series;
@@ -52,7 +52,8 @@ TEST(RangeFunction, WorkedExamples) {
       {RangeOp::kRateCounter, 0, 0.10000015000000001},
   };
   for (const auto& row : rows) {
-    const std::vector<StepValue> got = Collect(row.op, samples, grid).Evaluate(row.op, true, row.parameter, grid);
+    const std::vector<StepValue> got =
+        Collect(row.op, samples, grid).Evaluate(row.op, true, row.parameter, grid);
     ASSERT_EQ(got.size(), 1u) << logql::Name(row.op);
     EXPECT_DOUBLE_EQ(got[0].value, row.want) << logql::Name(row.op);
   }
@@ -70,7 +71,8 @@ TEST(RangeFunction, CounterWithResetsAndFewSamples) {
 
 TEST(RangeFunction, NanGivesWayInMinAndMax) {
   const WindowGrid grid(100, 0, 1, 100, 0);
-  for (const auto& [op, want] : {std::pair(RangeOp::kMinOverTime, 1.0), std::pair(RangeOp::kMaxOverTime, 2.0)}) {
+  for (const auto& [op, want] :
+       {std::pair(RangeOp::kMinOverTime, 1.0), std::pair(RangeOp::kMaxOverTime, 2.0)}) {
     const auto got = Collect(op, {{1, kNan}, {2, 2}, {3, 1}, {4, kNan}}, grid).Evaluate(op, true, 0, grid);
     EXPECT_EQ(got.at(0).value, want);
   }
@@ -121,7 +123,8 @@ double Slow(RangeOp op, double parameter, const std::vector<TimedValue>& window,
   }
 }
 
-// Cells and sliding windows against each window computed on its own; samples come out of order and over two threads.
+// Cells and sliding windows against each window computed on its own; samples come out of order and over two
+// threads.
 TEST(RangeFunction, SlidingWindowsMatchSlowOnes) {
   std::mt19937 random(11);
   for (int round = 0; round < 200; ++round) {
@@ -138,8 +141,10 @@ TEST(RangeFunction, SlidingWindowsMatchSlowOnes) {
       std::vector<TimedValue> shuffled = samples;
       std::shuffle(shuffled.begin(), shuffled.end(), random);
       const size_t half = random() % shuffled.size();
-      SeriesSamples first = Collect(op, {shuffled.begin(), shuffled.begin() + static_cast<ptrdiff_t>(half)}, grid);
-      SeriesSamples second = Collect(op, {shuffled.begin() + static_cast<ptrdiff_t>(half), shuffled.end()}, grid);
+      SeriesSamples first =
+          Collect(op, {shuffled.begin(), shuffled.begin() + static_cast<ptrdiff_t>(half)}, grid);
+      SeriesSamples second =
+          Collect(op, {shuffled.begin() + static_cast<ptrdiff_t>(half), shuffled.end()}, grid);
       first.Merge(KernelOf(op, true), std::move(second));
       const std::vector<StepValue> got = first.Evaluate(op, true, 0.3, grid);
       size_t next = 0;

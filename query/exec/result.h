@@ -1,4 +1,5 @@
-// What a query answers: streams of lines, or series of numbers. Compact: label sets are shared, lines lie end to end.
+// What a query answers: streams of lines, or series of numbers. Compact: label sets are shared, lines lie end
+// to end.
 #pragma once
 
 #include <cstdint>
@@ -97,7 +98,8 @@ struct Vector {
 // Of an instant query that is a number.
 struct Scalar {
   int64_t t_ms = 0;
-  // The whole seconds that Loki prints as the scalar's time: its milliseconds are multiplied by 10^9 in 64 bits and divided by 10^6.
+  // The whole seconds that Loki prints as the scalar's time: its milliseconds are multiplied by 10^9 in 64
+  // bits and divided by 10^6.
   int64_t printed_time() const {
     return static_cast<int64_t>(static_cast<uint64_t>(t_ms) * uint64_t{1'000'000'000}) / 1'000'000;
   }

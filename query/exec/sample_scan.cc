@@ -1,12 +1,12 @@
 #include "query/exec/sample_scan.h"
 
+#include <absl/container/flat_hash_map.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -22,7 +22,8 @@ using logql::RangeOp;
 
 constexpr std::string_view kLevelLabel = "detected_level";
 
-// What all workers of one scan share. Constant while they run, but for the filter, which has locks of its own.
+// What all workers of one scan share. Constant while they run, but for the filter, which has locks of its
+// own.
 struct Scan {
   const Selection& selection;
   const WindowGrid& grid;
@@ -30,15 +31,18 @@ struct Scan {
   RangeKernel kernel = RangeKernel::kSum;
   SampleKind kind = SampleKind::kOne;
   bool has_leading_filters = false;
-  bool needs_times = false;    // also of slices that lie in one bucket
-  bool level_counts = false;   // grouping asks for stream labels and detected_level, and there are no stages
+  bool needs_times = false;   // also of slices that lie in one bucket
+  bool level_counts = false;  // grouping asks for stream labels and detected_level, and there are no stages
   DuplicateFilter* duplicates = nullptr;
 };
 
 class Worker {
  public:
   Worker(const Scan& scan, MemoryBudget* budget)
-      : scan_(scan), runner_(scan.pipeline, &interner_), memory_(budget), streams_(scan.selection.streams.size()) {}
+      : scan_(scan),
+        runner_(scan.pipeline, &interner_),
+        memory_(budget),
+        streams_(scan.selection.streams.size()) {}
 
   absl::Status RunBlock(uint32_t block_index) {
     const Block& block = *scan_.selection.blocks[block_index];
@@ -126,8 +130,8 @@ class Worker {
       for (const LevelCount& level : slice.levels) rows += level.rows;
       if (rows != slice.rows()) return false;
       for (const LevelCount& level : slice.levels) {
-        const double total =
-            scan_.kind == SampleKind::kBytes ? static_cast<double>(level.line_bytes) : static_cast<double>(level.rows);
+        const double total = scan_.kind == SampleKind::kBytes ? static_cast<double>(level.line_bytes)
+                                                              : static_cast<double>(level.rows);
         Add(LevelLabels(slice.stream, level.level), bucket, slice.max_ns, total, level.rows);
       }
     } else {
@@ -154,7 +158,8 @@ class Worker {
         views.push_back(LabelView{name, level, LabelCategory::kStream});
       }
     }
-    std::sort(views.begin(), views.end(), [](const LabelView& x, const LabelView& y) { return x.name < y.name; });
+    std::sort(views.begin(), views.end(),
+              [](const LabelView& x, const LabelView& y) { return x.name < y.name; });
     views.erase(std::unique(views.begin(), views.end(),
                             [](const LabelView& x, const LabelView& y) { return x.name == y.name; }),
                 views.end());
@@ -176,7 +181,7 @@ class Worker {
     if (!todo.whole) std::tie(begin, end) = RowsInRange(rows, slice, scan_.grid.data_range());
     if (begin == end) return;
     stats_.lines_processed += end - begin;
-    stats_.bytes_processed += end - begin == slice.rows()  ? slice.line_bytes
+    stats_.bytes_processed += end - begin == slice.rows()   ? slice.line_bytes
                               : rows.line_end.size() >= end ? rows.line_bytes(begin, end)
                                                             : slice.line_bytes * (end - begin) / slice.rows();
     runner_.StartSlice(*scan_.selection.streams[slice.stream].labels, &rows);
@@ -200,7 +205,8 @@ class Worker {
         if (!runner_.ProcessSample(row, &sample)) return;
       } else {
         sample.labels = constant->labels;
-        sample.value = scan_.kind == SampleKind::kBytes ? static_cast<double>(rows.line(row).size()) : constant->value;
+        sample.value =
+            scan_.kind == SampleKind::kBytes ? static_cast<double>(rows.line(row).size()) : constant->value;
       }
       if (slice.overlaps && region.Contains(t_ns) && !scan_.duplicates->IsFirst(slice.stream, rows, row)) {
         ++stats_.duplicate_lines;
@@ -221,16 +227,17 @@ class Worker {
         scan_.kind != SampleKind::kBytes) {
       if (candidates_.empty()) return;
       stats_.post_filter_lines += candidates_.size();
-      Add(constant->labels, bucket.id, slice.max_ns, constant->value * static_cast<double>(candidates_.size()),
-          candidates_.size());
+      Add(constant->labels, bucket.id, slice.max_ns,
+          constant->value * static_cast<double>(candidates_.size()), candidates_.size());
       return;
     }
     for (const uint32_t row : candidates_) run_row(row);
   }
 
-  // Every row of [begin, end) is a sample of one series: whole runs of rows per bucket, found in the time column.
-  void AddConstant(const PipelineRunner::Constant& constant, const Todo& todo, const Rows& rows, uint32_t begin,
-                   uint32_t end) {
+  // Every row of [begin, end) is a sample of one series: whole runs of rows per bucket, found in the time
+  // column.
+  void AddConstant(const PipelineRunner::Constant& constant, const Todo& todo, const Rows& rows,
+                   uint32_t begin, uint32_t end) {
     stats_.lines_after_leading_filters += end - begin;
     WindowGrid::Bucket bucket = todo.bucket;
     while (begin < end) {
@@ -243,8 +250,9 @@ class Worker {
       }
       if (bucket.in_window) {
         const uint32_t count = run_end - begin;
-        const double total = scan_.kind == SampleKind::kBytes ? static_cast<double>(rows.line_bytes(begin, run_end))
-                                                              : constant.value * count;
+        const double total = scan_.kind == SampleKind::kBytes
+                                 ? static_cast<double>(rows.line_bytes(begin, run_end))
+                                 : constant.value * count;
         stats_.post_filter_lines += count;
         Add(constant.labels, bucket.id, bucket.last_ns, total, count);
       }
@@ -403,7 +411,8 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
 
 }  // namespace
 
-absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const RangeLeaf& leaf, const WindowGrid& grid) {
+absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const RangeLeaf& leaf,
+                                       const WindowGrid& grid) {
   const int64_t select_begin_ns = MonotonicNs();
   ASSIGN_OR_RETURN(const Selection selection,
                    context.source->Select(context.tenant, leaf.range->log_range.source.selector.matchers,

@@ -1,13 +1,14 @@
 #include "query/exec/scan.h"
 
-#include <algorithm>
-
 #include <absl/synchronization/mutex.h>
+
+#include <algorithm>
 
 namespace skald::exec {
 
 uint32_t WorkerCount(const QueryContext& context, size_t tasks) {
-  return static_cast<uint32_t>(std::clamp<size_t>(tasks, 1, static_cast<size_t>(std::max(1, context.pool->size()))));
+  return static_cast<uint32_t>(
+      std::clamp<size_t>(tasks, 1, static_cast<size_t>(std::max(1, context.pool->size()))));
 }
 
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,
@@ -37,7 +38,8 @@ std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, 
   const auto last = rows.time_ns.begin() + slice.row_end;
   const auto begin = std::lower_bound(first, last, range.begin_ns);
   const auto end = std::lower_bound(begin, last, range.end_ns);
-  return {static_cast<uint32_t>(begin - rows.time_ns.begin()), static_cast<uint32_t>(end - rows.time_ns.begin())};
+  return {static_cast<uint32_t>(begin - rows.time_ns.begin()),
+          static_cast<uint32_t>(end - rows.time_ns.begin())};
 }
 
 }  // namespace skald::exec

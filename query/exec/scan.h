@@ -1,14 +1,14 @@
 // What the readers of log lines have in common: sample_scan.h for metric queries, log_scan.h for log queries.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "base/memory_budget.h"
 #include "base/thread_pool.h"
@@ -31,12 +31,13 @@ struct QueryContext {
 // Threads that work on one selection together, the caller's own among them.
 uint32_t WorkerCount(const QueryContext& context, size_t tasks);
 
-// Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on one thread at a time. Looks
-// at the cancel token before each task. Stops at the first error and returns it.
+// Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on
+// one thread at a time. Looks at the cancel token before each task. Stops at the first error and returns it.
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,
                       const std::function<absl::Status(uint32_t worker, size_t task)>& work);
 
-// Memory of one worker, drawn from the query's budget in steps, and never given back before the query ends (with its budget).
+// Memory of one worker, drawn from the query's budget in steps, and never given back before the query ends
+// (with its budget).
 class MemoryAccount {
  public:
   explicit MemoryAccount(MemoryBudget* budget) : budget_(budget) {}

@@ -1,9 +1,9 @@
 #include "query/exec/vector_aggregation.h"
 
+#include <absl/container/flat_hash_map.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include <absl/container/flat_hash_map.h>
 
 namespace skald::exec {
 namespace {
@@ -111,7 +111,8 @@ bool Before(bool descending, double x, double y) {
   return descending ? x > y : x < y;
 }
 
-StepVector Select(bool top, int64_t k, const std::optional<logql::Grouping>& grouping, const StepVector& input) {
+StepVector Select(bool top, int64_t k, const std::optional<logql::Grouping>& grouping,
+                  const StepVector& input) {
   struct Candidate {
     uint32_t step;
     uint32_t series;
@@ -159,7 +160,8 @@ Labels GroupLabels(const std::optional<logql::Grouping>& grouping, const Labels&
   return Labels(std::move(kept));
 }
 
-StepVector AggregateVector(const logql::VectorAggregation& aggregation, const StepVector& input, uint32_t steps) {
+StepVector AggregateVector(const logql::VectorAggregation& aggregation, const StepVector& input,
+                           uint32_t steps) {
   switch (aggregation.op) {
     case VectorOp::kTopk:
     case VectorOp::kApproxTopk:

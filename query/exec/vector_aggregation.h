@@ -1,4 +1,5 @@
-// sum by (app) (...), topk(3, ...), sort(...): aggregations over the series of a vector, at each evaluation time apart.
+// sum by (app) (...), topk(3, ...), sort(...): aggregations over the series of a vector, at each evaluation
+// time apart.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,13 @@
 
 namespace skald::exec {
 
-// steps: number of evaluation times. Groups and ties come in the order of the input's series. sort and sort_desc order the series of a
-// single evaluation time and leave longer vectors as they are.
-StepVector AggregateVector(const logql::VectorAggregation& aggregation, const StepVector& input, uint32_t steps);
+// steps: number of evaluation times. Groups and ties come in the order of the input's series. sort and
+// sort_desc order the series of a single evaluation time and leave longer vectors as they are.
+StepVector AggregateVector(const logql::VectorAggregation& aggregation, const StepVector& input,
+                           uint32_t steps);
 
-// The labels of a sample's group: of `by` those that it has, of `without` all but the listed ones and __name__, less empty ones.
+// The labels of a sample's group: of `by` those that it has, of `without` all but the listed ones and
+// __name__, less empty ones.
 Labels GroupLabels(const std::optional<logql::Grouping>& grouping, const Labels& labels);
 
 }  // namespace skald::exec

@@ -1,8 +1,8 @@
 // Aggregations and operators on vectors that are written down, one evaluation time unless said otherwise.
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
-
-#include <gtest/gtest.h>
 
 #include "query/exec/binary_operation.h"
 #include "query/exec/label_replace.h"
@@ -27,7 +27,8 @@ std::string Text(const StepVector& vector) {
     for (const StepValue& point : series.points) {
       out += ' ';
       if (point.step > 0) out += std::to_string(point.step) + ":";
-      out += std::isnan(point.value) ? "NaN" : std::to_string(static_cast<int64_t>(std::lround(point.value * 1000)));
+      out += std::isnan(point.value) ? "NaN"
+                                     : std::to_string(static_cast<int64_t>(std::lround(point.value * 1000)));
     }
   }
   return out;
@@ -62,7 +63,8 @@ TEST(VectorAggregation, Table) {
       {Aggregation(VectorOp::kStdvar, by_app), "{app=\"a\"} 1000; {app=\"b\"} NaN"},
       {Aggregation(VectorOp::kTopk, std::nullopt, 2),
        "{app=\"b\", pod=\"2\"} 5000; {app=\"a\", pod=\"2\"} 3000"},
-      {Aggregation(VectorOp::kBottomk, by_app, 1), "{app=\"a\", pod=\"1\"} 1000; {app=\"b\", pod=\"2\"} 5000"},
+      {Aggregation(VectorOp::kBottomk, by_app, 1),
+       "{app=\"a\", pod=\"1\"} 1000; {app=\"b\", pod=\"2\"} 5000"},
       {Aggregation(VectorOp::kSortDesc, std::nullopt),
        "{app=\"b\", pod=\"2\"} 5000; {app=\"a\", pod=\"2\"} 3000; {app=\"a\", pod=\"1\"} 1000; "
        "{app=\"b\", pod=\"1\"} NaN"},
@@ -108,15 +110,18 @@ TEST(BinaryOperation, MatchingExamples) {
     std::string want;  // a result, or the beginning of an error
   } rows[] = {
       {Op(BinaryOpKind::kAdd), left, right, ""},
-      {Op(BinaryOpKind::kGreater, false, kOne, false, {"m", "pool"}), left, right, "multiple matches for labels: many"},
+      {Op(BinaryOpKind::kGreater, false, kOne, false, {"m", "pool"}), left, right,
+       "multiple matches for labels: many"},
       {Op(BinaryOpKind::kGreater, false, kLeft, true, {"app"}, {"pool"}), left, right,
        "{app=\"f\", m=\"1\", pool=\"p\"} 60000; {app=\"f\", m=\"2\", pool=\"p\"} 60000"},
       {Op(BinaryOpKind::kGreater, true, kLeft, true, {"app"}), left, right,
        "{app=\"f\", m=\"1\"} 1000; {app=\"f\", m=\"2\"} 1000"},
       {Op(BinaryOpKind::kLess, false, kRight, true, {"app"}, {"pool"}), right, left,
        "{app=\"f\", m=\"1\", pool=\"p\"} 30000; {app=\"f\", m=\"2\", pool=\"p\"} 30000"},
-      {Op(BinaryOpKind::kAdd, false, kOne, true, {"app"}), right, left, "found duplicate series on the right hand-side"},
-      {Op(BinaryOpKind::kAdd, false, kRight, true, {"app"}), left, right, "found duplicate series on the left hand-side"},
+      {Op(BinaryOpKind::kAdd, false, kOne, true, {"app"}), right, left,
+       "found duplicate series on the right hand-side"},
+      {Op(BinaryOpKind::kAdd, false, kRight, true, {"app"}), left, right,
+       "found duplicate series on the left hand-side"},
       {Op(BinaryOpKind::kAdd, false, kOne, true, {"app"}), sum, right, "{app=\"f\"} 150000"},
       {Op(BinaryOpKind::kSub, false, kOne, false, {"pool"}), sum, right, "{app=\"f\"} 90000"},
       {Op(BinaryOpKind::kAnd, false, kOne, true, {"app"}), left, right,
@@ -153,18 +158,21 @@ TEST(BinaryOperation, Numbers) {
       {Op(BinaryOpKind::kSub), 10, true, "{a=\"1\"} 8000 1:5000"},
       {Op(BinaryOpKind::kDiv), 0, false, "{a=\"1\"} NaN 1:NaN"},
   };
-  for (const auto& row : rows) EXPECT_EQ(Text(ApplyNumber(row.op, row.number, row.number_is_left, vector)), row.want);
+  for (const auto& row : rows)
+    EXPECT_EQ(Text(ApplyNumber(row.op, row.number, row.number_is_left, vector)), row.want);
 }
 
 TEST(BinaryOperation, SeriesTakeTurns) {
-  // The one side changes its series from step to step; the result's labels follow it, or are one series where they agree.
+  // The one side changes its series from step to step; the result's labels follow it, or are one series where
+  // they agree.
   const StepVector many = {StepSeries{Labels({{"a", "1"}, {"m", "x"}}), {{0, 1}, {1, 2}}}};
   const StepVector one = {StepSeries{Labels({{"a", "1"}, {"p", "u"}}), {{0, 10}}},
                           StepSeries{Labels({{"a", "1"}, {"p", "v"}}), {{1, 20}}}};
   const auto op = Op(BinaryOpKind::kAdd, false, MatchCardinality::kManyToOne, true, {"a"}, {"p"});
   EXPECT_EQ(Text(*ApplyVectors(op, many, one, 2)),
             "{a=\"1\", m=\"x\", p=\"u\"} 11000; {a=\"1\", m=\"x\", p=\"v\"} 1:22000");
-  StepVector plain = *ApplyVectors(Op(BinaryOpKind::kAdd, false, MatchCardinality::kOneToOne, true, {"a"}), many, one, 2);
+  StepVector plain =
+      *ApplyVectors(Op(BinaryOpKind::kAdd, false, MatchCardinality::kOneToOne, true, {"a"}), many, one, 2);
   MergeEqualLabels(&plain);
   EXPECT_EQ(Text(plain), "{a=\"1\"} 11000 1:22000");
 }

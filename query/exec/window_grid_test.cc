@@ -1,9 +1,9 @@
 #include "query/exec/window_grid.h"
 
+#include <gtest/gtest.h>
+
 #include <limits>
 #include <random>
-
-#include <gtest/gtest.h>
 
 namespace skald::exec {
 namespace {
@@ -16,7 +16,7 @@ TEST(WindowGrid, EdgesAreExactToTheNanosecond) {
     int64_t t_ns;
     bool in_window;
   } rows[] = {
-      {90 * kSecond, false},      {90 * kSecond + 1, true}, {95 * kSecond, true},
+      {90 * kSecond, false}, {90 * kSecond + 1, true},   {95 * kSecond, true},
       {100 * kSecond, true}, {100 * kSecond + 1, false},
   };
   for (const auto& row : rows) EXPECT_EQ(grid.Find(row.t_ns).in_window, row.in_window) << row.t_ns;
@@ -66,8 +66,8 @@ TEST(WindowGrid, BucketsMatchWindowsOnRandomGrids) {
         const int64_t at = start + static_cast<int64_t>(i) * step;
         const bool want = t > at - offset - range && t <= at - offset;
         const bool got = bucket.id >= grid.first_bucket(i) && bucket.id <= grid.last_bucket(i);
-        ASSERT_EQ(got, want) << "start " << start << " step " << step << " range " << range << " offset " << offset
-                             << " t " << t << " window " << i;
+        ASSERT_EQ(got, want) << "start " << start << " step " << step << " range " << range << " offset "
+                             << offset << " t " << t << " window " << i;
         any |= want;
       }
       ASSERT_EQ(bucket.in_window, any);

@@ -64,7 +64,8 @@ void MemoryLogSource::AddBlock(const std::string& tenant_name, StreamEntries str
     if (entries.empty()) continue;
     const auto [it, added] =
         tenant.stream_of_text.try_emplace(labels.ToString(), static_cast<uint32_t>(tenant.streams.size()));
-    if (added) tenant.streams.push_back(StreamRef{StreamId{it->second + 1}, std::make_shared<Labels>(labels)});
+    if (added)
+      tenant.streams.push_back(StreamRef{StreamId{it->second + 1}, std::make_shared<Labels>(labels)});
     std::stable_sort(entries.begin(), entries.end(),
                      [](const MemoryEntry& x, const MemoryEntry& y) { return x.time_ns < y.time_ns; });
     Slice slice;
@@ -97,7 +98,8 @@ void MemoryLogSource::AddBlock(const std::string& tenant_name, StreamEntries str
   tenant.blocks.push_back(std::move(block));
 }
 
-absl::StatusOr<Selection> MemoryLogSource::Select(std::string_view tenant_name, const std::vector<Matcher>& matchers,
+absl::StatusOr<Selection> MemoryLogSource::Select(std::string_view tenant_name,
+                                                  const std::vector<Matcher>& matchers,
                                                   TimeRange range) const {
   Selection selection;
   const auto found = tenants_.find(tenant_name);
@@ -128,7 +130,8 @@ absl::StatusOr<Selection> MemoryLogSource::Select(std::string_view tenant_name, 
       slices.back().stream = it->second;
       has_rows[it->second] = true;
     }
-    if (!slices.empty()) blocks.push_back(std::make_shared<MemoryBlock>(stored.rows, std::move(slices), reads_));
+    if (!slices.empty())
+      blocks.push_back(std::make_shared<MemoryBlock>(stored.rows, std::move(slices), reads_));
   }
   std::vector<std::vector<Slice*>> of_stream(selection.streams.size());
   for (const auto& block : blocks) {
@@ -178,7 +181,8 @@ absl::StatusOr<std::vector<std::string>> MemoryLogSource::LabelNames(std::string
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-absl::StatusOr<std::vector<std::string>> MemoryLogSource::LabelValues(std::string_view tenant, std::string_view name,
+absl::StatusOr<std::vector<std::string>> MemoryLogSource::LabelValues(std::string_view tenant,
+                                                                      std::string_view name,
                                                                       const std::vector<Matcher>& matchers,
                                                                       TimeRange range) const {
   auto selection = Select(tenant, matchers, range);

@@ -24,15 +24,16 @@ class MemoryLogSource : public LogSource {
  public:
   using StreamEntries = std::vector<std::pair<Labels, std::vector<MemoryEntry>>>;
 
-  // One block that holds the entries of these streams, one slice each. Entries are sorted by time (stably) on the way in and exact
-  // repetitions within a slice are dropped.
+  // One block that holds the entries of these streams, one slice each. Entries are sorted by time (stably) on
+  // the way in and exact repetitions within a slice are dropped.
   void AddBlock(const std::string& tenant, StreamEntries streams);
 
   absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                    TimeRange range) const override;
   absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
                                                 TimeRange range) const override;
-  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant, const std::vector<Matcher>& matchers,
+  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers,
                                                       TimeRange range) const override;
   absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
                                                        const std::vector<Matcher>& matchers,

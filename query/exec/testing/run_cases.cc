@@ -1,24 +1,26 @@
-// Runs queries over lines of a file, without a server: a program for comparing the engine's answers with recorded ones.
+// Runs queries over lines of a file, without a server: a program for comparing the engine's answers with
+// recorded ones.
 //
 //   run_cases LINES CASES [ROWS_PER_BLOCK] > answers
 //
-// LINES, one JSON object a line: {"tenant", "stream": {..}, "ts": "ns", "line", "metadata": {..}?}. CASES, the same:
-// {"id", "tenant", "query", "start_ns", "end_ns", "step_ns", "interval_ns", "limit", "forward", "instant", "categorize"}.
-// An answer: {"id", "status", "body"} as the HTTP API gives it, without stats. service_name and detected_level are added as
-// the server adds them.
+// LINES, one JSON object a line: {"tenant", "stream": {..}, "ts": "ns", "line", "metadata": {..}?}. CASES,
+// the same:
+// {"id", "tenant", "query", "start_ns", "end_ns", "step_ns", "interval_ns", "limit", "forward", "instant",
+// "categorize"}. An answer: {"id", "status", "body"} as the HTTP API gives it, without stats. service_name
+// and detected_level are added as the server adds them.
+#include <simdjson.h>
+
 #include <cstdio>
 #include <fstream>
 #include <iostream>
 #include <map>
 #include <string>
 
-#include <simdjson.h>
-
+#include "base/error.h"
 #include "base/json_writer.h"
 #include "query/exec/engine.h"
 #include "query/exec/query_error.h"
 #include "query/exec/testing/memory_log_source.h"
-#include "base/error.h"
 #include "text/go_float.h"
 #include "text/level.h"
 
@@ -26,8 +28,9 @@ namespace skald::exec {
 namespace {
 
 std::string ServiceName(const Labels& labels) {
-  for (const char* name : {"service", "app", "application", "app_name", "name", "app_kubernetes_io_name", "container",
-                           "container_name", "k8s_container_name", "component", "workload", "job", "k8s_job_name"}) {
+  for (const char* name :
+       {"service", "app", "application", "app_name", "name", "app_kubernetes_io_name", "container",
+        "container_name", "k8s_container_name", "component", "workload", "job", "k8s_job_name"}) {
     if (!labels.Get(name).empty()) return std::string(labels.Get(name));
   }
   return "unknown_service";
@@ -83,7 +86,8 @@ void WriteLabels(JsonWriter* w, const Labels& labels) {
 void WriteStreams(JsonWriter* w, const Streams& streams, bool categorize) {
   w->Key("resultType").String("streams");
   w->Key("result").BeginArray();
-  for (const Streams::Group& group : categorize ? streams.GroupByStreamLabels() : streams.GroupByAllLabels()) {
+  for (const Streams::Group& group :
+       categorize ? streams.GroupByStreamLabels() : streams.GroupByAllLabels()) {
     w->BeginObject().Key("stream");
     WriteLabels(w, group.labels);
     w->Key("values").BeginArray();
@@ -92,8 +96,8 @@ void WriteStreams(JsonWriter* w, const Streams& streams, bool categorize) {
       w->BeginArray().String(std::to_string(entry.time_ns)).String(streams.line(entry));
       if (categorize) {
         w->BeginObject();
-        for (const auto& [category, key] :
-             {std::pair(LabelCategory::kMetadata, "structuredMetadata"), std::pair(LabelCategory::kParsed, "parsed")}) {
+        for (const auto& [category, key] : {std::pair(LabelCategory::kMetadata, "structuredMetadata"),
+                                            std::pair(LabelCategory::kParsed, "parsed")}) {
           bool open = false;
           for (const CategorizedLabel& label : streams.labels(entry)) {
             if (label.category != category) continue;
@@ -113,7 +117,10 @@ void WriteStreams(JsonWriter* w, const Streams& streams, bool categorize) {
 }
 
 void WritePoint(JsonWriter* w, int64_t t_ms, double value) {
-  w->BeginArray().Raw(FormatSampleValue(static_cast<double>(t_ms) / 1000)).String(FormatSampleValue(value)).EndArray();
+  w->BeginArray()
+      .Raw(FormatSampleValue(static_cast<double>(t_ms) / 1000))
+      .String(FormatSampleValue(value))
+      .EndArray();
 }
 
 std::string AnswerOf(const absl::StatusOr<QueryResult>& result, bool categorize) {
