@@ -1,0 +1,260 @@
+#include "server/config.h"
+
+#include <limits>
+
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "server/http_server.h"
+
+namespace skald::server {
+namespace {
+
+constexpr int64_t kMany = std::numeric_limits<int64_t>::max();
+
+// Puts another host or port into a host:port text.
+void SetHost(std::string* listen, const std::string& host) {
+  const size_t colon = listen->rfind(':');
+  const bool v6 = host.find(':') != std::string::npos && host.front() != '[';
+  *listen = (v6 ? "[" + host + "]" : host) + listen->substr(colon);
+}
+
+absl::Status SetPort(std::string* listen, const ConfigValue& v) {
+  absl::StatusOr<HostPort> parsed = ParseHostPort(":" + v.text);
+  if (!parsed.ok()) return v.Wrong("a port from 0 to 65535");
+  listen->replace(listen->rfind(':'), std::string::npos, ":" + v.text);
+  return absl::OkStatus();
+}
+
+// Another Loki setting with nothing to do here.
+struct Unneeded {
+  const char* path;
+  const char* advice;
+};
+
+constexpr Unneeded kUnneeded[] = {
+    {"schema_config", "not needed: there is one storage format, and it upgrades itself"},
+    {"storage_config", "not needed: all data lies below the data directory (--data-dir)"},
+    {"chunk_store_config", "not needed: the store has no caches to set up"},
+    {"table_manager", "not needed: there are no tables"},
+    {"ingester", "not needed: see head_memory and head_max_age under storage, and wal.sync"},
+    {"ingester_client", "not needed: one process does everything"},
+    {"ingester_rf1", "not needed: one process does everything"},
+    {"distributor", "not needed: see push.max_bytes and limits_config"},
+    {"querier", "not needed: see query.concurrency and query.memory"},
+    {"query_range", "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is needed"},
+    {"query_scheduler", "not needed: see query.concurrency and query.queue"},
+    {"frontend", "not needed: see query.concurrency"},
+    {"frontend_worker", "not needed: one process does everything"},
+    {"compactor", "not needed: the store compacts by itself"},
+    {"index_gateway", "not needed: one process does everything"},
+    {"memberlist", "not needed: there is no cluster to join"},
+    {"bloom_build", "not needed: blocks carry their own filters"},
+    {"bloom_compactor", "not needed: blocks carry their own filters"},
+    {"bloom_gateway", "not needed: blocks carry their own filters"},
+    {"analytics", "not needed: nothing is reported to anybody"},
+    {"tracing", "not needed: nothing is traced"},
+    {"profiling", "not needed"},
+    {"runtime_config", "not available: limits are the same for all tenants"},
+    {"limits", "not needed"},
+    {"memcached", "not needed: there are no external caches"},
+    {"pattern_ingester", "not needed"},
+    {"ui", "not needed"},
+    {"operational_config", "not available: limits are the same for all tenants"},
+    {"ballast_bytes", "not needed: there is no garbage collector"},
+    {"ingest_limits", "not needed: one process does everything"},
+    {"ingest_limits_frontend", "not needed: one process does everything"},
+    {"ingest_limits_frontend_client", "not needed: one process does everything"},
+    {"common.replication_factor", "not needed: one process does everything"},
+    {"common.ring", "not needed: there is no ring"},
+    {"common.storage", "not needed: all data lies below the data directory (--data-dir)"},
+    {"common.instance_addr", "not needed: there is no ring"},
+    {"common.instance_interface_names", "not needed: there is no ring"},
+    {"common.compactor_address", "not needed: one process does everything"},
+    {"common.compactor_grpc_address", "not needed: one process does everything"},
+    {"common.persist_tokens", "not needed: there is no ring"},
+    {"server.http_server_read_timeout", "not needed: a connection may be slow as long as it moves"},
+    {"server.http_server_write_timeout", "not needed: a connection may be slow as long as it moves"},
+    {"server.http_server_idle_timeout", "not needed: idle connections are closed after two minutes"},
+    {"server.http_listen_network", "not needed: the address says it"},
+    {"server.grpc_listen_network", "not needed: the address says it"},
+    {"server.grpc_server_max_recv_msg_size", "not needed: batches may have 64 MB"},
+    {"server.grpc_server_max_send_msg_size", "not needed: answers are small"},
+    {"server.grpc_server_max_concurrent_streams", "not needed: there is no limit"},
+    {"server.log_format", "not needed: the log is logfmt"},
+    {"server.register_instrumentation", "not needed: /metrics is always there"},
+    {"limits_config.ingestion_rate_strategy", "not needed: one process sees all pushes"},
+    {"limits_config.max_streams_per_user", "replaced by limits_config.max_global_streams_per_user"},
+    {"limits_config.unordered_writes", "not needed: lines of any age and order are taken"},
+    {"limits_config.shard_streams", "not needed: a stream of any rate is taken as one"},
+    {"limits_config.max_chunks_per_query", "not needed: see query.memory"},
+    {"limits_config.max_query_parallelism", "not needed: a query uses all cores"},
+    {"limits_config.tsdb_max_query_parallelism", "not needed: a query uses all cores"},
+    {"limits_config.tsdb_max_bytes_per_shard", "not needed: a query uses all cores"},
+    {"limits_config.cardinality_limit", "not needed: the index has no such limit"},
+    {"limits_config.max_cache_freshness_per_query", "not needed: there is no result cache"},
+    {"limits_config.split_metadata_queries_by_interval", "not needed: label queries are not split"},
+    {"limits_config.split_instant_metric_queries_by_interval", "not needed: instant queries are not split"},
+    {"limits_config.max_querier_bytes_read", "not needed: see query.memory"},
+    {"limits_config.enforce_metric_name", "not needed: log streams have no metric name"},
+    {"limits_config.retention_period", "not available yet: lines are kept for ever"},
+    {"limits_config.retention_stream", "not available yet: lines are kept for ever"},
+    {"limits_config.deletion_mode", "not available yet"},
+};
+
+}  // namespace
+
+void RegisterServerOptions(Config* config, ServerConfig* out) {
+  config->Group("Data");
+  config->Text({.flag = "data-dir", .yaml = "data_dir", .env = "", .example = "/var/lib/skald",
+                .help = "Directory of everything the server keeps; made if missing. Loki's common.path_prefix is taken too."},
+               &out->data_dir);
+  config->Yaml("common.path_prefix", [out](const ConfigValue& v) {
+    out->data_dir = v.text;
+    return absl::OkStatus();
+  });
+  config->Choice({.flag = "wal-sync", .yaml = "wal.sync", .env = "", .example = "",
+                  .help = "When a push is answered: once it is on disk (always), within wal.sync_interval of that (interval), or when "
+                          "the operating system has it (off)."},
+                 &out->wal_sync, {"always", "interval", "off"});
+  config->Duration({.flag = "", .yaml = "wal.sync_interval", .env = "", .example = "", .help = "For wal.sync: interval."},
+                   &out->wal_sync_interval_ns);
+  config->Bytes({.flag = "head-memory", .yaml = "storage.head_memory", .env = "", .example = "256MB",
+                 .help = "Memory for lines that are not in segments yet; more makes fewer, larger segments."},
+                &out->head_memory);
+  config->Duration({.flag = "", .yaml = "storage.head_max_age", .env = "", .example = "",
+                    .help = "Lines go to a segment after this long at the latest."},
+                   &out->head_max_age_ns);
+
+  config->Group("Listening");
+  config->Text({.flag = "http-listen", .yaml = "server.http_listen", .env = "", .example = "0.0.0.0:3100",
+                .help = "Address of the HTTP API. In YAML also server.http_listen_address and server.http_listen_port."},
+               &out->http_listen);
+  config->Text({.flag = "grpc-listen", .yaml = "server.grpc_listen", .env = "", .example = "0.0.0.0:9095",
+                .help = "Address for agents. In YAML also server.grpc_listen_address and server.grpc_listen_port. Empty: no gRPC."},
+               &out->grpc_listen);
+  const auto address = [config](const std::string& key, std::string* listen) {
+    config->Yaml("server." + key + "_address", [listen](const ConfigValue& v) {
+      SetHost(listen, v.text);
+      return absl::OkStatus();
+    });
+    config->Yaml("server." + key + "_port", [listen](const ConfigValue& v) { return SetPort(listen, v); });
+  };
+  address("http_listen", &out->http_listen);
+  address("grpc_listen", &out->grpc_listen);
+  config->Int({.flag = "", .yaml = "server.max_connections", .env = "", .example = "", .help = "Open HTTP connections; more are refused."},
+              &out->max_connections, 1, 1'000'000);
+  config->Duration({.flag = "", .yaml = "server.graceful_shutdown_timeout", .env = "", .example = "",
+                    .help = "How long requests under way may take to finish after SIGTERM."},
+                   &out->shutdown_timeout_ns);
+
+  config->Group("General");
+  config->Bool({.flag = "auth-enabled", .yaml = "auth_enabled", .env = "", .example = "",
+                .help = "Tenants by the header X-Scope-OrgID, which is then required. Otherwise all data belongs to one tenant."},
+               &out->auth_enabled);
+  config->Choice({.flag = "log-level", .yaml = "server.log_level", .env = "", .example = "", .help = "What the server says about itself."},
+                 &out->log_level, {"debug", "info", "warn", "error"});
+  config->Choice({.flag = "target", .yaml = "target", .env = "", .example = "", .help = "Parts to run."}, &out->target, {"all"});
+
+  config->Group("Pushes and queries");
+  config->Bytes({.flag = "", .yaml = "push.max_bytes", .env = "", .example = "", .help = "A push as sent may have this many bytes."},
+                &out->push_max_bytes);
+  config->Bytes({.flag = "", .yaml = "push.max_decompressed_bytes", .env = "", .example = "",
+                 .help = "A push after decompression; nothing is inflated beyond it."},
+                &out->push_max_decompressed_bytes);
+  config->Bytes({.flag = "push-memory", .yaml = "push.memory", .env = "", .example = "",
+                 .help = "Memory of all pushes under way; beyond it senders are told to try again."},
+                &out->push_memory);
+  config->Int({.flag = "", .yaml = "push.threads", .env = "", .example = "", .help = "Threads that decode pushes; 0 = one per core."},
+              &out->push_threads, 0, 1024);
+  config->Bytes({.flag = "query-memory", .yaml = "query.memory", .env = "", .example = "4GB",
+                 .help = "Memory of all queries under way; a query beyond it ends with an error, the server stays."},
+                &out->query_memory);
+  config->Bytes({.flag = "", .yaml = "query.memory_per_query", .env = "", .example = "", .help = "Memory of one query."},
+                &out->query_memory_per_query);
+  config->Int({.flag = "query-concurrency", .yaml = "query.concurrency", .env = "", .example = "",
+               .help = "Queries that run at one time; others wait, tenants in turn. 0 = two per core, at least 4."},
+              &out->query_concurrency, 0, 4096);
+  config->Int({.flag = "", .yaml = "query.queue", .env = "", .example = "", .help = "Queries of a tenant that may wait; more are answered 429."},
+              &out->query_queue, 1, 1'000'000);
+
+  config->Group("Limits (YAML; 0 = no limit)");
+  Limits& l = out->limits;
+  const auto spec = [](const char* key, const char* help) {
+    return OptionSpec{.flag = "", .yaml = std::string("limits_config.") + key, .env = "", .help = help, .example = ""};
+  };
+  config->Double(spec("ingestion_rate_mb", "MiB a second a tenant may push."), &l.ingestion_rate_mb, 0, 1e9);
+  config->Double(spec("ingestion_burst_size_mb", "MiB at once; 0 = the rate."), &l.ingestion_burst_size_mb, 0, 1e9);
+  config->Int(spec("max_label_name_length", "Bytes of a label name."), &l.max_label_name_length, 0, kMany);
+  config->Int(spec("max_label_value_length", "Bytes of a label value."), &l.max_label_value_length, 0, kMany);
+  config->Int(spec("max_label_names_per_series", "Labels of a stream, service_name not counted."), &l.max_label_names_per_series, 0,
+              kMany);
+  config->Bool(spec("reject_old_samples", "Refuse lines older than reject_old_samples_max_age."), &l.reject_old_samples);
+  config->Duration(spec("reject_old_samples_max_age", "For reject_old_samples."), &l.reject_old_samples_max_age_ns);
+  config->Duration(spec("creation_grace_period", "How far in the future a line may be."), &l.creation_grace_period_ns);
+  config->Bytes(spec("max_line_size", "Bytes of a line."), &l.max_line_size);
+  config->Bool(spec("max_line_size_truncate", "Cut longer lines instead of refusing them."), &l.max_line_size_truncate);
+  config->Text(spec("max_line_size_truncate_identifier", "Ends a line that was cut."), &l.max_line_size_truncate_identifier);
+  config->Bool(spec("increment_duplicate_timestamp", "Lines of equal time in one push are moved apart by 1 ns."),
+               &l.increment_duplicate_timestamp);
+  config->Bool(spec("discover_log_levels", "Add detected_level to each line."), &l.discover_log_levels);
+  config->List(spec("discover_service_name", "Labels that may give service_name, the first wins; [] = off."), &l.discover_service_name);
+  config->List(spec("log_level_fields", "Labels and fields that hold a level, the first wins."), &l.log_level_fields);
+  config->Int(spec("log_level_from_json_max_depth", "Levels of nesting searched for it; 0 = all."), &l.log_level_from_json_max_depth, 0,
+              1000);
+  config->Bool(spec("allow_structured_metadata", "Take structured metadata."), &l.allow_structured_metadata);
+  config->Bytes(spec("max_structured_metadata_size", "Bytes of a line's metadata."), &l.max_structured_metadata_size);
+  config->Int(spec("max_structured_metadata_entries_count", "Pairs of a line's metadata."), &l.max_structured_metadata_entries_count, 0,
+              kMany);
+  config->Int(spec("max_global_streams_per_user", "Streams of a tenant with lines in memory."), &l.max_global_streams_per_user, 0, kMany);
+  config->Bytes(spec("per_stream_rate_limit", "Bytes a second of one stream."), &l.per_stream_rate_limit);
+  config->Bytes(spec("per_stream_rate_limit_burst", "Bytes at once of one stream; 0 = five times the rate."),
+                &l.per_stream_rate_limit_burst);
+  config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0, std::numeric_limits<uint32_t>::max());
+  config->Duration(spec("max_query_length", "Time range of a query."), &l.max_query_length_ns);
+  config->Duration(spec("max_query_lookback", "Queries see nothing older than this."), &l.max_query_lookback_ns);
+  config->Duration(spec("max_query_range", "The range in square brackets."), &l.max_query_range_ns);
+  config->Int(spec("max_entries_limit_per_query", "The parameter limit of a log query."), &l.max_entries_limit_per_query, 0,
+              std::numeric_limits<uint32_t>::max());
+  config->Int(spec("max_streams_matchers_per_query", "Matchers of a query."), &l.max_streams_matchers_per_query, 0,
+              std::numeric_limits<uint32_t>::max());
+  config->Duration(spec("query_timeout", "Time a query may take."), &l.query_timeout_ns);
+  config->Duration(spec("split_queries_by_interval", "Range queries are evaluated in pieces of this span, on multiples of their step."),
+                   &l.split_queries_by_interval_ns);
+  config->List(spec("required_labels", "Labels each selector must name."), &l.required_labels);
+  config->Int(spec("minimum_labels_number", "Matchers each selector must have."), &l.minimum_labels_number, 0, 1000);
+  config->Bool(spec("volume_enabled", "Answer volume queries."), &l.volume_enabled);
+  config->Int(spec("volume_max_series", "Series of a volume answer."), &l.volume_max_series, 0, kMany);
+
+  for (const Unneeded& key : kUnneeded) config->Unused(key.path, key.advice);
+  config->Alias("config.file", "config");
+  config->Alias("auth.enabled", "auth-enabled");
+  config->Alias("log.level", "log-level");
+  config->Epilogue(
+      "Examples\n"
+      "  skald                                            all defaults: data in ./data, HTTP on 127.0.0.1:3100\n"
+      "  skald --data-dir /var/lib/skald --http-listen 0.0.0.0:3100\n"
+      "  skald --config /etc/skald/skald.yaml             a Loki configuration works too; what is not needed is named in the log\n"
+      "  SKALD_AUTH_ENABLED=true skald                    several tenants\n"
+      "  curl http://127.0.0.1:3100/config                shows what is in force");
+}
+
+absl::Status ValidateServerConfig(const ServerConfig& config) {
+  const auto check = [](std::string_view flag, const std::string& text) -> absl::Status {
+    const absl::StatusOr<HostPort> parsed = ParseHostPort(text);
+    return parsed.ok() ? absl::OkStatus() : Annotate(parsed.status(), fmt::format("--{}", flag));
+  };
+  RETURN_IF_ERROR(check("http-listen", config.http_listen));
+  if (!config.grpc_listen.empty()) RETURN_IF_ERROR(check("grpc-listen", config.grpc_listen));
+  if (config.data_dir.empty()) return InvalidArgument("--data-dir: a directory is needed");
+  const Limits& l = config.limits;
+  if (l.max_line_size_truncate && l.max_line_size_truncate_identifier.size() > l.max_line_size) {
+    return InvalidArgument("limits_config.max_line_size_truncate_identifier is longer than max_line_size ({} bytes)", l.max_line_size);
+  }
+  if (config.query_memory_per_query > config.query_memory) {
+    return InvalidArgument("query.memory_per_query ({}) is more than query.memory ({})", FormatConfigBytes(config.query_memory_per_query),
+                           FormatConfigBytes(config.query_memory));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace skald::server

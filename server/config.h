@@ -1,0 +1,50 @@
+// The server's settings: where they come from and what they are by default. docs/limits.md tells about limits_config.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/config.h"
+#include "server/limits.h"
+
+namespace skald::server {
+
+inline constexpr std::string_view kVersion = "0.1.0";
+
+struct ServerConfig {
+  std::string data_dir = "./data";
+  std::string wal_sync = "always";
+  int64_t wal_sync_interval_ns = 100'000'000;
+  uint64_t head_memory = uint64_t{96} << 20;
+  int64_t head_max_age_ns = int64_t{1800} * 1'000'000'000;
+
+  std::string http_listen = "127.0.0.1:3100";
+  std::string grpc_listen = "127.0.0.1:9095";
+  int64_t max_connections = 4096;
+  int64_t shutdown_timeout_ns = int64_t{30} * 1'000'000'000;
+
+  bool auth_enabled = false;
+  std::string log_level = "info";
+  std::string target = "all";
+
+  uint64_t push_max_bytes = uint64_t{100} << 20;               // of a request as sent
+  uint64_t push_max_decompressed_bytes = uint64_t{256} << 20;  // after decompression
+  uint64_t push_memory = uint64_t{512} << 20;                  // of all pushes under way
+  int64_t push_threads = 0;                                    // 0 = one per core
+
+  uint64_t query_memory = uint64_t{1} << 30;          // of all queries under way
+  uint64_t query_memory_per_query = uint64_t{512} << 20;
+  int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4
+  int64_t query_queue = 1024;     // that may wait per tenant; beyond it 429
+
+  Limits limits;
+};
+
+// Registers every option of the server on `config`, which then writes into *out.
+void RegisterServerOptions(Config* config, ServerConfig* out);
+
+// What no single option can see: addresses of the right form, limits that fit together. InvalidArgument names the option.
+absl::Status ValidateServerConfig(const ServerConfig& config);
+
+}  // namespace skald::server

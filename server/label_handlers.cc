@@ -1,0 +1,111 @@
+// labels, label values and series: questions that the label index answers alone.
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/status_macros.h"
+#include "query/logql/parser.h"
+#include "server/query_handlers.h"
+#include "server/query_json.h"
+#include "text/duration.h"
+
+namespace skald::server {
+namespace {
+
+// The range asked for, end included. Nothing to look at: an error, as Loki has it.
+absl::StatusOr<TimeRange> RangeOf(const QueryService& service, const Params& params) {
+  const int64_t now_ns = service.clock->NowNs();
+  ASSIGN_OR_RETURN(Bounds bounds, ParseBounds(params, now_ns));
+  RETURN_IF_ERROR(CheckQueryLength(service.config->limits, bounds));
+  const bool visible = ClampToLookback(service.config->limits, now_ns, &bounds);
+  if (!visible || bounds.end_ns < bounds.start_ns) {
+    return InvalidArgument("this data is no longer available, it is past now - max_query_lookback ({})",
+                           FormatPrometheusDuration(service.config->limits.max_query_lookback_ns));
+  }
+  return TimeRange{bounds.start_ns, bounds.end_ns == kMaxTimeNs ? kMaxTimeNs : bounds.end_ns + 1};
+}
+
+absl::StatusOr<std::vector<Matcher>> OptionalSelector(const Params& params) {
+  const std::string_view query = params.Get("query");
+  if (query.empty()) return std::vector<Matcher>();
+  return logql::ParseMatchers(query);
+}
+
+absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant, const Params& params) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, service.source->LabelNames(tenant, matchers, range));
+  return StringListJson(names);
+}
+
+absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::string& tenant, std::string_view name,
+                                        const Params& params) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
+  ASSIGN_OR_RETURN(const std::vector<std::string> values, service.source->LabelValues(tenant, name, matchers, range));
+  return StringListJson(values);
+}
+
+// "{}", blanks ignored.
+bool IsAll(std::string_view selector) {
+  std::string bare;
+  for (const char c : selector) {
+    if (c != ' ' && c != '\t' && c != '\n' && c != '\r') bare += c;
+  }
+  return bare == "{}";
+}
+
+absl::StatusOr<std::string> Series(const QueryService& service, const std::string& tenant, const Params& params) {
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  std::vector<std::string> selectors = params.All("match");
+  for (std::string& more : params.All("match[]")) selectors.push_back(std::move(more));
+  std::sort(selectors.begin(), selectors.end());
+  selectors.erase(std::unique(selectors.begin(), selectors.end()), selectors.end());
+  std::vector<std::vector<Matcher>> groups;
+  if (selectors.empty() || (selectors.size() == 1 && IsAll(selectors[0]))) {
+    groups.emplace_back();
+  } else {
+    for (const std::string& selector : selectors) {
+      if (IsAll(selector)) return InvalidArgument("0 matchers in group: {}", selector);
+      ASSIGN_OR_RETURN(std::vector<Matcher> matchers, logql::ParseMatchers(selector));
+      groups.push_back(std::move(matchers));
+    }
+  }
+  std::set<StreamId> seen;
+  std::vector<Labels> out;
+  for (const std::vector<Matcher>& matchers : groups) {
+    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams, service.source->Series(tenant, matchers, range));
+    for (const StreamRef& stream : streams) {
+      if (seen.insert(stream.id).second) out.push_back(*stream.labels);
+    }
+  }
+  return SeriesJson(out);
+}
+
+HttpResponse Answer(absl::StatusOr<std::string> body) {
+  return body.ok() ? JsonResponse(*std::move(body)) : QueryError(body.status());
+}
+
+}  // namespace
+
+void AddLabelRoutes(const QueryService* service, Router* router) {
+  const auto add = [&](const std::string& path, QueryWork work) {
+    router->Add({"GET", "POST"}, path, QueryRoute(service, service->lookups, std::move(work)));
+  };
+  const QueryWork names = [service](const HttpRequest&, const std::string& tenant, const Params& params, int64_t) {
+    return Answer(LabelNames(*service, tenant, params));
+  };
+  add("/loki/api/v1/labels", names);
+  add("/loki/api/v1/label", names);
+  add("/loki/api/v1/label/{name}/values",
+      [service](const HttpRequest& request, const std::string& tenant, const Params& params, int64_t) {
+        return Answer(LabelValues(*service, tenant, request.PathParam("name"), params));
+      });
+  const QueryWork series = [service](const HttpRequest&, const std::string& tenant, const Params& params, int64_t) {
+    return Answer(Series(*service, tenant, params));
+  };
+  add("/loki/api/v1/series", series);
+  add("/api/prom/series", series);
+}
+
+}  // namespace skald::server

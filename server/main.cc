@@ -1,0 +1,63 @@
+// skald: the server's program. Reads the settings, starts the server, waits for a signal.
+#include <csignal>
+#include <cstdio>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "server/config.h"
+#include "server/server.h"
+
+namespace {
+
+int Fail(const absl::Status& status) {
+  const std::string_view message = skald::MessageOf(status);
+  std::fprintf(stderr, "skald: %.*s\n", static_cast<int>(message.size()), message.data());
+  return 1;
+}
+
+skald::LogLevel LevelOf(const std::string& text) {
+  if (text == "debug") return skald::LogLevel::kDebug;
+  if (text == "warn") return skald::LogLevel::kWarn;
+  if (text == "error") return skald::LogLevel::kError;
+  return skald::LogLevel::kInfo;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  skald::server::ServerConfig settings;
+  skald::Config config("skald", "Keeps logs and answers LogQL; speaks the HTTP API of Grafana Loki.", std::string(skald::server::kVersion));
+  skald::server::RegisterServerOptions(&config, &settings);
+  const absl::StatusOr<skald::Config::Loaded> loaded = config.Load(argc, argv);
+  if (!loaded.ok()) return Fail(loaded.status());
+  if (loaded->exit_text) {
+    std::fputs(loaded->exit_text->c_str(), stdout);
+    return 0;
+  }
+  skald::SetLogLevel(LevelOf(settings.log_level));
+  for (const std::string& warning : loaded->warnings) skald::LogWarn("configuration", "warning=\"{}\"", warning);
+
+  // Blocked before any thread starts, so that only the wait below takes them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+
+  absl::StatusOr<std::unique_ptr<skald::server::Server>> server = skald::server::Server::Start(settings, config.EffectiveYaml());
+  if (!server.ok()) return Fail(server.status());
+  skald::LogInfo("skald is ready", "version={} http={} grpc={} data_dir={} config={}", skald::server::kVersion, (*server)->http_address(),
+                 (*server)->grpc_address(), settings.data_dir, loaded->file.empty() ? "none" : loaded->file);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  skald::LogInfo("stopping", "signal={}", signal);
+  // A second signal ends the process at once.
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  (*server)->Shutdown();
+  server->reset();
+  skald::LogInfo("stopped");
+  return 0;
+}

@@ -1,0 +1,45 @@
+// The reading side: query, query_range, labels, label values, series, format_query.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/clock.h"
+#include "query/exec/engine.h"
+#include "server/config.h"
+#include "server/params.h"
+#include "server/query_pool.h"
+#include "server/router.h"
+#include "storage/log_source.h"
+
+namespace skald::server {
+
+// Everything outlives the router and the pools.
+struct QueryService {
+  const ServerConfig* config;
+  const LogSource* source;
+  const Engine* engine;
+  QueryPool* queries;  // for what reads lines
+  QueryPool* lookups;  // for what reads the index only
+  const Clock* clock;
+  Metrics* metrics;
+};
+
+void AddQueryRoutes(const QueryService* service, Router* router);
+void AddLabelRoutes(const QueryService* service, Router* router);
+
+// What handlers of questions have in common.
+
+// Runs on a pool thread with the tenant and the parameters; answers with what it returns.
+using QueryWork = std::function<HttpResponse(const HttpRequest& request, const std::string& tenant, const Params& params, int64_t waited_ns)>;
+// A route that resolves the tenant, waits its turn in the pool and answers; 429 when too many wait.
+Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work);
+
+QueryLimits LimitsOf(const ServerConfig& config, const HttpRequest& request);
+
+// Moves start up to now - max_query_lookback. False: the whole range is older.
+bool ClampToLookback(const Limits& limits, int64_t now_ns, Bounds* bounds);
+// max_query_length of a range without a query: Loki's text.
+absl::Status CheckQueryLength(const Limits& limits, const Bounds& bounds);
+
+}  // namespace skald::server

@@ -1,0 +1,29 @@
+// A query's answer as Loki's JSON: field order, escapes, number forms and the newline at the end are part of the contract.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "query/exec/result.h"
+
+namespace skald::server {
+
+struct QueryTiming {
+  int64_t exec_ns = 0;   // from the start of the run
+  int64_t queue_ns = 0;  // waiting for it
+};
+
+// The whole body. encoding_flags are echoed for streams, and `categorize-labels` among them changes their form.
+std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags, const QueryTiming& timing);
+
+// The stats object, all fields of it.
+std::string StatsJson(const QueryStats& stats, const QueryTiming& timing);
+
+// {"status":"success","data":[...]}\n, without "data" where the list is empty.
+std::string StringListJson(const std::vector<std::string>& values);
+
+// {"status":"success","data":[{...},...]}\n
+std::string SeriesJson(const std::vector<Labels>& series);
+
+}  // namespace skald::server

@@ -1,0 +1,61 @@
+#include "server/query_pool.h"
+
+namespace skald::server {
+
+QueryPool::QueryPool(std::string name, int threads, size_t max_waiting, Metrics* metrics)
+    : metrics_(metrics), max_waiting_(max_waiting) {
+  const auto gauge = [this, &name](const char* metric, const char* help, const size_t* value) {
+    metrics_->Callback(this, MetricKind::kGauge, metric, help, [this, name, value] {
+      const std::lock_guard lock(mu_);
+      return std::vector<Metrics::Sample>{{{{"pool", name}}, static_cast<double>(*value)}};
+    });
+  };
+  gauge("skald_queries_waiting", "Questions that wait for a thread.", &waiting_count_);
+  gauge("skald_queries_running", "Questions that are being answered.", &running_);
+  for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { Run(); });
+}
+
+QueryPool::~QueryPool() {
+  metrics_->RemoveCallbacks(this);
+  {
+    const std::lock_guard lock(mu_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+bool QueryPool::Add(const std::string& tenant, std::function<void()> task) {
+  {
+    const std::lock_guard lock(mu_);
+    auto it = waiting_.find(tenant);
+    if (it != waiting_.end() && it->second.size() >= max_waiting_) return false;
+    waiting_[tenant].push_back(std::move(task));
+    ++waiting_count_;
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void QueryPool::Run() {
+  std::unique_lock lock(mu_);
+  while (true) {
+    wake_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    auto it = waiting_.upper_bound(last_tenant_);
+    if (it == waiting_.end()) it = waiting_.begin();
+    last_tenant_ = it->first;
+    std::function<void()> task = std::move(it->second.front());
+    it->second.pop_front();
+    if (it->second.empty()) waiting_.erase(it);
+    --waiting_count_;
+    ++running_;
+    lock.unlock();
+    task();
+    task = nullptr;
+    lock.lock();
+    --running_;
+  }
+}
+
+}  // namespace skald::server

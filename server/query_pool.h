@@ -1,0 +1,45 @@
+// Runs questions on a bounded number of threads, tenants in turn, so that one tenant's many questions do not keep the others waiting.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/metrics.h"
+
+namespace skald::server {
+
+// Thread-safe. The destructor runs what waits, then joins.
+class QueryPool {
+ public:
+  // name goes into metrics; max_waiting is per tenant.
+  QueryPool(std::string name, int threads, size_t max_waiting, Metrics* metrics);
+  ~QueryPool();
+  QueryPool(const QueryPool&) = delete;
+  QueryPool& operator=(const QueryPool&) = delete;
+
+  // False when too many of the tenant wait already; the task is then not taken.
+  bool Add(const std::string& tenant, std::function<void()> task);
+
+ private:
+  void Run();
+
+  Metrics* const metrics_;
+  const size_t max_waiting_;
+  std::mutex mu_;
+  std::condition_variable wake_;
+  std::map<std::string, std::deque<std::function<void()>>> waiting_;  // guarded by mu_; no empty queues
+  std::string last_tenant_;                                           // guarded by mu_; served most recently
+  size_t waiting_count_ = 0;                                          // guarded by mu_
+  size_t running_ = 0;                                                // guarded by mu_
+  bool stopping_ = false;                                             // guarded by mu_
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace skald::server

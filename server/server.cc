@@ -1,0 +1,116 @@
+#include "server/server.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "server/grpc_server.h"
+#include "server/push_handler.h"
+
+namespace skald::server {
+namespace {
+
+constexpr int kLookupThreads = 4;
+constexpr int64_t kNsPerMilli = 1'000'000;
+// Agents keep what was not acknowledged, so their streams may be cut soon.
+constexpr int64_t kGrpcDrainMs = 500;
+
+WalSync SyncOf(const std::string& text) {
+  if (text == "interval") return WalSync::kInterval;
+  if (text == "off") return WalSync::kOff;
+  return WalSync::kAlways;
+}
+
+}  // namespace
+
+Server::Server(ServerConfig config) : config_(std::move(config)) {}
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerConfig config, std::string config_yaml) {
+  RETURN_IF_ERROR(ValidateServerConfig(config));
+  std::unique_ptr<Server> server(new Server(std::move(config)));
+  RETURN_IF_ERROR(server->Open(std::move(config_yaml)));
+  return server;
+}
+
+absl::Status Server::Open(std::string config_yaml) {
+  StoreOptions options;
+  options.directory = config_.data_dir;
+  options.wal_sync = SyncOf(config_.wal_sync);
+  options.wal_sync_interval_ms = std::max<int64_t>(config_.wal_sync_interval_ns / kNsPerMilli, 1);
+  options.head_memory_bytes = config_.head_memory;
+  options.head_max_age_ms = config_.head_max_age_ns / kNsPerMilli;
+  absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
+  if (!store.ok()) {
+    return Annotate(store.status(), fmt::format("cannot use the data directory {} (choose another with --data-dir)", config_.data_dir));
+  }
+  store_ = *std::move(store);
+
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int concurrency = config_.query_concurrency > 0 ? static_cast<int>(config_.query_concurrency) : std::max(4, 2 * cores);
+  const auto queue = static_cast<size_t>(config_.query_queue);
+  query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)", static_cast<int64_t>(config_.query_memory));
+  scan_pool_ = std::make_unique<ThreadPool>(cores);
+  slow_pool_ = std::make_unique<ThreadPool>(1);
+  engine_ = std::make_unique<Engine>(store_.get(), scan_pool_.get(), query_budget_.get());
+  queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, &metrics_);
+  lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
+  ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
+
+  query_service_ = {&config_, store_.get(), engine_.get(), queries_.get(), lookups_.get(), &Clock::System(), &metrics_};
+  status_service_.metrics = &metrics_;
+  status_service_.store = store_.get();
+  status_service_.stopping = &stopping_;
+  status_service_.config_yaml = std::move(config_yaml);
+  ServerConfig defaults;
+  Config registry("skald", "", std::string(kVersion));
+  RegisterServerOptions(&registry, &defaults);
+  status_service_.default_config_yaml = registry.EffectiveYaml();
+  status_service_.run = [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); };
+  AddPushRoutes(&config_, ingest_.get(), &router_);
+  AddQueryRoutes(&query_service_, &router_);
+  AddLabelRoutes(&query_service_, &router_);
+  AddStatusRoutes(&status_service_, &router_);
+  metrics_.AddProcessMetrics();
+  metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);
+  AddStoreMetrics(this, store_.get(), &metrics_);
+
+  HttpServerOptions http;
+  http.listen = config_.http_listen;
+  http.max_connections = static_cast<uint32_t>(config_.max_connections);
+  http.max_body_memory_bytes = config_.push_memory;
+  ASSIGN_OR_RETURN(http_, HttpServer::Start(http, &router_, &metrics_));
+  if (!config_.grpc_listen.empty()) {
+    ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_));
+  }
+  return absl::OkStatus();
+}
+
+void Server::Shutdown() {
+  if (shut_down_.exchange(true)) return;
+  stopping_ = true;
+  if (grpc_ != nullptr) grpc_->Shutdown(kGrpcDrainMs);
+  if (http_ != nullptr) http_->Shutdown(config_.shutdown_timeout_ns / kNsPerMilli);
+  grpc_ = nullptr;
+  metrics_.RemoveCallbacks(this);
+  queries_ = nullptr;
+  lookups_ = nullptr;
+  slow_pool_ = nullptr;
+  ingest_ = nullptr;
+  engine_ = nullptr;
+  scan_pool_ = nullptr;
+  store_ = nullptr;
+}
+
+Server::~Server() { Shutdown(); }
+
+uint16_t Server::http_port() const { return http_->port(); }
+uint16_t Server::grpc_port() const { return grpc_ != nullptr ? grpc_->port() : 0; }
+std::string Server::http_address() const { return http_->address(); }
+std::string Server::grpc_address() const {
+  if (grpc_ == nullptr) return "off";
+  return config_.grpc_listen.substr(0, config_.grpc_listen.rfind(':') + 1) + std::to_string(grpc_->port());
+}
+
+}  // namespace skald::server

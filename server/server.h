@@ -1,0 +1,65 @@
+// The whole server: store, engine, doors. main.cc makes one; so do tests.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include <absl/status/statusor.h>
+
+#include "base/metrics.h"
+#include "base/thread_pool.h"
+#include "query/exec/engine.h"
+#include "server/config.h"
+#include "server/http_server.h"
+#include "server/ingest.h"
+#include "server/query_handlers.h"
+#include "server/router.h"
+#include "server/status_handlers.h"
+#include "storage/store.h"
+
+namespace skald::server {
+
+class GrpcServer;
+
+class Server {
+ public:
+  // Opens the store, then the doors. config_yaml is what GET /config shows. Errors are fit for a person: the data directory cannot be
+  // used, an address is taken.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerConfig config, std::string config_yaml);
+  ~Server();
+
+  // Stops accepting, finishes what is under way, closes the store. Idempotent.
+  void Shutdown();
+
+  uint16_t http_port() const;
+  uint16_t grpc_port() const;  // 0 without gRPC
+  std::string http_address() const;
+  std::string grpc_address() const;
+  Store* store() { return store_.get(); }
+
+ private:
+  explicit Server(ServerConfig config);
+  absl::Status Open(std::string config_yaml);
+
+  const ServerConfig config_;
+  Metrics metrics_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> shut_down_{false};
+  // In order of dependency; Shutdown takes them down from the end.
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<MemoryBudget> query_budget_;
+  std::unique_ptr<ThreadPool> scan_pool_;
+  std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<QueryPool> queries_;
+  std::unique_ptr<QueryPool> lookups_;
+  std::unique_ptr<IngestService> ingest_;
+  QueryService query_service_{};
+  StatusService status_service_{};
+  Router router_;
+  std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+}  // namespace skald::server
