@@ -30,6 +30,8 @@ struct BlockSlice {
   int64_t max_ns = 0;
   uint64_t line_bytes = 0;          // without separators
   std::vector<LevelCount> levels;   // never empty; sorted by level; sums to the slice's rows and line_bytes
+
+  uint32_t rows() const { return row_end - row_begin; }
 };
 
 struct BlockHeader {

@@ -41,7 +41,8 @@ class SegmentReader {
   struct Salvaged {
     SegmentFooter footer;     // rebuilt; properties are zero if the head is damaged as well
     bool head_ok = false;
-    uint64_t lost_bytes = 0;  // between head and footer that belong to no sound block
+    // Bytes between head and footer that belong to no sound block; with a damaged tail the footer's own are among them.
+    uint64_t lost_bytes = 0;
   };
   // For a damaged footer: walks the file for blocks and gives a footer of those whose every section is sound, with their streams' labels.
   // Reads the whole file.
