@@ -138,6 +138,7 @@ class Worker {
       return absl::OkStatus();
     }
     ++stats_.blocks_decoded;
+    stats_.metadata_bytes += MetadataBytes(**rows);
     scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
     for (const uint32_t s : todo_) {
       RunSlice(round, block_index, s, **rows);
@@ -342,7 +343,7 @@ absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSel
   context.stats->select_ns += MonotonicNs() - select_begin_ns;
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
-  if (selection.streams.empty()) return Streams();
+  if (selection.streams.empty() || options.limit == 0) return Streams();
   ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(LogSpec(query)));
   LogScan scan(context, selection, std::move(pipeline), options);
   RETURN_IF_ERROR(scan.Run());

@@ -75,6 +75,7 @@ class Worker {
       return absl::OkStatus();
     }
     ++stats_.blocks_decoded;
+    stats_.metadata_bytes += MetadataBytes(**rows);
     scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
     for (const Todo& todo : todo_) RunSlice(block_index, todo, **rows);
     return Account();
@@ -406,6 +407,8 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
     return context.budget->Reserve(bytes);
   }));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
+  // So that sums and ties come out alike however the work was shared out.
+  std::sort(out.begin(), out.end(), [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
   return out;
 }
 

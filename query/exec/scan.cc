@@ -42,4 +42,12 @@ std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, 
           static_cast<uint32_t>(end - rows.time_ns.begin())};
 }
 
+uint64_t MetadataBytes(const Rows& rows) {
+  uint64_t bytes = 0;
+  for (const MetadataColumn& column : rows.metadata) {
+    bytes += column.value_bytes.size() + column.index.size() * sizeof(uint32_t);
+  }
+  return bytes;
+}
+
 }  // namespace skald::exec

@@ -60,4 +60,7 @@ class MemoryAccount {
 // Rows [begin, end) of a slice whose times lie in range; rows needs times.
 std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, TimeRange range);
 
+// Of the decoded columns: dictionaries and indexes.
+uint64_t MetadataBytes(const Rows& rows);
+
 }  // namespace skald::exec

@@ -206,7 +206,7 @@ int Main(int argc, char** argv) {
     params.limit = static_cast<uint32_t>(json["limit"].get_int64());
     params.direction = json["forward"].get_bool() ? Direction::kForward : Direction::kBackward;
     params.instant = json["instant"].get_bool();
-    const std::string id(std::string_view(json["id"]));
+    const std::string id{std::string_view(json["id"])};
     const bool categorize = json["categorize"].get_bool();
     QueryLimits limits;
     limits.max_query_series = 5000;
