@@ -180,16 +180,21 @@ size_t FoldedFinder::Find(std::string_view text, size_t from, size_t* end) const
   }
   if (!ascii_only_) return FindByRunes(text, from, end);
   const size_t at = ascii_.Find(text, from);
-  if (foreign_ && from <= text.size()) {
-    // Only U+212A (e2 84 aa) and U+0130 (c4 b0) become ASCII letters; text without them is settled.
-    const std::string_view before = text.substr(from, at == SubstringFinder::kNotFound ? at : at - from);
-    if (!IsAscii(before) &&
-        (before.find("\xe2\x84\xaa") != std::string_view::npos || before.find("\xc4\xb0") != std::string_view::npos)) {
-      return FindByRunes(text, from, end);
-    }
+  if (foreign_ && from <= text.size() &&
+      !AsciiSuffices(text.substr(from, at == SubstringFinder::kNotFound ? at : at - from))) {
+    return FindByRunes(text, from, end);
   }
   if (at != SubstringFinder::kNotFound) *end = at + lower_.size();
   return at;
+}
+
+bool FoldedFinder::AsciiSuffices(std::string_view text) const {
+  if (!ascii_only_) return false;
+  if (!foreign_ || IsAscii(text)) return true;
+  // Of all runes only U+212A (e2 84 aa) and U+0130 (c4 b0) become ASCII letters.
+  static const SubstringFinder kelvin("\xe2\x84\xaa");
+  static const SubstringFinder dotted_i("\xc4\xb0");
+  return !kelvin.FoundIn(text) && !dotted_i.FoundIn(text);
 }
 
 bool FoldedFinder::Equals(std::string_view text) const {

@@ -52,6 +52,10 @@ class FoldedFinder {
     size_t end = 0;
     return Find(text, 0, &end) != SubstringFinder::kNotFound;
   }
+  // Whether searching text for ascii() finds just what Find does: so unless either holds bytes beyond ASCII that count.
+  bool AsciiSuffices(std::string_view text) const;
+  const SubstringFinder& ascii() const { return ascii_; }
+  bool ascii_only() const { return ascii_only_; }
   // Whether all of text is the needle.
   bool Equals(std::string_view text) const;
 

@@ -34,7 +34,7 @@ struct LabelView {
   LabelCategory category = LabelCategory::kStream;
 };
 
-// Not thread-safe: one per thread (or per query and thread). References stay valid until Clear or destruction.
+// Not thread-safe: one per thread (or per query and thread). References stay valid until its destruction.
 class LabelSetInterner {
  public:
   // sorted: by name, names distinct. Equal names, values and categories give the same id.

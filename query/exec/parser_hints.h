@@ -42,6 +42,10 @@ struct ParserHints {
   bool RequiresPrefix(std::string_view prefix) const;
 };
 
+// Labels that label filters, templates and renames of the stages, and the unwrap with its filters, read. With repetitions.
+std::vector<std::string> ReferencedLabels(const std::vector<logql::Stage>& stages,
+                                          const std::optional<logql::Unwrap>& unwrap);
+
 ParserHints HintsForLogQuery();
 ParserHints HintsForSamples(const std::vector<logql::Stage>& stages, const std::optional<logql::Unwrap>& unwrap,
                             const SampleGrouping& grouping);

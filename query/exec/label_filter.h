@@ -1,0 +1,50 @@
+// Label filters: | level="error", | duration > 1s and size < 5KB.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "query/exec/regex_match.h"
+#include "query/exec/row_state.h"
+#include "query/logql/ast.h"
+#include "query/logql/regex_simplify.h"
+#include "text/ip_filter.h"
+#include "text/substring.h"
+
+namespace skald::exec {
+
+struct LabelTestNode;
+
+// Immutable and thread-safe. Running it may set the row's error: a value that cannot be read as a number keeps the row, with LabelFilterErr.
+class LabelTest {
+ public:
+  // InvalidArgument with Loki's text, without the stage: an address pattern that is none, outside of and/or.
+  static absl::StatusOr<LabelTest> Make(const logql::LabelFilter& filter);
+
+  LabelTest(LabelTest&&) noexcept;
+  LabelTest& operator=(LabelTest&&) noexcept;
+  ~LabelTest();
+
+  bool Keeps(RowState* row) const;
+  // The filter can drop nothing and sets no error (=~".*").
+  bool AlwaysKeeps() const;
+  // The one label it is about, "" for and/or.
+  std::string_view label() const;
+  // A number, duration or size: may set an error.
+  bool CanFail() const;
+
+ private:
+  explicit LabelTest(std::unique_ptr<const LabelTestNode> root);
+  static absl::StatusOr<std::unique_ptr<const LabelTestNode>> Build(const logql::LabelFilter& filter, bool inside);
+  static bool Run(const LabelTestNode& node, RowState* row);
+
+  std::unique_ptr<const LabelTestNode> root_;
+};
+
+}  // namespace skald::exec

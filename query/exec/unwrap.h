@@ -1,0 +1,35 @@
+// | unwrap label: a label's value as the sample, and the filters behind it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "query/exec/label_filter.h"
+#include "query/exec/row_state.h"
+#include "query/logql/ast.h"
+
+namespace skald::exec {
+
+// Immutable and thread-safe.
+class UnwrapStage {
+ public:
+  static absl::StatusOr<UnwrapStage> Make(const logql::Unwrap& unwrap);
+
+  // False where there is no sample: the label is missing or empty, or a filter drops it. A value that cannot be read is 0, with
+  // SampleExtractionErr.
+  bool Run(RowState* row, double* value) const;
+
+  const std::string& label() const { return label_; }
+
+ private:
+  UnwrapStage() = default;
+  absl::Status Convert(std::string_view text, double* value) const;
+
+  std::string label_;
+  logql::UnwrapConversion conversion_ = logql::UnwrapConversion::kNone;
+  std::vector<LabelTest> filters_;
+};
+
+}  // namespace skald::exec
