@@ -1,0 +1,131 @@
+// The agent: one thread reads and batches, the push client's thread delivers. A batch goes through
+//   open (being built) -> sealed -> under way (in the state journal, at the client) -> acknowledged (positions committed).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "agent/batch.h"
+#include "agent/journal_source.h"
+#include "agent/push_client.h"
+#include "agent/state_journal.h"
+#include "agent/tailer.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/types.h"
+
+namespace skald::agent {
+
+struct AgentConfig {
+  PushClientOptions push;
+  TailerOptions tail;
+  StateJournalOptions state;
+  JournalSourceOptions journal;
+  std::string node_name;
+  std::string http_listen = "127.0.0.1:9080";  // "" = off
+  bool detect_level = true;
+  uint64_t memory_limit = uint64_t{128} << 20;
+  uint64_t batch_bytes = uint64_t{1} << 20;      // of lines
+  int64_t batch_wait_ns = kNsPerSecond;
+  int64_t batch_wait_idle_ns = 250 * kNsPerMs;   // when nothing is under way
+  int64_t window = 4;                            // batches under way
+  int64_t stop_wait_ns = 5 * kNsPerSecond;       // for acknowledgements, when stopping
+};
+
+// Of this process. At any moment read = acked + in_flight + refused, in lines and in bytes of lines.
+struct AgentStats {
+  uint64_t read_lines = 0;
+  uint64_t read_bytes = 0;
+  uint64_t acked_lines = 0;
+  uint64_t acked_bytes = 0;
+  uint64_t in_flight_lines = 0;  // open, sealed and under way
+  uint64_t in_flight_bytes = 0;
+  std::map<std::string, std::pair<uint64_t, uint64_t>> refused;  // by the server's reason: lines, bytes
+  uint64_t memory_bytes = 0;
+  uint64_t sealed_batches = 0;
+  uint64_t batches_under_way = 0;
+  uint64_t journal_entries = 0;
+  uint64_t state_write_errors = 0;
+  int64_t last_ack_age_ns = -1;  // -1 = none yet
+  PushStats push;
+  Tailer::Stats tail;
+};
+
+class Agent {
+ public:
+  // Opens the state; FailedPrecondition if another agent uses it.
+  static absl::StatusOr<std::unique_ptr<Agent>> Create(AgentConfig config, const Clock& clock = Clock::System());
+  ~Agent();
+
+  // Works on the calling thread until Stop.
+  void Run();
+  // Thread-safe and fit for a signal handler.
+  void Stop();
+
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  // Whether the loop turned in the last 10 s and, if something is behind, something was acknowledged in the last 5 min.
+  bool healthy() const;
+  // From any thread while Run runs; false if it does not answer within the time.
+  bool GetStats(AgentStats* stats, int64_t timeout_ns = 5 * kNsPerSecond);
+  bool GetTargetsJson(std::string* json, int64_t timeout_ns = 5 * kNsPerSecond);
+
+ private:
+  Agent(AgentConfig config, const Clock& clock);
+  void Wake();
+  void Wait();
+  void HandlePushEvents();
+  void OnAck(const PushEvent& event);
+  void Read();
+  bool MayRead() const;
+  void SealIfDue(bool now);
+  void Promote();
+  void Drain();
+  void Recover();
+  uint64_t memory_bytes() const;
+  AgentStats Stats() const;
+  bool RunOnLoop(const std::function<void()>& work, int64_t timeout_ns);
+  void RunRequests();
+
+  const AgentConfig config_;
+  const Clock& clock_;
+  LevelDetector levels_;
+  FileDescriptor wake_;  // eventfd
+  std::atomic<bool> stop_{false};
+  std::atomic<bool> ready_{false};
+  std::atomic<int64_t> turned_ns_{0};
+  std::atomic<int64_t> acked_ns_{0};
+  std::atomic<bool> behind_{false};
+  std::mutex requests_mu_;
+  std::vector<std::function<void()>> requests_;  // guarded by requests_mu_
+
+  // The loop's own.
+  std::unique_ptr<StateJournal> journal_;
+  BatchBuilder batch_;
+  std::unique_ptr<Tailer> tailer_;
+  std::unique_ptr<JournalSource> systemd_;
+  std::deque<std::unique_ptr<Batch>> sealed_;
+  std::deque<std::shared_ptr<const Batch>> under_way_;
+  uint64_t sealed_bytes_ = 0;     // encoded
+  uint64_t under_way_bytes_ = 0;  // encoded
+  uint64_t batch_limit_ = 0;
+  bool welcomed_ = false;
+  bool renew_identity_ = false;
+  int64_t next_read_ns_ = 0;
+  int64_t touch_at_ns_ = 0;
+  uint64_t closed_lines_ = 0;  // of sealed and recovered batches
+  uint64_t closed_bytes_ = 0;
+  AgentStats counted_;
+
+  std::unique_ptr<PushClient> client_;  // last: its thread calls Wake
+};
+
+}  // namespace skald::agent

@@ -1,0 +1,112 @@
+// One log with all of its generations: the file that has its name now and the rotated ones that are not read to their end yet. Messages
+// that come in pieces are joined here, per output, so that a message may begin in one generation and end in the next.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/batch.h"
+#include "agent/file_identity.h"
+#include "agent/line_reader.h"
+#include "agent/record.h"
+#include "agent/state.h"
+#include "base/file.h"
+#include "base/labels.h"
+
+namespace skald::agent {
+
+class Chain;
+
+// One generation. A file that was truncated becomes two: the one whose bytes are gone (no descriptor) and the new one.
+struct TailedFile {
+  uint64_t file_id = 0;
+  Chain* chain = nullptr;
+  FileDescriptor fd;
+  InodeKey key;
+  std::string path;  // its present name, or the last known one
+  HeadHash head;
+  LineReader reader;
+  uint64_t committed = 0;       // delivered up to here
+  uint64_t size = 0;            // as last seen
+  int64_t modified_ns = 0;      // as last seen
+  int64_t grown_ns = 0;         // monotonic; when it was last seen to grow
+  int64_t unlinked_ns = 0;      // monotonic; when its name was found gone, 0 = it has one
+  uint64_t disk_bytes = 0;
+  bool rotated = false;         // no longer under the chain's name
+  bool ready = true;            // there may be something to read
+  bool gone = false;            // truncated away: nothing more can be read under this id
+  bool finished = false;        // read to its end and closed; remembered while its name is there
+  bool at_end = false;          // the last read found the end
+  bool torn_counted = false;    // its incomplete last record is in the counters
+  int64_t behind_ns = 0;        // monotonic; since when not all of it is delivered, 0 = all is
+  std::string last_error;
+
+  bool acked() const { return committed >= reader.offset(); }
+};
+
+// Limits and counters of record parsing, shared by all chains.
+struct ParseCounters {
+  uint64_t invalid_records = 0;  // passed on as they were
+  uint64_t torn_bytes = 0;       // incomplete records at the end of files that are no more
+  uint64_t truncated_lines = 0;
+  uint64_t truncated_bytes = 0;
+};
+
+class Chain : public BatchOrigin {
+ public:
+  // key: the path of the newest generation. labels: without the output's.
+  Chain(std::string key, Labels labels, LogFormat format, size_t max_line_size, const LevelDetector& levels);
+
+  const std::string& key() const { return key_; }
+  const Labels& labels() const { return labels_; }
+  LogFormat format() const { return format_; }
+  // From the first line, where neither the target nor the saved state says.
+  void DetectFormatFrom(std::string_view first_line);
+  // Generations, the oldest first. The last one is current unless it is rotated.
+  std::vector<std::unique_ptr<TailedFile>>& files() { return files_; }
+  const std::vector<std::unique_ptr<TailedFile>>& files() const { return files_; }
+  TailedFile* Find(uint64_t file_id) const;
+  // A line may be longer than a message by what the record format puts around it.
+  size_t max_raw_line() const;
+
+  // Takes the next line of a file: adds a row to the batch, or keeps a piece. now_ns is the time of lines that carry none.
+  void Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch, ParseCounters* counters);
+  // Puts unfinished messages into the batch as they are.
+  void FlushPending(BatchBuilder* batch);
+  // Only keeps pieces of the given output from the line; what it would add to a batch is left out. For a restart.
+  void Rebuild(const TailedFile& file, const RawLine& line, Output output);
+  bool HasPending() const;
+  // Whether an unfinished message has a piece in the file.
+  bool Pins(uint64_t file_id) const;
+  size_t pending_bytes() const;
+
+  void Describe(ManifestChain* chain) const override;
+
+ private:
+  struct Message {
+    bool active = false;
+    int64_t time_ns = 0;  // of the first piece
+    std::string text;
+    uint64_t cut_bytes = 0;
+    std::vector<Span> spans;
+  };
+  bool Parse(const RawLine& line, Record* record);
+  void AddPiece(const TailedFile& file, const RawLine& line, const Record& record);
+  void Emit(Output output, BatchRow row, BatchBuilder* batch, ParseCounters* counters);
+
+  const std::string key_;
+  const Labels labels_;
+  LogFormat format_;
+  const size_t max_line_size_;
+  std::string level_;  // given to all lines by a label; "" = look at the line
+  BatchStream streams_[kOutputs];
+  Message messages_[kOutputs];
+  RecordParser parser_;
+  int64_t last_plain_ns_ = 0;
+  std::vector<std::unique_ptr<TailedFile>> files_;
+};
+
+}  // namespace skald::agent

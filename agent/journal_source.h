@@ -1,0 +1,70 @@
+// The systemd journal as a source. Entries are positioned by cursor; a cursor is committed when its batch is acknowledged.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <absl/status/statusor.h>
+
+#include "agent/batch.h"
+#include "base/clock.h"
+#include "base/labels.h"
+#include "base/types.h"
+
+struct sd_journal;
+
+namespace skald::agent {
+
+struct JournalSourceOptions {
+  bool enabled = true;
+  std::string path;                    // a directory of journal files; "" = the system's
+  int64_t max_age_ns = 7 * 3600 * kNsPerSecond;  // without a cursor, how far back to begin
+  std::vector<std::string> matches;    // FIELD=VALUE, all must hold
+  Labels labels;                       // win over derived ones
+  std::string node_name;
+  uint64_t max_line_size = uint64_t{256} << 10;
+};
+
+// Labels: job="systemd-journal", unit (or the kernel's and syslog's identifier), node_name; level from PRIORITY. Not thread-safe.
+class JournalSource {
+ public:
+  static constexpr std::string_view kName = "systemd-journal";
+
+  // NotFound where there is no journal.
+  static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options, const Clock& clock);
+  ~JournalSource();
+
+  // Behind the cursor; "" = max_age back. A cursor that is gone puts it at the nearest later entry.
+  void Start(const std::string& cursor);
+  // Readable (by poll with events()) when there is news; then call Process.
+  int fd() const { return fd_; }
+  short events() const;
+  void Process();
+
+  // Up to max_entries into the batch, with their cursor. Returns how many.
+  uint64_t ReadSome(uint64_t max_entries, BatchBuilder* batch);
+  bool ready() const { return ready_; }
+  // The entries [first, last] once more. False if the journal does not have them any more.
+  bool ReadAgain(const CursorRange& range, BatchBuilder* batch);
+  uint64_t errors() const { return errors_; }
+
+ private:
+  JournalSource(JournalSourceOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  // Adds the entry the journal stands at. False if it has no message.
+  bool AddEntry(BatchBuilder* batch, std::string* cursor);
+  std::string Field(const char* name) const;
+  BatchStream* StreamFor(const std::string& unit);
+
+  const JournalSourceOptions options_;
+  const Clock& clock_;
+  sd_journal* journal_ = nullptr;
+  int fd_ = -1;
+  bool ready_ = true;
+  uint64_t errors_ = 0;
+  std::map<std::string, BatchStream> streams_;  // by unit; bounded, see StreamFor
+};
+
+}  // namespace skald::agent

@@ -1,0 +1,298 @@
+#include "agent/tailer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace skald::agent {
+
+void Tailer::HandleEvents() {
+  tree_.ReadEvents();
+  if (tree_.has_dirty()) tree_.ScanDirty();
+}
+
+void Tailer::OnModified(const std::string& path) {
+  const auto file = by_path_.find(path);
+  if (file != by_path_.end() && !file->second->ready) MarkReady(file->second);
+}
+
+void Tailer::MarkReady(TailedFile* file) {
+  if (file->gone || file->finished) return;
+  file->ready = true;
+  if (queued_.insert(file->chain).second) ready_.push_back(file->chain);
+}
+
+uint64_t Tailer::ReadSome(uint64_t max_bytes) {
+  uint64_t done = 0;
+  while (done < max_bytes && !ready_.empty()) {
+    Chain* const chain = ready_.front();
+    ready_.pop_front();
+    // The oldest generation with something to read goes first.
+    TailedFile* next = nullptr;
+    for (const auto& file : chain->files()) {
+      if (file->ready) {
+        next = file.get();
+        break;
+      }
+    }
+    if (next == nullptr) {
+      queued_.erase(chain);
+      continue;
+    }
+    done += ReadBlock(next, false);
+    ready_.push_back(chain);
+  }
+  return done;
+}
+
+uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
+  Chain* const chain = file->chain;
+  if (!file->fd.valid()) {
+    const absl::Status reopened = Reopen(file);
+    if (!reopened.ok()) {
+      file->ready = false;
+      file->last_error = MessageOf(reopened);
+      return 0;
+    }
+  }
+  const uint64_t before = file->reader.offset();
+  const uint64_t scanned = file->reader.scanned();
+  const size_t long_before = file->reader.memory_bytes();
+  const size_t pending_before = chain->pending_bytes();
+  const absl::StatusOr<LineReader::Result> result =
+      file->reader.Read(file->fd.get(), UINT64_MAX, chain->max_raw_line(), take_rest, &block_, file->path);
+  if (!result.ok()) {
+    if (file->last_error.empty()) LogWarn("log file cannot be read", "err=\"{}\"", MessageOf(result.status()));
+    file->last_error = MessageOf(result.status());
+    file->ready = false;
+    return 0;
+  }
+  if (*result == LineReader::Result::kChanged) {
+    Truncated(file);
+    return 0;
+  }
+  file->last_error.clear();
+  file->at_end = *result == LineReader::Result::kEnd;
+  file->ready = !file->at_end;
+  const int64_t now = MonotonicNs();
+  if (file->reader.scanned() > scanned) {
+    file->grown_ns = now;
+    if (file->behind_ns == 0) file->behind_ns = now;
+  }
+  file->size = std::max(file->size, file->reader.scanned());
+  const uint64_t read = file->reader.scanned() - std::min(scanned, file->reader.scanned());
+  read_bytes_ += read;
+  if (!block_.lines.empty()) {
+    chain->DetectFormatFrom(block_.lines.front().text);
+    const int64_t wall = clock_.NowNs();
+    for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch_, &parse_);
+    batch_->AddRange(chain, file->file_id, before, file->reader.offset());
+    if (file->head.length < kHeadBytes && file->head.length < file->reader.offset()) {
+      const absl::StatusOr<HeadHash> head = ReadHead(file->fd.get(), file->path);
+      if (head.ok()) file->head = *head;
+    }
+  }
+  memory_bytes_ += file->reader.memory_bytes() + chain->pending_bytes();
+  memory_bytes_ -= std::min(memory_bytes_, long_before + pending_before);
+  return std::max<uint64_t>(read, 1);
+}
+
+// The bytes before the position are not there any more: the file was truncated, and perhaps has grown again past it. Its descriptor goes to a
+// new generation that is read from the start; the old one stays until its last batches are delivered.
+void Tailer::Truncated(TailedFile* file) {
+  const uint64_t unread = file->size > file->reader.offset() ? file->size - file->reader.offset() : 0;
+  lost_.truncated_before_read += unread;
+  LogInfo("log file was truncated", "path={} read={} lost_bytes={}", file->path, file->reader.offset(), unread);
+  Chain* const chain = file->chain;
+  auto fresh = std::make_unique<TailedFile>();
+  fresh->file_id = journal_->NewFileId();
+  fresh->chain = chain;
+  fresh->fd = std::move(file->fd);
+  fresh->key = file->key;
+  fresh->path = file->path;
+  fresh->rotated = file->rotated;
+  fresh->unlinked_ns = file->unlinked_ns;
+  fresh->grown_ns = MonotonicNs();
+  if (const absl::StatusOr<FileStat> stat = StatDescriptor(fresh->fd.get(), fresh->path); stat.ok()) {
+    fresh->size = stat->size;
+    fresh->modified_ns = stat->modified_ns;
+  }
+  memory_bytes_ -= std::min(memory_bytes_, file->reader.memory_bytes());
+  Unlist(file);
+  file->gone = true;
+  file->ready = false;
+  file->size = file->reader.offset();
+  TailedFile* const added = fresh.get();
+  auto& files = chain->files();
+  const auto old = std::find_if(files.begin(), files.end(), [&](const auto& one) { return one.get() == file; });
+  files.insert(old + 1, std::move(fresh));
+  by_id_[added->file_id] = added;
+  by_inode_[added->key] = added;
+  by_path_[added->path] = added;
+  by_directory_[added->path.substr(0, added->path.rfind('/'))].insert(added);
+  MarkReady(added);
+}
+
+// Plain files whose last line does not end: after a while it counts as one.
+void Tailer::FlushUnfinished() {
+  const int64_t now = MonotonicNs();
+  std::vector<TailedFile*> due;
+  for (const auto& [id, file] : by_id_) {
+    if (file->gone || file->finished || file->ready || !file->at_end || file->reader.scanned() == file->reader.offset()) continue;
+    const LogFormat format = file->chain->format();
+    if (format == LogFormat::kCri || format == LogFormat::kDocker) continue;
+    if (format == LogFormat::kAuto && FormatOfPath(file->chain->key()) != LogFormat::kPlain) continue;
+    if (now - file->grown_ns >= options_.partial_flush_ns) due.push_back(file);
+  }
+  for (TailedFile* file : due) ReadBlock(file, true);
+}
+
+void Tailer::JournalFiles(const Manifest& manifest) {
+  for (const ManifestChain& chain : manifest.chains) {
+    for (const ManifestRange& range : chain.ranges) {
+      if (journal_->state().files.contains(range.file_id)) continue;
+      const auto found = by_id_.find(range.file_id);
+      if (found == by_id_.end()) continue;
+      const TailedFile* const file = found->second;
+      FilePosition position;
+      position.file_id = file->file_id;
+      position.key = file->key;
+      position.head = range.head;
+      position.offset = file->committed;
+      position.format = file->chain->format();
+      position.path = file->path;
+      position.chain = file->chain->key();
+      journal_->PutFile(std::move(position));
+    }
+  }
+}
+
+void Tailer::Commit(const Manifest& manifest) {
+  for (const ManifestChain& chain : manifest.chains) {
+    for (const ManifestRange& range : chain.ranges) {
+      const auto found = by_id_.find(range.file_id);
+      if (found == by_id_.end()) continue;
+      TailedFile* const file = found->second;
+      file->committed = std::max(file->committed, range.end);
+      file->behind_ns = file->committed >= file->reader.scanned() ? 0 : MonotonicNs();
+    }
+  }
+}
+
+std::vector<std::unique_ptr<Batch>> Tailer::Recover() {
+  RestorePending();
+  std::vector<std::unique_ptr<Batch>> batches;
+  BatchBuilder again(levels_);
+  const std::deque<Manifest> manifests = journal_->state().in_flight;
+  for (const Manifest& manifest : manifests) {
+    uint64_t lost = 0;
+    for (const ManifestChain& chain : manifest.chains) {
+      for (const ManifestRange& range : chain.ranges) lost += ReadRangeAgain(range, &again);
+      if (!chain.flush_pending) continue;
+      const auto found = chains_.find(chain.chain);
+      if (found != chains_.end()) found->second->FlushPending(&again);
+    }
+    std::unique_ptr<Batch> batch = again.Seal();
+    batch->manifest = manifest;
+    batch->lost_bytes = lost;
+    batch->resent = true;
+    batch->opened_ns = MonotonicNs();
+    batches.push_back(std::move(batch));
+  }
+  return batches;
+}
+
+// Reads the kept pieces of unfinished messages again, as they were at the delivered offsets.
+void Tailer::RestorePending() {
+  for (const auto& [key, pending] : journal_->state().pending) {
+    const auto found = chains_.find(key);
+    if (found == chains_.end()) continue;
+    Chain* const chain = found->second.get();
+    for (const PendingMessage& message : pending) {
+      for (const Span& span : message.spans) {
+        const TailedFile* const file = chain->Find(span.file_id);
+        if (file == nullptr || !file->fd.valid()) {
+          lost_.rotated_away += span.end - span.begin;
+          continue;
+        }
+        LineReader reader;
+        if (!reader.Seek(file->fd.get(), span.begin, file->path).ok()) continue;
+        while (reader.offset() < span.end) {
+          const auto result = reader.Read(file->fd.get(), span.end, chain->max_raw_line(), false, &block_, file->path);
+          if (!result.ok() || *result == LineReader::Result::kChanged) break;
+          for (const RawLine& line : block_.lines) chain->Rebuild(*file, line, message.output);
+          if (*result == LineReader::Result::kEnd) break;
+        }
+      }
+    }
+    memory_bytes_ += chain->pending_bytes();
+  }
+}
+
+// Returns the bytes that could not be read.
+uint64_t Tailer::ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch) {
+  const auto found = by_id_.find(range.file_id);
+  if (found == by_id_.end() || !found->second->fd.valid()) return range.end - range.begin;
+  TailedFile* const file = found->second;
+  Chain* const chain = file->chain;
+  LineReader reader;
+  if (!reader.Seek(file->fd.get(), range.begin, file->path).ok()) return range.end - range.begin;
+  const int64_t wall = clock_.NowNs();
+  while (reader.offset() < range.end) {
+    const auto result = reader.Read(file->fd.get(), range.end, chain->max_raw_line(), true, &block_, file->path);
+    if (!result.ok() || *result == LineReader::Result::kChanged) break;
+    if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
+    for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch, nullptr);
+    if (*result == LineReader::Result::kEnd) break;
+  }
+  return range.end - std::min(range.end, reader.offset());
+}
+
+Tailer::Stats Tailer::GetStats() const {
+  Stats stats;
+  const int64_t now = MonotonicNs();
+  for (const auto& [id, file] : by_id_) {
+    if (file->fd.valid()) ++stats.open_files;
+    if (!file->gone && !file->finished) ++stats.files;
+    if (file->unlinked_ns != 0 && file->fd.valid()) stats.held_deleted_bytes += file->disk_bytes;
+    const uint64_t end = std::max(file->size, file->reader.scanned());
+    if (end > file->committed) stats.lag_bytes += end - file->committed;
+    if (file->behind_ns != 0) stats.lag_ns = std::max(stats.lag_ns, now - file->behind_ns);
+  }
+  for (const auto& [key, chain] : chains_) stats.pending_bytes += chain->pending_bytes();
+  stats.read_bytes = read_bytes_;
+  stats.directories = tree_.directories();
+  stats.inotify_overflows = tree_.overflows();
+  stats.failed_watches = tree_.failed_watches();
+  stats.lost = lost_;
+  stats.parse = parse_;
+  return stats;
+}
+
+void Tailer::TargetsJson(size_t limit, JsonWriter* json) const {
+  std::vector<const TailedFile*> files;
+  for (const auto& [id, file] : by_id_) files.push_back(file);
+  const auto lag = [](const TailedFile* file) { return std::max(file->size, file->reader.scanned()) - file->committed; };
+  std::sort(files.begin(), files.end(), [&](const TailedFile* a, const TailedFile* b) {
+    return std::pair(lag(b), a->file_id) < std::pair(lag(a), b->file_id);
+  });
+  if (files.size() > limit) files.resize(limit);
+  json->BeginArray();
+  for (const TailedFile* file : files) {
+    json->BeginObject();
+    json->Key("path").String(file->path).Key("log").String(file->chain->key());
+    json->Key("labels").String(file->chain->labels().ToString());
+    json->Key("format").String(LogFormatName(file->chain->format()));
+    json->Key("device").UInt(file->key.device).Key("inode").UInt(file->key.inode).Key("file_id").UInt(file->file_id);
+    json->Key("size").UInt(file->size).Key("read").UInt(file->reader.offset()).Key("acknowledged").UInt(file->committed);
+    json->Key("lag_bytes").UInt(lag(file)).Key("generations").UInt(file->chain->files().size());
+    const char* const state = file->gone ? "truncated" : file->finished ? "finished" : file->unlinked_ns != 0 ? "deleted"
+                              : file->rotated ? "rotated" : "live";
+    json->Key("state").String(state).Key("error").String(file->last_error).EndObject();
+  }
+  json->EndArray();
+}
+
+}  // namespace skald::agent

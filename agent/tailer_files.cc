@@ -1,0 +1,626 @@
+// The tailer's book of files: which name is which file, and when a file may be let go.
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "agent/tailer.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace skald::agent {
+namespace {
+
+// A deleted file without a successor may still be written to by its holder.
+constexpr int64_t kDeletedQuietNs = 300 * kNsPerSecond;
+// Saved files that were not found for so long after the start are forgotten.
+constexpr int64_t kForgetNs = 3600 * kNsPerSecond;
+constexpr int64_t kIdleCloseNs = 60 * kNsPerSecond;
+// Clocks of file systems run behind by up to a tick.
+constexpr int64_t kClockSlackNs = 20 * kNsPerMs;
+
+std::string DirectoryOf(std::string_view path) { return std::string(path.substr(0, path.rfind('/'))); }
+std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+bool IsCompressedOrTemporary(std::string_view name) {
+  for (const std::string_view end : {".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".tmp", ".swp"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return false;
+}
+
+// .1, -20250101, .20250101-101010, .2025-01-01T10:10:10, .old
+bool IsRotationSuffix(std::string_view suffix) {
+  if (suffix == ".old") return true;
+  if (suffix.size() < 2 || (suffix[0] != '.' && suffix[0] != '-' && suffix[0] != '_')) return false;
+  if (suffix[1] < '0' || suffix[1] > '9') return false;
+  return suffix.find_first_not_of("0123456789-:._T+Z", 1) == std::string_view::npos;
+}
+
+absl::StatusOr<FileDescriptor> OpenLog(const std::string& path) { return OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY); }
+
+}  // namespace
+
+Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch, const LevelDetector* levels, const Clock& clock)
+    : options_(std::move(options)), journal_(journal), batch_(batch), levels_(levels), clock_(clock),
+      tree_(&options_.targets, options_.use_inotify, this) {
+  open_limit_ = options_.max_open_files;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    const uint64_t most = files.rlim_cur > 256 ? files.rlim_cur - 128 : 128;
+    if (open_limit_ == 0 || open_limit_ > most) open_limit_ = most;
+  }
+}
+
+Tailer::~Tailer() = default;
+
+void Tailer::Start() {
+  const AgentState& state = journal_->state();
+  had_state_ = journal_->loaded().had_state;
+  for (const auto& [id, file] : state.files) saved_[id] = {file, file.offset, file.head, file.tail, false};
+  for (const Manifest& manifest : state.in_flight) {
+    for (const ManifestChain& chain : manifest.chains) {
+      for (const ManifestRange& range : chain.ranges) {
+        const auto saved = saved_.find(range.file_id);
+        if (saved == saved_.end()) continue;
+        saved->second.in_flight = true;
+        if (range.end < saved->second.offset) continue;
+        saved->second.offset = range.end;
+        saved->second.head = range.head;
+        saved->second.tail = range.tail;
+      }
+    }
+  }
+  started_ns_ = MonotonicNs();
+  known_since_ns_ = (had_state_ ? state.alive_ns : clock_.NowNs()) - kClockSlackNs;
+  tree_.ScanAll();
+  FindInFlightElsewhere();
+  first_scan_ = false;
+  rescan_at_ns_ = MonotonicNs() + options_.rescan_ns;
+}
+
+// A file that is on its way but is not under any target's names now: moved, or the configuration has changed.
+void Tailer::FindInFlightElsewhere() {
+  std::vector<uint64_t> missing;
+  for (const auto& [id, saved] : saved_) {
+    if (saved.in_flight) missing.push_back(id);
+  }
+  for (const uint64_t id : missing) {
+    const auto saved = saved_.find(id);
+    if (saved == saved_.end()) continue;
+    const FilePosition position = saved->second.committed;
+    const std::string directory = DirectoryOf(position.path);
+    const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
+    if (!names.ok()) continue;
+    for (const std::string& name : *names) {
+      Candidate candidate;
+      candidate.path = directory + "/" + name;
+      const absl::StatusOr<FileStat> stat = StatPath(candidate.path);
+      if (!stat.ok() || stat->key != position.key || by_inode_.contains(stat->key)) continue;
+      candidate.chain = position.chain;
+      candidate.rotated = candidate.path != position.chain;
+      candidate.stat = *stat;
+      OpenCandidate(candidate);
+      break;
+    }
+  }
+}
+
+void Tailer::OnListing(const std::string& directory, const std::vector<DirectoryEntry>& entries) {
+  std::vector<Candidate> candidates;
+  absl::flat_hash_set<const TailedFile*> seen;
+  for (const DirectoryEntry& entry : entries) {
+    const std::string path = directory + "/" + entry.name;
+    const auto by_path = by_path_.find(path);
+    if (by_path != by_path_.end() && !entry.link && by_path->second->key.inode == entry.inode && !by_path->second->finished &&
+        by_path->second->path == path) {
+      seen.insert(by_path->second);
+      continue;
+    }
+    const std::optional<std::string> rotated_from = RotatedFrom(directory, entry.name);
+    if (entry.target < 0 && !rotated_from) {
+      // Still of interest if it is a known file's new name; the inode tells without a look at the file.
+      const auto known = by_directory_.find(directory);
+      if (known == by_directory_.end()) continue;
+      const bool maybe = std::any_of(known->second.begin(), known->second.end(),
+                                     [&](const TailedFile* file) { return file->key.inode == entry.inode; });
+      if (!maybe) continue;
+    }
+    const absl::StatusOr<FileStat> stat = StatPath(path);
+    if (!stat.ok() || !stat->regular) continue;
+    const auto by_inode = by_inode_.find(stat->key);
+    if (by_inode != by_inode_.end() && (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
+      TailedFile* const file = by_inode->second;
+      // A second name for a file (a hard link, a link under another pattern) changes nothing.
+      if (file->path != path && (DirectoryOf(file->path) != directory || FileExists(file->path))) {
+        const absl::StatusOr<FileStat> old = StatPath(file->path);
+        if (old.ok() && old->key == file->key) {
+          seen.insert(file);
+          continue;
+        }
+      }
+      if (file->path != path) SetPath(file, path);
+      seen.insert(file);
+      continue;
+    }
+    if (by_inode != by_inode_.end()) RemoveFile(by_inode->second, true);  // its inode is another file's now
+    if (entry.target < 0 && !rotated_from) continue;
+    Candidate candidate;
+    candidate.path = path;
+    candidate.chain = rotated_from ? *rotated_from : path;
+    candidate.rotated = rotated_from.has_value();
+    candidate.stat = *stat;
+    candidate.target = candidate.rotated ? tree_.TargetOf(candidate.chain) : entry.target;
+    if (candidate.rotated && candidate.target < 0) candidate.target = entry.target;
+    if (candidate.rotated && entry.target < 0 && !WantsRotated(candidate)) continue;
+    if (candidate.rotated && entry.target >= 0) {
+      const auto chain = chains_.find(candidate.chain);
+      if (chain != chains_.end() && IsCopyOfKnown(*chain->second, candidate)) continue;
+    }
+    if (entry.link) {
+      std::error_code error;
+      const std::filesystem::path real = std::filesystem::canonical(path, error);
+      if (!error) tree_.FollowLink(real.parent_path().string(), directory);
+    }
+    candidates.push_back(std::move(candidate));
+  }
+  // Names that are gone from here: renamed to elsewhere or deleted.
+  if (const auto known = by_directory_.find(directory); known != by_directory_.end()) {
+    std::vector<TailedFile*> gone;
+    for (TailedFile* file : known->second) {
+      if (!seen.contains(file)) gone.push_back(file);
+    }
+    for (TailedFile* file : gone) NameGone(file);
+  }
+  // Older generations first, so that each chain gets them in order.
+  std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::pair(!a.rotated, a.stat.modified_ns) < std::pair(!b.rotated, b.stat.modified_ns);
+  });
+  for (const Candidate& candidate : candidates) OpenCandidate(candidate);
+  if (!ignored_.empty()) {
+    absl::flat_hash_set<std::string_view> names;
+    for (const DirectoryEntry& entry : entries) names.insert({entry.name.data(), entry.name.size()});
+    absl::erase_if(ignored_, [&](const auto& one) {
+      const std::string_view path = one.first;
+      return path.size() > directory.size() && path.substr(0, directory.size()) == directory &&
+             path.find('/', directory.size() + 1) == std::string_view::npos && !names.contains(NameOf(path));
+    });
+  }
+}
+
+std::optional<std::string> Tailer::RotatedFrom(const std::string& directory, std::string_view name) const {
+  if (IsCompressedOrTemporary(name)) return std::nullopt;
+  for (size_t cut = 1; cut + 1 < name.size(); ++cut) {
+    if (!IsRotationSuffix(name.substr(cut))) continue;
+    std::string base = directory + "/" + std::string(name.substr(0, cut));
+    if (chains_.contains(base) || tree_.TargetOf(base) >= 0) return base;
+  }
+  return std::nullopt;
+}
+
+// A rotated name that no target asks for is read only if it was the log's live file at a time when we could have read it.
+bool Tailer::WantsRotated(const Candidate& candidate) {
+  const auto ignored = ignored_.find(candidate.path);
+  if (ignored != ignored_.end() && ignored->second == candidate.stat.key) return false;
+  for (const auto& [id, saved] : saved_) {
+    if (saved.committed.key == candidate.stat.key) return true;
+  }
+  if (candidate.stat.modified_ns < known_since_ns_) {
+    ignored_[candidate.path] = candidate.stat.key;
+    return false;
+  }
+  const auto chain = chains_.find(candidate.chain);
+  if (chain != chains_.end() && IsCopyOfKnown(*chain->second, candidate)) {
+    if (candidate.stat.size >= kHeadBytes) ignored_[candidate.path] = candidate.stat.key;
+    return false;
+  }
+  for (const auto& [id, saved] : saved_) {
+    if (saved.committed.chain != candidate.chain || saved.head.length < 64) continue;
+    const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
+    if (!fd.ok()) return false;
+    const absl::StatusOr<bool> same = HeadMatches(fd->get(), saved.head, candidate.path);
+    if (same.ok() && *same && OriginalThere(saved)) {
+      ignored_[candidate.path] = candidate.stat.key;
+      return false;
+    }
+  }
+  return true;
+}
+
+// copytruncate's copy begins as the file it was made of, also while it is still being written.
+bool Tailer::IsCopyOfKnown(const Chain& chain, const Candidate& candidate) const {
+  if (candidate.stat.size == 0) return true;  // nothing to read yet; looked at again when it is listed again
+  const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
+  if (!fd.ok()) return false;
+  const absl::StatusOr<HeadHash> head = ReadHead(fd->get(), candidate.path);
+  if (!head.ok()) return false;
+  for (const auto& file : chain.files()) {
+    if (file->key == candidate.stat.key) continue;
+    if (file->head.length > 0 && file->head.length <= head->length) {
+      const absl::StatusOr<bool> same = HeadMatches(fd->get(), file->head, candidate.path);
+      if (same.ok() && *same) return true;
+    } else if (file->fd.valid() && !file->gone) {
+      const absl::StatusOr<bool> same = HeadMatches(file->fd.get(), *head, file->path);
+      if (same.ok() && *same) return true;
+    }
+  }
+  return false;
+}
+
+std::optional<Tailer::Saved> Tailer::TakeSaved(int fd, const FileStat& stat, const std::string& path) {
+  const auto matches = [&](const Saved& saved) {
+    if (stat.size < saved.offset) return false;
+    const absl::StatusOr<bool> head = HeadMatches(fd, saved.head, path);
+    if (!head.ok() || !*head) return false;
+    const absl::StatusOr<bool> tail = TailMatches(fd, saved.offset, saved.tail, path);
+    return tail.ok() && *tail;
+  };
+  const auto take = [&](uint64_t id) {
+    Saved saved = std::move(saved_.at(id));
+    saved_.erase(id);
+    return saved;
+  };
+  for (const auto& [id, saved] : saved_) {
+    if (saved.committed.key == stat.key && matches(saved)) return take(id);
+  }
+  // A restored or moved copy. Only a head that can hardly be another file's counts, and only if the original is not there.
+  for (const auto& [id, saved] : saved_) {
+    const bool timed = saved.committed.format == LogFormat::kCri || saved.committed.format == LogFormat::kDocker;
+    if (saved.head.length < (timed ? 64 : kHeadBytes) || !matches(saved)) continue;
+    if (!OriginalThere(saved)) return take(id);
+  }
+  return std::nullopt;
+}
+
+// Whether a saved file still stands under its name with the content that was read.
+bool Tailer::OriginalThere(const Saved& saved) const {
+  const std::string& path = saved.committed.path;
+  const absl::StatusOr<FileDescriptor> fd = OpenLog(path);
+  if (!fd.ok()) return false;
+  const absl::StatusOr<FileStat> stat = StatDescriptor(fd->get(), path);
+  if (!stat.ok() || stat->key != saved.committed.key || stat->size < saved.offset) return false;
+  const absl::StatusOr<bool> head = HeadMatches(fd->get(), saved.head, path);
+  const absl::StatusOr<bool> tail = TailMatches(fd->get(), saved.offset, saved.tail, path);
+  return head.ok() && *head && tail.ok() && *tail;
+}
+
+Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_format) {
+  std::unique_ptr<Chain>& chain = chains_[key];
+  if (chain == nullptr) {
+    static const Target kNoTarget;
+    const Target& of = target >= 0 ? options_.targets[target] : kNoTarget;
+    chain = std::make_unique<Chain>(key, LabelsOfLog(of, key, options_.node_name),
+                                    of.format != LogFormat::kAuto ? of.format : saved_format, options_.max_line_size, *levels_);
+  }
+  return chain.get();
+}
+
+void Tailer::OpenCandidate(const Candidate& candidate) {
+  absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
+  if (!fd.ok()) {
+    if (!absl::IsNotFound(fd.status())) LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(fd.status()));
+    return;
+  }
+  const absl::StatusOr<FileStat> stat = StatDescriptor(fd->get(), candidate.path);
+  if (!stat.ok() || by_inode_.contains(stat->key)) return;
+  auto file = std::make_unique<TailedFile>();
+  file->fd = std::move(*fd);
+  file->key = stat->key;
+  file->path = candidate.path;
+  file->size = stat->size;
+  file->modified_ns = stat->modified_ns;
+  file->disk_bytes = stat->disk_bytes;
+  file->grown_ns = MonotonicNs();
+  file->rotated = candidate.rotated;
+  const int handle = file->fd.get();
+  std::optional<Saved> saved = TakeSaved(handle, *stat, candidate.path);
+  // A rotated file keeps the log it was found under; a live name is its own.
+  const std::string& key = saved && candidate.rotated ? saved->committed.chain : candidate.chain;
+  Chain* const chain = ChainFor(key, candidate.target, saved ? saved->committed.format : LogFormat::kAuto);
+  file->rotated = candidate.path != chain->key();
+  if (saved) {
+    file->file_id = saved->committed.file_id;
+    file->head = saved->head;
+    file->committed = saved->committed.offset;
+    const absl::Status sought = file->reader.Seek(handle, saved->offset, candidate.path);
+    if (!sought.ok()) {
+      LogWarn("log file changed while it was opened", "err=\"{}\"", MessageOf(sought));
+      return;
+    }
+    if (saved->committed.key != stat->key || saved->committed.path != candidate.path) {
+      FilePosition moved = saved->committed;
+      moved.key = stat->key;
+      moved.path = candidate.path;
+      journal_->PutFile(std::move(moved));
+    }
+  } else {
+    file->file_id = journal_->NewFileId();
+    const bool at_end = first_scan_ && !candidate.rotated &&
+                        ((journal_->loaded().lost && options_.lost_state_at_end) || (!had_state_ && options_.start_at_end));
+    if (at_end && file->reader.Seek(handle, stat->size, candidate.path).ok()) {
+      file->committed = file->reader.offset();
+      if (const auto head = ReadHead(handle, candidate.path); head.ok()) file->head = *head;
+      FilePosition position;
+      position.file_id = file->file_id;
+      position.key = file->key;
+      position.head = file->head;
+      position.offset = file->committed;
+      position.tail = file->reader.tail_hash();
+      position.format = chain->format();
+      position.path = file->path;
+      position.chain = chain->key();
+      journal_->PutFile(std::move(position));
+    }
+  }
+  AddFile(chain, std::move(file));
+}
+
+TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
+  TailedFile* const file = owned.get();
+  file->chain = chain;
+  auto& files = chain->files();
+  if (!file->rotated) {
+    // The chain has a new live file: what had the name before is read to its end first.
+    for (const auto& other : files) {
+      if (!other->gone && !other->finished) {
+        other->rotated = true;
+        MarkReady(other.get());
+      }
+    }
+    files.push_back(std::move(owned));
+  } else {
+    const auto live = std::find_if(files.begin(), files.end(), [](const auto& other) { return !other->rotated && !other->gone; });
+    files.insert(live, std::move(owned));
+  }
+  by_id_[file->file_id] = file;
+  by_inode_[file->key] = file;
+  by_path_[file->path] = file;
+  by_directory_[DirectoryOf(file->path)].insert(file);
+  std::error_code error;
+  if (std::filesystem::is_symlink(file->path, error)) {
+    const std::filesystem::path real = std::filesystem::canonical(file->path, error);
+    if (!error) by_path_[real.string()] = file;
+  }
+  MarkReady(file);
+  return file;
+}
+
+void Tailer::Unlist(TailedFile* file) {
+  absl::erase_if(by_path_, [&](const auto& one) { return one.second == file; });
+  const auto directory = by_directory_.find(DirectoryOf(file->path));
+  if (directory == by_directory_.end()) return;
+  directory->second.erase(file);
+  if (directory->second.empty()) by_directory_.erase(directory);
+}
+
+void Tailer::SetPath(TailedFile* file, const std::string& path) {
+  const auto old_name = by_path_.find(file->path);
+  if (old_name != by_path_.end() && old_name->second == file) by_path_.erase(old_name);
+  const auto directory = by_directory_.find(DirectoryOf(file->path));
+  if (directory != by_directory_.end()) directory->second.erase(file);
+  file->path = path;
+  file->unlinked_ns = 0;
+  by_path_[path] = file;
+  by_directory_[DirectoryOf(path)].insert(file);
+  journal_->SetPath(file->file_id, path);
+  const bool rotated = path != file->chain->key();
+  if (rotated != file->rotated) {
+    file->rotated = rotated;
+    if (!file->finished) MarkReady(file);
+  }
+}
+
+void Tailer::NameGone(TailedFile* file) {
+  if (file->finished || (!file->fd.valid() && !file->gone)) {
+    RemoveFile(file, true);
+    return;
+  }
+  if (file->gone) return;
+  file->rotated = true;
+  if (file->unlinked_ns == 0) {
+    const absl::StatusOr<FileStat> stat = StatDescriptor(file->fd.get(), file->path);
+    if (stat.ok() && stat->links == 0) file->unlinked_ns = MonotonicNs();
+  }
+  MarkReady(file);
+}
+
+void Tailer::OnDirectoryGone(const std::string& directory) {
+  const auto known = by_directory_.find(directory);
+  if (known == by_directory_.end()) return;
+  const std::vector<TailedFile*> files(known->second.begin(), known->second.end());
+  for (TailedFile* file : files) NameGone(file);
+}
+
+void Tailer::RemoveFile(TailedFile* file, bool forget) {
+  Unlist(file);
+  by_id_.erase(file->file_id);
+  const auto by_inode = by_inode_.find(file->key);
+  if (by_inode != by_inode_.end() && by_inode->second == file) by_inode_.erase(by_inode);
+  if (forget) journal_->ForgetFile(file->file_id);
+  auto& files = file->chain->files();
+  files.erase(std::find_if(files.begin(), files.end(), [&](const auto& one) { return one.get() == file; }));
+}
+
+// Whether the file of that name is still the one that was read to its end and closed.
+bool Tailer::StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const {
+  if (stat.size == file->size && stat.modified_ns == file->modified_ns) return true;
+  if (stat.size < file->reader.offset()) return false;
+  const absl::StatusOr<FileDescriptor> fd = OpenLog(path);
+  if (!fd.ok()) return true;
+  const absl::StatusOr<bool> head = HeadMatches(fd->get(), file->head, path);
+  return head.ok() && *head;
+}
+
+absl::Status Tailer::Reopen(TailedFile* file) {
+  ASSIGN_OR_RETURN(FileDescriptor fd, OpenLog(file->path));
+  ASSIGN_OR_RETURN(const FileStat stat, StatDescriptor(fd.get(), file->path));
+  if (stat.key != file->key) {
+    tree_.MarkDirty(DirectoryOf(file->path));
+    return NotFound("{} is another file now", file->path);
+  }
+  file->fd = std::move(fd);
+  return absl::OkStatus();
+}
+
+// The safety net under the events: whoever has grown is read.
+void Tailer::CheckGrowth() {
+  for (const auto& [id, file] : by_id_) {
+    if (file->gone || file->finished || file->ready) continue;
+    const absl::StatusOr<FileStat> stat = file->fd.valid() ? StatDescriptor(file->fd.get(), file->path) : StatPath(file->path);
+    if (!stat.ok() || stat->key != file->key) continue;
+    file->disk_bytes = stat->disk_bytes;
+    if (stat->links == 0 && file->unlinked_ns == 0) file->unlinked_ns = MonotonicNs();
+    if (stat->size != file->size || stat->modified_ns != file->modified_ns) {
+      file->modified_ns = stat->modified_ns;
+      if (stat->size > file->size) file->size = stat->size;
+      MarkReady(file);
+    }
+  }
+}
+
+bool Tailer::PinnedByState(const Chain& chain, uint64_t file_id) const {
+  const auto pending = journal_->state().pending.find(chain.key());
+  if (pending == journal_->state().pending.end()) return false;
+  for (const PendingMessage& message : pending->second) {
+    for (const Span& span : message.spans) {
+      if (span.file_id == file_id) return true;
+    }
+  }
+  return false;
+}
+
+// A rotated file is let go when it is read to its end, its successor is there (or can never come), it has been quiet, and the server has
+// everything. True if it was removed.
+bool Tailer::TryClose(TailedFile* file) {
+  const int64_t now = MonotonicNs();
+  Chain* const chain = file->chain;
+  if (file->gone) {
+    if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
+    RemoveFile(file, true);
+    return true;
+  }
+  if (file->ready || !file->at_end || now - file->grown_ns < options_.rotate_grace_ns) return false;
+  bool successor = false;
+  bool behind = false;
+  for (const auto& other : chain->files()) {
+    if (behind) successor |= !other->gone;
+    behind |= other.get() == file;
+  }
+  const bool directory_gone = !FileExists(DirectoryOf(chain->key()));
+  const bool ended = directory_gone || (file->unlinked_ns != 0 && now - file->grown_ns > kDeletedQuietNs);
+  if (!successor && !ended) return false;
+  const absl::StatusOr<FileStat> stat = StatDescriptor(file->fd.get(), file->path);
+  if (stat.ok() && stat->size > file->reader.scanned()) {
+    MarkReady(file);
+    return false;
+  }
+  if (file->reader.scanned() > file->reader.offset() && !file->torn_counted) {
+    if (chain->format() == LogFormat::kCri || chain->format() == LogFormat::kDocker) {
+      parse_.torn_bytes += file->reader.scanned() - file->reader.offset();
+      file->torn_counted = true;
+    } else {
+      ReadBlock(file, true);
+      return false;
+    }
+  }
+  if (!successor && chain->HasPending()) chain->FlushPending(batch_);
+  if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
+  if (file->unlinked_ns != 0 || !FileExists(file->path)) {
+    RemoveFile(file, true);
+    return true;
+  }
+  file->finished = true;
+  file->fd = FileDescriptor();
+  file->size = stat.ok() ? stat->size : file->size;
+  file->modified_ns = stat.ok() ? stat->modified_ns : file->modified_ns;
+  return false;
+}
+
+void Tailer::CheckRotated() {
+  std::vector<TailedFile*> waiting;
+  for (const auto& [id, file] : by_id_) {
+    if (file->gone || (file->rotated && !file->finished)) waiting.push_back(file);
+  }
+  for (TailedFile* file : waiting) TryClose(file);
+}
+
+// Deleted files cost disk space as long as they are held.
+void Tailer::LimitHeldDeleted() {
+  while (true) {
+    uint64_t held = 0;
+    TailedFile* oldest = nullptr;
+    for (const auto& [id, file] : by_id_) {
+      if (file->unlinked_ns == 0 || !file->fd.valid()) continue;
+      held += file->disk_bytes;
+      if (oldest == nullptr || file->unlinked_ns < oldest->unlinked_ns) oldest = file;
+    }
+    if (oldest == nullptr) return;
+    const bool too_old = MonotonicNs() - oldest->unlinked_ns > options_.max_held_deleted_ns;
+    if (held <= options_.max_held_deleted_bytes && !too_old) return;
+    const absl::StatusOr<FileStat> stat = StatDescriptor(oldest->fd.get(), oldest->path);
+    const uint64_t size = stat.ok() ? stat->size : oldest->size;
+    const uint64_t unread = size > oldest->reader.offset() ? size - oldest->reader.offset() : 0;
+    lost_.held_deleted_limit += unread;
+    if (unread > 0) {
+      LogError("deleted file is let go unread, to free its disk space", "path={} lost_bytes={} reason={}", oldest->path, unread,
+               too_old ? "max_held_deleted_age" : "max_held_deleted_bytes");
+    }
+    oldest->fd = FileDescriptor();
+    oldest->gone = true;
+    oldest->ready = false;
+  }
+}
+
+void Tailer::LimitOpenFiles() {
+  uint64_t open = 0;
+  std::vector<TailedFile*> idle;
+  const int64_t now = MonotonicNs();
+  for (const auto& [id, file] : by_id_) {
+    if (!file->fd.valid()) continue;
+    ++open;
+    if (!file->rotated && !file->ready && file->at_end && file->acked() && file->reader.memory_bytes() == 0 &&
+        now - file->grown_ns > kIdleCloseNs) {
+      idle.push_back(file);
+    }
+  }
+  if (open <= open_limit_) return;
+  std::sort(idle.begin(), idle.end(), [](const TailedFile* a, const TailedFile* b) { return a->grown_ns < b->grown_ns; });
+  for (size_t i = 0; i < idle.size() && open > open_limit_ * 9 / 10; ++i, --open) idle[i]->fd = FileDescriptor();
+}
+
+void Tailer::DropEmptyChains() {
+  if (batch_->has_origins()) return;  // the batch refers to its chains until it is sealed
+  absl::erase_if(chains_, [&](const auto& one) { return one.second->files().empty() && !queued_.contains(one.second.get()); });
+}
+
+void Tailer::Maintain() {
+  const int64_t now = MonotonicNs();
+  if (now >= rescan_at_ns_) {
+    tree_.ScanAll();
+    CheckGrowth();
+    LimitOpenFiles();
+    // Never more than 2 % of the time for it.
+    const int64_t took = MonotonicNs() - now;
+    rescan_at_ns_ = now + std::max(options_.rescan_ns, 50 * took);
+    if (!saved_.empty() && now - started_ns_ > kForgetNs) {
+      for (const auto& [id, saved] : saved_) journal_->ForgetFile(id);
+      saved_.clear();
+    }
+  }
+  if (now < check_at_ns_) return;
+  check_at_ns_ = now + std::min<int64_t>(kNsPerSecond, std::max<int64_t>(options_.rotate_grace_ns / 4, 10 * kNsPerMs));
+  FlushUnfinished();
+  CheckRotated();
+  LimitHeldDeleted();
+  DropEmptyChains();
+  memory_bytes_ = 0;
+  for (const auto& [id, file] : by_id_) memory_bytes_ += file->reader.memory_bytes();
+  for (const auto& [key, chain] : chains_) memory_bytes_ += chain->pending_bytes();
+}
+
+}  // namespace skald::agent
