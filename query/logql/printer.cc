@@ -33,6 +33,31 @@ std::string StringFilterText(const Matcher& matcher) {
   return PrintMatcher(matcher);
 }
 
+void AppendLabelFilter(std::string* out, const LabelFilter& filter) {
+  const auto compared = [out](const auto& f, const std::string& value) {
+    out->append(f.name).append(Name(f.op)).append(value);
+  };
+  const auto both = [out](const auto& f, std::string_view word) {
+    *out += "( ";
+    AppendLabelFilter(out, *f.left);
+    out->append(" ").append(word).append(" ");
+    AppendLabelFilter(out, *f.right);
+    *out += " )";
+  };
+  std::visit(Overloaded{
+                 [&](const StringFilter& f) { *out += StringFilterText(f.matcher); },
+                 [&](const NumberFilter& f) { compared(f, FormatSampleValue(f.value)); },
+                 [&](const DurationFilter& f) { compared(f, FormatGoDuration(f.nanos)); },
+                 [&](const BytesFilter& f) { compared(f, FormatHumanBytes(f.bytes)); },
+                 [&](const IpFilter& f) {
+                   *out += fmt::format("{}{}ip({})", f.name, f.negated ? "!=" : "=", Quoted(f.pattern));
+                 },
+                 [&](const AndFilter& f) { both(f, ","); },
+                 [&](const OrFilter& f) { both(f, "or"); },
+             },
+             filter.node);
+}
+
 std::string Extractions(const std::vector<LabelExtraction>& extractions) {
   std::string out;
   for (const LabelExtraction& extraction : extractions) {
@@ -93,6 +118,53 @@ std::string OperatorText(const BinaryOp& node, std::string_view separator) {
 std::string LabelReplaceArgument(const LabelReplace& node, int argument) {
   const std::string* arguments[] = {&node.dst, &node.replacement, &node.src, &node.regex};
   return Quoted(*arguments[argument]);
+}
+
+// Appends to one string, so that the cost of a deep tree stays linear.
+void AppendExpr(std::string* out, const Expr& expr) {
+  std::visit(Overloaded{
+                 [&](const LogSelectorExpr& e) { *out += PrintLogSelector(e); },
+                 [&](const RangeAggregation& e) {
+                   out->append(Name(e.op)).append("(");
+                   if (e.parameter) out->append(FormatSampleValue(*e.parameter)).append(",");
+                   out->append(PrintLogRange(e.log_range)).append(")");
+                   if (e.grouping) *out += GroupingText(*e.grouping, ",");
+                 },
+                 [&](const VectorAggregation& e) {
+                   *out += Name(e.op);
+                   if (e.grouping && !IsSingleton(*e.grouping)) *out += GroupingText(*e.grouping, ",");
+                   *out += '(';
+                   if (e.k > 0) *out += fmt::format("{},", e.k);
+                   AppendExpr(out, *e.inner);
+                   *out += ')';
+                 },
+                 [&](const BinaryOp& e) {
+                   *out += '(';
+                   AppendExpr(out, *e.lhs);
+                   out->append(" ").append(OperatorText(e, ",")).append(" ");
+                   AppendExpr(out, *e.rhs);
+                   *out += ')';
+                 },
+                 [&](const Literal& e) { *out += FormatGoFloatV(e.value); },
+                 [&](const VectorLiteral& e) { *out += fmt::format("vector({:f})", e.value); },
+                 [&](const LabelReplace& e) {
+                   *out += "label_replace(";
+                   AppendExpr(out, *e.inner);
+                   for (int i = 0; i < 4; ++i) out->append(",").append(LabelReplaceArgument(e, i));
+                   *out += ')';
+                 },
+                 [&](const Variants& e) {
+                   *out += "variants";
+                   std::string_view before = "(";
+                   for (const ExprPtr& variant : e.variants) {
+                     *out += before;
+                     AppendExpr(out, *variant);
+                     before = ", ";
+                   }
+                   out->append(") of (").append(PrintLogRange(e.of)).append(")");
+                 },
+             },
+             expr.node);
 }
 
 // ---------------------------------------------------------------------------------------------- pretty
@@ -222,25 +294,9 @@ std::string PrintSelector(const Selector& selector) {
 }
 
 std::string PrintLabelFilter(const LabelFilter& filter) {
-  return std::visit(
-      Overloaded{
-          [](const StringFilter& f) { return StringFilterText(f.matcher); },
-          [](const NumberFilter& f) { return f.name + std::string(Name(f.op)) + FormatSampleValue(f.value); },
-          [](const DurationFilter& f) {
-            return f.name + std::string(Name(f.op)) + FormatGoDuration(f.nanos);
-          },
-          [](const BytesFilter& f) { return f.name + std::string(Name(f.op)) + FormatHumanBytes(f.bytes); },
-          [](const IpFilter& f) {
-            return fmt::format("{}{}ip({})", f.name, f.negated ? "!=" : "=", Quoted(f.pattern));
-          },
-          [](const AndFilter& f) {
-            return fmt::format("( {} , {} )", PrintLabelFilter(*f.left), PrintLabelFilter(*f.right));
-          },
-          [](const OrFilter& f) {
-            return fmt::format("( {} or {} )", PrintLabelFilter(*f.left), PrintLabelFilter(*f.right));
-          },
-      },
-      filter.node);
+  std::string out;
+  AppendLabelFilter(&out, filter);
+  return out;
 }
 
 std::string PrintStage(const Stage& stage) {
@@ -291,37 +347,9 @@ std::string PrintLogRange(const LogRangeExpr& range) {
 }
 
 std::string Print(const Expr& expr) {
-  return std::visit(
-      Overloaded{
-          [](const LogSelectorExpr& e) { return PrintLogSelector(e); },
-          [](const RangeAggregation& e) {
-            return fmt::format("{}({}{}){}", Name(e.op),
-                               e.parameter ? FormatSampleValue(*e.parameter) + "," : std::string(),
-                               PrintLogRange(e.log_range), e.grouping ? GroupingText(*e.grouping, ",") : "");
-          },
-          [](const VectorAggregation& e) {
-            const bool grouped = e.grouping && !IsSingleton(*e.grouping);
-            return fmt::format("{}{}({}{})", Name(e.op), grouped ? GroupingText(*e.grouping, ",") : "",
-                               e.k > 0 ? fmt::format("{},", e.k) : "", Print(*e.inner));
-          },
-          [](const BinaryOp& e) {
-            return fmt::format("({} {} {})", Print(*e.lhs), OperatorText(e, ","), Print(*e.rhs));
-          },
-          [](const Literal& e) { return FormatGoFloatV(e.value); },
-          [](const VectorLiteral& e) { return fmt::format("vector({:f})", e.value); },
-          [](const LabelReplace& e) {
-            std::string out = "label_replace(" + Print(*e.inner);
-            for (int i = 0; i < 4; ++i) out += "," + LabelReplaceArgument(e, i);
-            return out + ")";
-          },
-          [](const Variants& e) {
-            std::string out = "variants(";
-            for (size_t i = 0; i < e.variants.size(); ++i)
-              out.append(i == 0 ? "" : ", ").append(Print(*e.variants[i]));
-            return out + ") of (" + PrintLogRange(e.of) + ")";
-          },
-      },
-      expr.node);
+  std::string out;
+  AppendExpr(&out, expr);
+  return out;
 }
 
 std::string Pretty(const Expr& expr) { return PrettyExpr(expr, 0); }

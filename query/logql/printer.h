@@ -1,8 +1,8 @@
 // Writes a syntax tree as LogQL. The one-line form parses back to a tree that prints the same, save for what
 // Loki's own form loses: a label name with a non-ASCII letter (printed in quotes inside matchers), vector()
-// beyond six decimals, a bytes threshold beyond two digits, NaN and infinite literals, ranges below a
-// millisecond, and group_left without labels before a parenthesis (which is then read as its labels). The
-// pretty form also loses the parentheses of nested operators; it is for people to read.
+// beyond six decimals, a bytes threshold beyond two digits, NaN, infinite and negative zero literals, ranges
+// below a millisecond, and group_left without labels before a parenthesis (which is then read as its labels).
+// The pretty form also loses the parentheses of nested operators; it is for people to read.
 #pragma once
 
 #include <string>
