@@ -32,11 +32,11 @@ class Node;
 namespace skald {
 
 struct OptionSpec {
-  std::string flag;     // without dashes; "" = not on the command line
-  std::string yaml;     // dotted path; "" = not in the file
-  std::string env;      // "" = derived, see above; "-" = none
-  std::string help;     // one or two sentences, without the default
-  std::string example;  // a value, shown in --help
+  std::string flag = {};     // without dashes; "" = not on the command line
+  std::string yaml = {};     // dotted path; "" = not in the file
+  std::string env = {};      // "" = derived, see above; "-" = none
+  std::string help = {};     // one or two sentences, without the default
+  std::string example = {};  // a value, shown in --help
 };
 
 // Where a value was found, for error texts.
