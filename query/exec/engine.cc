@@ -57,7 +57,7 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
     result.data = std::move(streams);
   } else {
     ASSIGN_OR_RETURN(const exec::EvaluationTimes times, exec::TimesOf(params, limits));
-    RETURN_IF_ERROR(exec::RunMetricQuery(context, *expr, times, limits, &result));
+    RETURN_IF_ERROR(exec::RunMetricQuery(context, expr, times, limits, &result));
   }
   if (result.stats.damaged_blocks > 0) {
     result.warnings.push_back(fmt::format("{} blocks are damaged on disk and missing from this answer",

@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "query/exec/average_split.h"
 #include "query/exec/parser_hints.h"
 #include "query/logql/parser.h"
 #include "query/logql/printer.h"
@@ -78,7 +80,13 @@ absl::Status CheckSupported(PlanBuilder* builder) {
   return status;
 }
 
-// Pass 2: the range aggregations, with the grouping that may be pushed into each; the same one twice is read
+// Pass 2: grouped averages become sums over counts.
+absl::Status SplitGroupedAverages(PlanBuilder* builder) {
+  builder->plan.root = SplitAverages(builder->plan.root);
+  return absl::OkStatus();
+}
+
+// Pass 3: the range aggregations, with the grouping that may be pushed into each; the same one twice is read
 // once.
 absl::Status CollectLeaves(PlanBuilder* builder) {
   MetricPlan& plan = builder->plan;
@@ -99,7 +107,7 @@ absl::Status CollectLeaves(PlanBuilder* builder) {
   return absl::OkStatus();
 }
 
-// Pass 3: whether the order of values is part of the answer.
+// Pass 4: whether the order of values is part of the answer.
 absl::Status FindSort(PlanBuilder* builder) {
   Walk(*builder->plan.root, nullptr, [&](const Expr& expr, const Expr*) {
     const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr.node);
@@ -112,10 +120,11 @@ absl::Status FindSort(PlanBuilder* builder) {
 
 }  // namespace
 
-absl::StatusOr<MetricPlan> PlanMetricQuery(const Expr& root, const QueryLimits& limits) {
+absl::StatusOr<MetricPlan> PlanMetricQuery(logql::ExprPtr root, const QueryLimits& limits) {
   PlanBuilder builder{limits, {}};
-  builder.plan.root = &root;
-  constexpr absl::Status (*kPasses[])(PlanBuilder*) = {CheckSupported, CollectLeaves, FindSort};
+  builder.plan.root = std::move(root);
+  constexpr absl::Status (*kPasses[])(PlanBuilder*) = {CheckSupported, SplitGroupedAverages, CollectLeaves,
+                                                       FindSort};
   for (const auto pass : kPasses) RETURN_IF_ERROR(pass(&builder));
   return std::move(builder.plan);
 }

@@ -14,10 +14,10 @@
 
 namespace skald::exec {
 
-// Immutable; refers to the tree it was made of, which must outlive it.
+// Immutable.
 struct MetricPlan {
-  const logql::Expr* root = nullptr;
-  std::vector<RangeLeaf> leaves;                                          // distinct
+  logql::ExprPtr root;            // the query's tree, or what a pass has made of it
+  std::vector<RangeLeaf> leaves;  // distinct
   absl::flat_hash_map<const logql::RangeAggregation*, uint32_t> leaf_of;  // every one of the tree -> leaves
   bool keeps_value_order =
       false;  // sort or sort_desc stands in it: an instant answer is not sorted by labels
@@ -25,6 +25,6 @@ struct MetricPlan {
 
 // Errors: InvalidArgument and Internal with Loki's texts for what parses but does not run (aggregations of a
 // literal, variants, approx_topk unless the limits allow it).
-absl::StatusOr<MetricPlan> PlanMetricQuery(const logql::Expr& root, const QueryLimits& limits);
+absl::StatusOr<MetricPlan> PlanMetricQuery(logql::ExprPtr root, const QueryLimits& limits);
 
 }  // namespace skald::exec

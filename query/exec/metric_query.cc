@@ -174,11 +174,11 @@ absl::StatusOr<EvaluationTimes> TimesOf(const QueryParams& params, const QueryLi
   return times;
 }
 
-absl::Status RunMetricQuery(const QueryContext& context, const Expr& expr, const EvaluationTimes& times,
-                            const QueryLimits& limits, QueryResult* result) {
+absl::Status RunMetricQuery(const QueryContext& context, const logql::ExprPtr& expr,
+                            const EvaluationTimes& times, const QueryLimits& limits, QueryResult* result) {
   ASSIGN_OR_RETURN(const MetricPlan plan, PlanMetricQuery(expr, limits));
   Evaluator evaluator(context, plan, times);
-  ASSIGN_OR_RETURN(const Value value, evaluator.Evaluate(expr));
+  ASSIGN_OR_RETURN(const Value value, evaluator.Evaluate(*plan.root));
   if (const double* number = std::get_if<double>(&value)) {
     if (times.instant) {
       result->data = Scalar{MillisOf(times.start_ns), *number};

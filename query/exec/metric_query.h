@@ -28,7 +28,7 @@ struct EvaluationTimes {
 absl::StatusOr<EvaluationTimes> TimesOf(const QueryParams& params, const QueryLimits& limits);
 
 // Fills result's data and warnings. Errors as Engine::Run.
-absl::Status RunMetricQuery(const QueryContext& context, const logql::Expr& expr,
+absl::Status RunMetricQuery(const QueryContext& context, const logql::ExprPtr& expr,
                             const EvaluationTimes& times, const QueryLimits& limits, QueryResult* result);
 
 }  // namespace skald::exec
