@@ -14,7 +14,7 @@
 namespace skald::index_key {
 
 // First byte of every key.
-inline constexpr char kMeta = 'M';             // "M" -> format version
+inline constexpr char kMeta = 'M';             // "M" -> format version; "Mrebuilding" -> "" while it is so
 inline constexpr char kStreamByLabels = 'S';   // tenant, label text -> stream id
 inline constexpr char kLabelsByStream = 'L';   // stream id -> tenant, label text
 inline constexpr char kPostings = 'P';         // tenant, day, name, value -> stream ids
@@ -45,6 +45,7 @@ inline uint32_t DayKey(Day day) { return static_cast<uint32_t>(day) + 0x80000000
 inline Day DayFromKey(uint32_t key) { return static_cast<Day>(key - 0x80000000u); }
 
 inline std::string Meta() { return std::string(1, kMeta); }
+inline std::string Rebuilding() { return std::string(1, kMeta) + "rebuilding"; }
 inline std::string StreamByLabels(std::string_view tenant, std::string_view text) {
   std::string key(1, kStreamByLabels);
   PutText(&key, tenant);

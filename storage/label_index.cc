@@ -32,6 +32,11 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   if (status.IsNotFound()) return NotFound("index: {}: {}", what, text);
   if (status.IsCorruption()) return DataLoss("index: {}: {}", what, text);
   if (status.IsNoSpace()) return ResourceExhausted("index: {}: {}", what, text);
+  if (text.find("Too many open files") != std::string::npos) return ResourceExhausted("index: {}: {}", what, text);
+  if (text.find("Permission denied") != std::string::npos || text.find("Read-only file system") != std::string::npos) {
+    return PermissionDenied("index: {}: {}", what, text);
+  }
+  if (text.find("lock ") != std::string::npos) return FailedPrecondition("index: {}: {}", what, text);
   return Unavailable("index: {}: {}", what, text);
 }
 
@@ -124,7 +129,10 @@ absl::StatusOr<std::unique_ptr<LabelIndex>> LabelIndex::Open(const std::string& 
     PutFixed<uint32_t>(&version, kIndexVersion);
     rocksdb::WriteOptions sync;
     sync.sync = true;
-    RETURN_IF_ERROR(FromRocks(index->db_->Put(sync, key::Meta(), version), directory));
+    rocksdb::WriteBatch batch;
+    (void)batch.Put(key::Meta(), version);
+    (void)batch.Put(key::Rebuilding(), "");
+    RETURN_IF_ERROR(FromRocks(index->db_->Write(sync, &batch), directory));
   } else if (!got.ok()) {
     return FromRocks(got, directory);
   }
@@ -141,6 +149,20 @@ absl::StatusOr<std::unique_ptr<LabelIndex>> LabelIndex::Open(const std::string& 
   }
   RETURN_IF_ERROR(FromRocks(last->status(), directory));
   return index;
+}
+
+absl::StatusOr<bool> LabelIndex::Rebuilding() const {
+  std::string value;
+  const rocksdb::Status got = db_->Get({}, key::Rebuilding(), &value);
+  if (got.IsNotFound()) return false;
+  RETURN_IF_ERROR(FromRocks(got, "read mark"));
+  return true;
+}
+
+absl::Status LabelIndex::SetRebuilding(bool on) {
+  rocksdb::WriteOptions sync;
+  sync.sync = true;
+  return FromRocks(on ? db_->Put(sync, key::Rebuilding(), "") : db_->Delete(sync, key::Rebuilding()), "set mark");
 }
 
 absl::StatusOr<StreamId> LabelIndex::GetOrCreate(std::string_view tenant, const Labels& labels) {

@@ -72,9 +72,14 @@ struct SegmentCommit {
 // Thread-safe.
 class LabelIndex {
  public:
-  // Creates it where there is none. DataLoss or Unavailable when RocksDB cannot open it; FailedPrecondition for an unknown version.
+  // Creates it where there is none. FailedPrecondition for an unknown version or when another process
+  // has it, PermissionDenied, ResourceExhausted (disk full, too many open files); anything else means that it is damaged.
   static absl::StatusOr<std::unique_ptr<LabelIndex>> Open(const std::string& directory);
   ~LabelIndex();
+
+  // A durable mark that the index does not know all segments yet; a new one has it.
+  absl::StatusOr<bool> Rebuilding() const;
+  absl::Status SetRebuilding(bool on);
 
   // --- writing ---
   // The stream's id, given out if it is new. Not durable by itself: replay of the log asks again, a commit carries it along.

@@ -27,6 +27,10 @@ class SegmentWriter {
   // Encodes and writes one block; see EncodeBlock for what pieces must be. Rows are not kept.
   absl::Status AddBlock(const std::vector<BlockPiece>& pieces);
 
+  // Writes a block that EncodeBlock made before, as it is. header: what EncodeBlock answered, its slices' streams replaced by ordinals of
+  // this segment; its offset is of no matter.
+  absl::Status AddEncodedBlock(BlockHeader header, std::string_view block);
+
   uint64_t size() const { return blob_->size(); }
   const SegmentFooter& footer() const { return footer_; }
 

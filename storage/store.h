@@ -72,8 +72,13 @@ class Store : public LogSource {
   // (PermissionDenied, ResourceExhausted), another process has it (FailedPrecondition), a version this build does not know.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options);
 
-  // Called once, on a thread of the store's: OK when the batch is on disk (by wal_sync) and visible to readers, or was recognised as
-  // resent. Any error means that nothing of it was stored. ResourceExhausted: disk full, try later.
+  // Append waits while too much is on its way (limits.h), for some seconds at most. Batches of one agent come in the order of their
+  // sequence, one call after the other: when one fails, later ones fail with Unavailable until it has come again, so that what is durable
+  // never has a hole. A batch without streams records its sequence.
+  //
+  // Called once, on a thread of the store's, and must not block: OK when the batch is on disk (by wal_sync) and visible to readers, or was recognised as
+  // resent. Any error means that nothing of it was stored. ResourceExhausted: disk full, Unavailable: no room, try later; InvalidArgument: it
+  // never will be (no tenant, larger than a log record).
   using Done = std::function<void(absl::Status)>;
   virtual void Append(AppendBatch batch, Done done) = 0;
   absl::Status AppendAndWait(AppendBatch batch);

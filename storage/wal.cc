@@ -237,7 +237,7 @@ void Wal::Start() {
   thread_ = std::thread([this] { Run(); });
 }
 
-Wal::~Wal() {
+void Wal::Stop() {
   if (!thread_.joinable()) return;
   {
     std::lock_guard lock(mu_);
@@ -260,15 +260,23 @@ void Wal::Append(LogEntry entry, Committed committed) {
   } else {
     waiting.payload_crc = Crc32c(waiting.payload);
   }
+  Enqueue(std::move(waiting));
+}
+
+void Wal::Refuse(LogEntry entry, absl::Status status, Committed committed) {
+  Waiting waiting;
+  waiting.entry = std::move(entry);
+  waiting.status = std::move(status);
+  waiting.committed = std::move(committed);
+  Enqueue(std::move(waiting));
+}
+
+void Wal::Enqueue(Waiting waiting) {
   {
     std::lock_guard lock(mu_);
     queue_.push_back(std::move(waiting));
   }
   wake_.notify_one();
-}
-
-void Wal::Refused(std::string_view tenant, std::string_view agent_id, BatchSeq sequence) {
-  sequences_.Fail(tenant, agent_id, sequence);
 }
 
 BatchSeq Wal::LastSequence(std::string_view tenant, std::string_view agent_id) const {

@@ -47,17 +47,18 @@ class Wal final : public WriteLog {
  public:
   // Makes the directory if it is missing. LSNs go on above floor and above all the files tell of.
   static absl::StatusOr<std::unique_ptr<Wal>> Open(WalOptions options, Lsn floor);
-  // Commits what waits, syncs, joins.
-  ~Wal() override;
+  ~Wal() override { Stop(); }
 
   // Gives every durable entry, in the order of LSNs, and leaves out repetitions of a sequence. Damage is counted, told in the program's log and
   // passed over; a torn tail of the last file is cut off. Errors: the files cannot be read or cut; a version this build does not know.
   using Visitor = std::function<void(Lsn, const LogEntry&)>;
   absl::Status Replay(const Visitor& visit);
   void Start();
+  // Commits what waits, syncs, ends the thread. Nothing may be appended after it.
+  void Stop();
 
   void Append(LogEntry entry, Committed committed) override;
-  void Refused(std::string_view tenant, std::string_view agent_id, BatchSeq sequence) override;
+  void Refuse(LogEntry entry, absl::Status status, Committed committed) override;
   BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const override;
   void Release(Lsn covered) override;
 
@@ -90,6 +91,7 @@ class Wal final : public WriteLog {
   bool IsVoid(Lsn lsn) const;
   bool ReadCheckpoint(const WalRecord& record);
 
+  void Enqueue(Waiting waiting);
   void Run();
   void CommitGroup(std::vector<Waiting>* group);
   absl::Status WriteGroup(std::vector<Waiting>* group, Lsn first);

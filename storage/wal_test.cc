@@ -212,7 +212,10 @@ TEST_F(WalTest, FailedWriteRefusesTheBatchAndLaterOnesUntilItComesAgain) {
   EXPECT_EQ(wal->LastSequence("t", "a"), BatchSeq{1});
   EXPECT_EQ(Append(wal.get(), "a", 2, "two").outcome, LogOutcome::kStored);
   EXPECT_TRUE(Append(wal.get(), "a", 3, "three").status.ok());
-  wal->Refused("t", "a", BatchSeq{4});
+  std::promise<absl::Status> refused;
+  wal->Refuse({"t", "a", BatchSeq{4}, ""}, Unavailable("full"),
+              [&](absl::Status status, LogOutcome, Lsn) { refused.set_value(status); });
+  EXPECT_EQ(refused.get_future().get().message(), "full");
   EXPECT_FALSE(Append(wal.get(), "a", 5, "five").status.ok());
   wal.reset();
   wal = Open();

@@ -37,8 +37,9 @@ class WriteLog {
   using Committed = std::function<void(absl::Status, LogOutcome, Lsn)>;
   virtual void Append(LogEntry entry, Committed committed) = 0;
 
-  // A batch that was refused before it came to Append: bars the agent's later ones like a failed one.
-  virtual void Refused(std::string_view tenant, std::string_view agent_id, BatchSeq sequence) = 0;
+  // An entry that is refused for want of room: stores nothing, answers status (not OK) in the same way and order as Append, and bars
+  // the agent's later batches like a failed one. The body is not needed.
+  virtual void Refuse(LogEntry entry, absl::Status status, Committed committed) = 0;
 
   // Highest durable sequence, 0 if none.
   virtual BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const = 0;

@@ -1,0 +1,425 @@
+#include "storage/local_store.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include <xxhash.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "proto/rows_codec.h"
+#include "storage/filenames.h"
+#include "storage/limits.h"
+#include "storage/recovery.h"
+#include "storage/rows_merge.h"
+#include "storage/segment_group.h"
+#include "storage/selection.h"
+
+namespace skald {
+namespace {
+
+// A batch's body in the log (FORMAT.md): count of streams, then label text and encoded rows of each.
+void PutStream(std::string* body, std::string_view label_text, std::string_view encoded) {
+  PutText(body, label_text);
+  PutText(body, encoded);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LocalStore>> LocalStore::Open(StoreOptions options) {
+  if (options.block_text_bytes < 1024 || options.block_text_bytes > kMaxRowsText / 4) {
+    return InvalidArgument("block_text_bytes is {}, allowed are 1024 to {}", options.block_text_bytes, kMaxRowsText / 4);
+  }
+  if (options.shards < 0 || options.shards > 1024) return InvalidArgument("shards is {}, allowed are 0 to 1024", options.shards);
+  if (options.wal_sync_interval_ms <= 0) return InvalidArgument("wal_sync_interval_ms is {}, must be above 0", options.wal_sync_interval_ms);
+  if (options.head_max_age_ms <= 0) return InvalidArgument("head_max_age_ms is {}, must be above 0", options.head_max_age_ms);
+  if (options.head_memory_bytes == 0) return InvalidArgument("head_memory_bytes must be above 0");
+  if (options.wal_file_bytes == 0) return InvalidArgument("wal_file_bytes must be above 0");
+  std::unique_ptr<LocalStore> store(new LocalStore(std::move(options)));
+  RETURN_IF_ERROR(store->Start());
+  return store;
+}
+
+absl::Status LocalStore::Start() {
+  const std::string& directory = options_.directory;
+  RETURN_IF_ERROR(PrepareDirectory(directory));
+  ASSIGN_OR_RETURN(lock_, LockFile(LockFileName(directory)));
+  ASSIGN_OR_RETURN(blobs_, OpenLocalBlobStore(SegmentDirectory(directory)));
+  const auto cores = std::max(1u, std::thread::hardware_concurrency());
+  ASSIGN_OR_RETURN(const StoreMeta meta,
+                   LoadMeta(directory, options_.shards > 0 ? static_cast<uint32_t>(options_.shards) : cores, *blobs_));
+  shard_count_ = meta.shards;
+  ASSIGN_OR_RETURN(OpenedIndex opened, OpenIndex(directory, blobs_.get()));
+  index_ = std::move(opened.index);
+  next_group_ = opened.next_group;
+  for (const SegmentInfo& info : opened.segments) {
+    ++segment_count_;
+    segment_bytes_ += info.bytes;
+  }
+  segments_ = std::make_unique<SegmentCache>(blobs_.get(), kMaxOpenSegments);
+
+  WalOptions wal;
+  wal.directory = WalDirectory(directory);
+  wal.sync = options_.wal_sync;
+  wal.sync_interval_ms = options_.wal_sync_interval_ms;
+  wal.file_bytes = options_.wal_file_bytes;
+  uint64_t floor = 0;
+  std::vector<Lsn> flushed;
+  for (uint32_t shard = 0; shard < shard_count_; ++shard) {
+    ASSIGN_OR_RETURN(const Lsn lsn, index_->Flushed(shard));
+    flushed.push_back(lsn);
+    floor = std::max(floor, Raw(lsn));
+  }
+  ASSIGN_OR_RETURN(wal_, Wal::Open(std::move(wal), Lsn{floor}));
+  StartShards();
+  absl::Status replayed;
+  RETURN_IF_ERROR(wal_->Replay([&](Lsn lsn, const LogEntry& entry) {
+    if (const absl::Status status = ReplayEntry(lsn, entry, flushed); !status.ok()) {
+      LogError("log record cannot be applied; its lines are lost", "lsn={} error=\"{}\"", Raw(lsn), MessageOf(status));
+    }
+  }));
+  for (const auto& shard : shards_) shard->WaitUntilIdle();
+  replay_labels_ = {};
+  if (const WalStats stats = wal_->Stats(); replayed_rows_ > 0 || stats.torn_bytes > 0) {
+    LogInfo("log replayed", "rows={} files={} torn_bytes={} damaged_bytes={}", replayed_rows_.load(), stats.files, stats.torn_bytes,
+            stats.damaged_bytes);
+  }
+  wal_->Start();
+  log_ready_ = true;
+  ReleaseLog();
+  return absl::OkStatus();
+}
+
+void LocalStore::StartShards() {
+  ShardEnvironment environment;
+  environment.index = index_.get();
+  environment.blobs = blobs_.get();
+  environment.new_segment_group = [this] { return NewSegmentGroup(); };
+  environment.flushed = [this](const SegmentCommit& commit) { OnFlushed(commit); };
+  environment.progress = [this] { room_changed_.notify_all(); };
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    ShardOptions shard;
+    shard.number = i;
+    shard.count = shard_count_;
+    shard.block_text_bytes = options_.block_text_bytes;
+    // Half of its part, so that what is being flushed and what comes meanwhile stay within it together.
+    shard.flush_bytes = options_.head_memory_bytes / shard_count_ / 2;
+    shard.max_age_ms = options_.head_max_age_ms;
+    shards_.push_back(std::make_unique<Shard>(shard, environment));
+  }
+}
+
+LocalStore::~LocalStore() {
+  // A flush that ends meanwhile calls back here, so all threads end before any of the parts is taken down.
+  if (wal_) wal_->Stop();  // commits what waits and hands it to the shards
+  for (const auto& shard : shards_) shard->Stop();
+}
+
+absl::Status LocalStore::ReplayEntry(Lsn lsn, const LogEntry& entry, const std::vector<Lsn>& flushed) {
+  ByteReader reader(entry.body);
+  const uint64_t streams = reader.Varint();
+  auto batch = std::make_shared<PendingBatch>();
+  batch->tenant = entry.tenant;
+  uint64_t rows = 0;
+  for (uint64_t i = 0; i < streams; ++i) {
+    const std::string_view text = reader.Text();
+    const std::string_view encoded = reader.Text();
+    if (!reader.ok()) return DataLoss("stream {} of {} is cut off", i + 1, streams);
+    PendingBatch::Part part;
+    part.key = StreamKey(entry.tenant, text);
+    part.shard = ShardOf(part.key);
+    if (lsn <= flushed[part.shard]) continue;
+    std::shared_ptr<const Labels>& labels = replay_labels_[part.key];
+    if (!labels) {
+      ASSIGN_OR_RETURN(Labels parsed, ParseLabels(text));
+      labels = std::make_shared<const Labels>(std::move(parsed));
+    }
+    part.labels = labels;
+    Rows decoded;
+    if (const absl::Status status = DecodeRows(encoded, RowsLimits{}, &decoded); !status.ok()) {
+      LogError("lines of a stream in the log cannot be decoded; they are lost", "lsn={} stream={} error=\"{}\"", Raw(lsn), text,
+               MessageOf(status));
+      continue;
+    }
+    if (decoded.size() == 0) continue;
+    rows += decoded.size();
+    batch->bytes += skald::MemoryBytes(decoded);
+    part.rows = std::make_shared<const Rows>(std::move(decoded));
+    batch->parts.push_back(std::move(part));
+  }
+  if (replay_labels_.size() > kMaxCachedStreams) replay_labels_.clear();
+  replayed_rows_ += rows;
+  {
+    // Heads may grow beyond their ceiling here: what the log holds has been accepted.
+    std::unique_lock lock(room_mu_);
+    room_changed_.wait(lock, [&] { return on_the_way_ == 0 || on_the_way_ + batch->bytes <= kMaxBytesOnTheWay; });
+    on_the_way_ += batch->bytes;
+  }
+  const uint64_t bytes = batch->bytes;
+  Dispatch(std::move(batch), lsn, [this, bytes] { GiveRoom(bytes); });
+  return absl::OkStatus();
+}
+
+uint32_t LocalStore::ShardOf(std::string_view key) const {
+  return static_cast<uint32_t>(XXH3_64bits(key.data(), key.size()) % shard_count_);
+}
+
+uint64_t LocalStore::HeadBytes() const {
+  uint64_t bytes = 0;
+  for (const auto& shard : shards_) bytes += shard->MemoryBytes();
+  return bytes;
+}
+
+absl::Status LocalStore::TakeRoom(uint64_t bytes) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(kMaxAppendWaitMs);
+  std::unique_lock lock(room_mu_);
+  while (true) {
+    const bool heads_full = HeadBytes() > kMaxHeadOvershoot * options_.head_memory_bytes;
+    if (heads_full) {
+      for (const auto& shard : shards_) {
+        const absl::Status flush = shard->FlushStatus();
+        if (!flush.ok()) {
+          return absl::Status(flush.code() == absl::StatusCode::kResourceExhausted ? flush.code() : absl::StatusCode::kUnavailable,
+                              fmt::format("lines in memory cannot be written out: {}", MessageOf(flush)));
+        }
+      }
+    } else if (on_the_way_ == 0 || on_the_way_ + bytes <= kMaxBytesOnTheWay) {
+      on_the_way_ += bytes;
+      return absl::OkStatus();
+    }
+    if (std::chrono::steady_clock::now() >= deadline) {
+      return Unavailable("the store is behind: {} bytes on the way, {} in memory", on_the_way_, HeadBytes());
+    }
+    room_changed_.wait_until(lock, std::min(deadline, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)));
+  }
+}
+
+void LocalStore::GiveRoom(uint64_t bytes) {
+  {
+    std::lock_guard lock(room_mu_);
+    on_the_way_ -= bytes;
+  }
+  room_changed_.notify_all();
+}
+
+void LocalStore::Append(AppendBatch batch, Done done) {
+  LogEntry entry;
+  entry.tenant = batch.tenant;
+  entry.agent_id = std::move(batch.agent_id);
+  entry.sequence = batch.sequence;
+  const auto refuse = [&](absl::Status status) {
+    wal_->Refuse(std::move(entry), std::move(status), [done = std::move(done)](absl::Status s, LogOutcome, Lsn) { done(std::move(s)); });
+  };
+  if (batch.tenant.empty() || batch.tenant.find('\0') != std::string::npos) {
+    return refuse(InvalidArgument("batch without a valid tenant"));
+  }
+  auto pending = std::make_shared<PendingBatch>();
+  pending->tenant = std::move(batch.tenant);
+  pending->parts.reserve(batch.streams.size());
+  for (StreamRows& stream : batch.streams) {
+    PendingBatch::Part part;
+    const std::string text = stream.labels.ToString();
+    if (!stream.rows || stream.rows->size() == 0) return refuse(InvalidArgument("stream {} has no rows", text));
+    part.key = StreamKey(pending->tenant, text);
+    part.shard = ShardOf(part.key);
+    part.labels = std::make_shared<const Labels>(std::move(stream.labels));
+    part.rows = std::move(stream.rows);
+    pending->bytes += skald::MemoryBytes(*part.rows) + stream.encoded.size() + text.size();
+    pending->parts.push_back(std::move(part));
+  }
+  if (absl::Status status = TakeRoom(pending->bytes); !status.ok()) return refuse(std::move(status));
+
+  // On the caller's thread: this is where the time goes, and senders are many.
+  PutVarint(&entry.body, pending->parts.size());
+  std::string encoded;
+  for (size_t i = 0; i < pending->parts.size(); ++i) {
+    const PendingBatch::Part& part = pending->parts[i];
+    const std::string_view text = std::string_view(part.key).substr(pending->tenant.size() + 1);
+    if (!batch.streams[i].encoded.empty()) {
+      PutStream(&entry.body, text, batch.streams[i].encoded);
+      batch.streams[i].encoded = std::string();
+      continue;
+    }
+    encoded.clear();
+    EncodeRows(*part.rows, &encoded);
+    PutStream(&entry.body, text, encoded);
+  }
+  wal_->Append(std::move(entry), [this, pending, done = std::move(done)](absl::Status status, LogOutcome outcome, Lsn lsn) {
+    const uint64_t bytes = pending->bytes;
+    if (!status.ok() || outcome == LogOutcome::kResent) {
+      GiveRoom(bytes);
+      done(std::move(status));
+      return;
+    }
+    Dispatch(pending, lsn, [this, bytes, done] {
+      GiveRoom(bytes);
+      done(absl::OkStatus());
+    });
+  });
+}
+
+void LocalStore::Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::function<void()> applied) {
+  batch->lsn = lsn;
+  std::vector<bool> concerned(shard_count_, false);
+  int count = 0;
+  for (const PendingBatch::Part& part : batch->parts) {
+    if (!concerned[part.shard]) ++count;
+    concerned[part.shard] = true;
+  }
+  if (count == 0) return applied();
+  batch->applied = std::move(applied);
+  batch->shards_left = count;
+  for (uint32_t i = 0; i < shard_count_; ++i) {
+    if (concerned[i]) shards_[i]->Enqueue(batch);
+  }
+}
+
+void LocalStore::OnFlushed(const SegmentCommit& commit) {
+  for (const SegmentInfo& info : commit.segments) {
+    segment_count_.fetch_add(1);
+    segment_bytes_.fetch_add(info.bytes);
+  }
+  ReleaseLog();
+}
+
+void LocalStore::ReleaseLog() {
+  // While Open replays, the shards do not know yet what of the log is theirs.
+  if (!log_ready_) return;
+  uint64_t covered = ~uint64_t{0};
+  for (const auto& shard : shards_) covered = std::min(covered, Raw(shard->Covered()));
+  wal_->Release(Lsn{covered});
+  // A shard with little to do must not keep a long log alive.
+  if (const auto [files, oldest] = wal_->ClosedFiles(); files > kMaxClosedWalFiles) {
+    for (const auto& shard : shards_) {
+      if (shard->Covered() < oldest) shard->RequestFlush();
+    }
+  }
+}
+
+BatchSeq LocalStore::LastSequence(std::string_view tenant, std::string_view agent_id) const {
+  return wal_->LastSequence(tenant, agent_id);
+}
+
+absl::Status LocalStore::Flush() {
+  std::vector<uint64_t> tickets;
+  for (const auto& shard : shards_) tickets.push_back(shard->RequestFlush());
+  absl::Status result;
+  for (size_t i = 0; i < shards_.size(); ++i) {
+    if (absl::Status status = shards_[i]->WaitForFlush(tickets[i]); !status.ok()) result = std::move(status);
+  }
+  return result;
+}
+
+uint64_t LocalStore::ActiveStreams(std::string_view tenant) const {
+  uint64_t streams = 0;
+  for (const auto& shard : shards_) streams += shard->ActiveStreams(tenant);
+  return streams;
+}
+
+bool LocalStore::HasActiveStream(std::string_view tenant, const Labels& labels) const {
+  const std::string key = StreamKey(tenant, labels.ToString());
+  return shards_[ShardOf(key)]->HasActiveStream(key);
+}
+
+StoreStats LocalStore::Stats() const {
+  StoreStats stats;
+  for (const auto& shard : shards_) {
+    const ShardStats s = shard->Stats();
+    stats.streams += s.streams;
+    stats.head_bytes += s.memory_bytes;
+    stats.head_rows += s.rows;
+    stats.appended_rows += s.appended_rows;
+    stats.duplicate_rows += s.duplicate_rows;
+    stats.flush_failures += s.flush_failures;
+  }
+  const WalStats wal = wal_->Stats();
+  stats.segments = segment_count_;
+  stats.segment_bytes = segment_bytes_;
+  stats.wal_bytes = wal.bytes;
+  stats.wal_files = wal.files;
+  stats.wal_syncs = wal.syncs;
+  stats.duplicate_batches = wal.resent;
+  stats.torn_wal_bytes = wal.torn_bytes;
+  stats.replayed_rows = replayed_rows_;
+  stats.damaged_blocks = *damaged_blocks_;
+  return stats;
+}
+
+absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const Roaring& ids) const {
+  struct Keyed {
+    std::string text;
+    StreamRef stream;
+  };
+  std::vector<Keyed> keyed;
+  keyed.reserve(ids.cardinality());
+  for (const uint32_t id : ids) {
+    ASSIGN_OR_RETURN(std::shared_ptr<const Labels> labels, index_->LabelsOf(StreamId{id}));
+    std::string text = labels->ToString();
+    keyed.push_back({std::move(text), {StreamId{id}, std::move(labels)}});
+  }
+  std::sort(keyed.begin(), keyed.end(), [](const Keyed& a, const Keyed& b) { return a.text < b.text; });
+  std::vector<StreamRef> streams;
+  streams.reserve(keyed.size());
+  for (Keyed& k : keyed) streams.push_back(std::move(k.stream));
+  return streams;
+}
+
+absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                             TimeRange range) const {
+  constexpr int kTries = 3;  // a segment may be merged away between index and open
+  for (int attempt = 1;; ++attempt) {
+    ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+    ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(ids));
+    SelectionBuilder builder(std::move(streams), damaged_blocks_);
+    // Heads first, and with them which segments they are turning into; the index after that: a flush that ends in between is
+    // in both, and counts once.
+    HeadView view;
+    for (const auto& shard : shards_) shard->View(ids, range, &view);
+    for (HeadView::Stream& stream : view.streams) {
+      for (auto& chunk : stream.chunks) builder.AddHeadChunk(stream.id, std::move(chunk));
+      for (auto& block : stream.sealed) builder.AddSealedBlock(stream.id, std::move(block));
+    }
+    RETURN_IF_ERROR(index_->Blocks(ids, range, [&](StreamId stream, SegmentId segment, const BlockEntry& entry) {
+      const uint64_t group = GroupOf(segment);
+      if (std::find(view.unfinished.begin(), view.unfinished.end(), group) == view.unfinished.end()) {
+        builder.AddStored(stream, segment, entry);
+      }
+    }));
+    absl::StatusOr<Selection> selection = builder.Finish(segments_.get(), attempt == kTries);
+    if (selection.ok() || selection.status().code() != absl::StatusCode::kNotFound) return selection;
+  }
+}
+
+absl::StatusOr<std::vector<StreamRef>> LocalStore::Series(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                                          TimeRange range) const {
+  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+  return Streams(ids);
+}
+
+absl::StatusOr<std::vector<std::string>> LocalStore::LabelNames(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                                                TimeRange range) const {
+  if (matchers.empty()) return index_->LabelNames(tenant, range);
+  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+  std::vector<std::string> names;
+  for (const uint32_t id : ids) {
+    ASSIGN_OR_RETURN(const std::shared_ptr<const Labels> labels, index_->LabelsOf(StreamId{id}));
+    for (const auto& [name, value] : *labels) {
+      auto at = std::lower_bound(names.begin(), names.end(), name);
+      if (at == names.end() || *at != name) names.insert(at, name);
+    }
+  }
+  return names;
+}
+
+absl::StatusOr<std::vector<std::string>> LocalStore::LabelValues(std::string_view tenant, std::string_view name,
+                                                                 const std::vector<Matcher>& matchers,
+                                                                 TimeRange range) const {
+  if (matchers.empty()) return index_->LabelValues(tenant, name, range);
+  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+  if (ids.isEmpty()) return std::vector<std::string>();
+  return index_->LabelValuesAmong(tenant, name, ids, range);
+}
+
+}  // namespace skald

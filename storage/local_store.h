@@ -1,0 +1,102 @@
+// Store over local files: ties log, shards, index and segments together.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+
+#include "base/file.h"
+#include "storage/blob_store.h"
+#include "storage/label_index.h"
+#include "storage/segment_cache.h"
+#include "storage/shard.h"
+#include "storage/store.h"
+#include "storage/wal.h"
+
+namespace skald {
+
+// Thread-safe.
+class LocalStore final : public Store {
+ public:
+  static absl::StatusOr<std::unique_ptr<LocalStore>> Open(StoreOptions options);
+  ~LocalStore() override;
+
+  void Append(AppendBatch batch, Done done) override;
+  BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const override;
+  absl::Status Flush() override;
+  uint64_t ActiveStreams(std::string_view tenant) const override;
+  bool HasActiveStream(std::string_view tenant, const Labels& labels) const override;
+  StoreStats Stats() const override;
+
+  absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                   TimeRange range) const override;
+  absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                                TimeRange range) const override;
+  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                                      TimeRange range) const override;
+  absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
+                                                       const std::vector<Matcher>& matchers,
+                                                       TimeRange range) const override;
+
+  // For compaction, retention and deletes, which work on segments beside the store.
+  LabelIndex* index() { return index_.get(); }
+  BlobStore* blobs() { return blobs_.get(); }
+  SegmentCache* segment_cache() { return segments_.get(); }
+  uint64_t NewSegmentGroup() { return next_group_.fetch_add(1); }
+
+ private:
+  explicit LocalStore(StoreOptions options) : options_(std::move(options)) {}
+
+  absl::Status Start();
+  absl::Status Replay();
+  absl::Status ReplayEntry(Lsn lsn, const LogEntry& entry, const std::vector<Lsn>& flushed);
+  void StartShards();
+
+  uint32_t ShardOf(std::string_view key) const;
+  // Waits until there is room for so many bytes and takes it; an error after a while, or when heads cannot be flushed.
+  absl::Status TakeRoom(uint64_t bytes);
+  void GiveRoom(uint64_t bytes);
+  uint64_t HeadBytes() const;
+  // Hands a batch that is in the log to its shards. applied is called after the last of them.
+  void Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::function<void()> applied);
+  void OnFlushed(const SegmentCommit& commit);
+  void ReleaseLog();
+
+  absl::StatusOr<std::vector<StreamRef>> Streams(const Roaring& ids) const;
+
+  // Constant after Open.
+  const StoreOptions options_;
+  FileDescriptor lock_;
+  std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<LabelIndex> index_;
+  std::unique_ptr<SegmentCache> segments_;
+  std::unique_ptr<Wal> wal_;
+  uint32_t shard_count_ = 1;
+
+  // Own synchronisation.
+  std::atomic<uint64_t> next_group_{1};
+  std::atomic<uint64_t> segment_count_{0};
+  std::atomic<uint64_t> segment_bytes_{0};
+  std::atomic<uint64_t> replayed_rows_{0};
+  std::atomic<bool> log_ready_{false};  // replay is done: covered files may be deleted
+  const std::shared_ptr<std::atomic<uint64_t>> damaged_blocks_ = std::make_shared<std::atomic<uint64_t>>(0);
+
+  mutable std::mutex room_mu_;
+  std::condition_variable room_changed_;
+  uint64_t on_the_way_ = 0;  // guarded by room_mu_
+
+  // Of Replay alone.
+  absl::flat_hash_map<std::string, std::shared_ptr<const Labels>> replay_labels_;
+
+  std::vector<std::unique_ptr<Shard>> shards_;  // constant after Open
+};
+
+}  // namespace skald

@@ -1,0 +1,51 @@
+// Puts a Selection together: blocks over heads and stored blocks, and which slices of a stream overlap.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+
+#include "storage/head.h"
+#include "storage/label_index.h"
+#include "storage/log_source.h"
+#include "storage/segment_cache.h"
+
+namespace skald {
+
+// One Select. Not thread-safe. What it gives out lives on without it.
+class SelectionBuilder {
+ public:
+  // streams: of the selection, in its order. damaged is raised by each Read that finds a block damaged.
+  SelectionBuilder(std::vector<StreamRef> streams, std::shared_ptr<std::atomic<uint64_t>> damaged);
+
+  void AddHeadChunk(StreamId stream, std::shared_ptr<const HeadChunk> chunk);
+  void AddSealedBlock(StreamId stream, std::shared_ptr<const SealedBlock> block);
+  void AddStored(StreamId stream, SegmentId segment, const BlockEntry& entry);
+
+  // Opens the segments that are needed. NotFound when one of them is gone, which a second try from the start usually cures; with
+  // `missing_is_damage` its blocks are given out nevertheless, and answer DataLoss when they are read.
+  absl::StatusOr<Selection> Finish(SegmentCache* segments, bool missing_is_damage);
+
+ private:
+  class MemoryBlock;
+  class EncodedBlock;
+  class StoredBlock;
+
+  uint32_t Ordinal(StreamId stream) const { return ordinals_.at(Raw(stream)); }
+
+  Selection selection_;
+  const std::shared_ptr<std::atomic<uint64_t>> damaged_;
+  absl::flat_hash_map<uint32_t, uint32_t> ordinals_;  // by stream id
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>> stored_;  // by segment and offset
+  std::vector<std::vector<Slice>*> slice_lists_;  // of all blocks, to set `overlaps` in
+};
+
+// Sets `overlaps` on each slice of a stream that shares a moment (ends included) with another slice of the same stream.
+void MarkOverlaps(const std::vector<std::vector<Slice>*>& lists, size_t streams);
+
+}  // namespace skald
