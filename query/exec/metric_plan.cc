@@ -7,8 +7,8 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "query/exec/average_split.h"
 #include "query/exec/parser_hints.h"
+#include "query/exec/spread_forms.h"
 #include "query/logql/parser.h"
 #include "query/logql/printer.h"
 
@@ -80,9 +80,9 @@ absl::Status CheckSupported(PlanBuilder* builder) {
   return status;
 }
 
-// Pass 2: grouped averages become sums over counts.
-absl::Status SplitGroupedAverages(PlanBuilder* builder) {
-  builder->plan.root = SplitAverages(builder->plan.root);
+// Pass 2: the forms in which Loki evaluates some aggregations.
+absl::Status UseSpreadForms(PlanBuilder* builder) {
+  builder->plan.root = ApplySpreadForms(builder->plan.root);
   return absl::OkStatus();
 }
 
@@ -123,7 +123,7 @@ absl::Status FindSort(PlanBuilder* builder) {
 absl::StatusOr<MetricPlan> PlanMetricQuery(logql::ExprPtr root, const QueryLimits& limits) {
   PlanBuilder builder{limits, {}};
   builder.plan.root = std::move(root);
-  constexpr absl::Status (*kPasses[])(PlanBuilder*) = {CheckSupported, SplitGroupedAverages, CollectLeaves,
+  constexpr absl::Status (*kPasses[])(PlanBuilder*) = {CheckSupported, UseSpreadForms, CollectLeaves,
                                                        FindSort};
   for (const auto pass : kPasses) RETURN_IF_ERROR(pass(&builder));
   return std::move(builder.plan);

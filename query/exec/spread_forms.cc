@@ -1,7 +1,8 @@
-#include "query/exec/average_split.h"
+#include "query/exec/spread_forms.h"
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace skald::exec {
@@ -47,22 +48,29 @@ bool ReducesLabels(const Expr& expr) {
       expr.node);
 }
 
+// What puts the parts of a spread range aggregation together; nullopt for those that are not spread, and for
+// averages.
+std::optional<VectorOp> MergingOp(RangeOp op) {
+  switch (op) {
+    case RangeOp::kCountOverTime:
+    case RangeOp::kRate:
+    case RangeOp::kBytesOverTime:
+    case RangeOp::kBytesRate:
+    case RangeOp::kSumOverTime:
+      return VectorOp::kSum;
+    case RangeOp::kMinOverTime:
+      return VectorOp::kMin;
+    case RangeOp::kMaxOverTime:
+      return VectorOp::kMax;
+    default:
+      return std::nullopt;
+  }
+}
+
 // Whether Loki would run it on a part of the streams at a time.
 bool IsShardable(const Expr& expr) {
   if (const auto* range = std::get_if<logql::RangeAggregation>(&expr.node)) {
-    switch (range->op) {
-      case RangeOp::kAvgOverTime:
-      case RangeOp::kCountOverTime:
-      case RangeOp::kRate:
-      case RangeOp::kBytesOverTime:
-      case RangeOp::kBytesRate:
-      case RangeOp::kSumOverTime:
-      case RangeOp::kMinOverTime:
-      case RangeOp::kMaxOverTime:
-        return true;
-      default:
-        return false;
-    }
+    return range->op == RangeOp::kAvgOverTime || MergingOp(range->op).has_value();
   }
   if (const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr.node)) {
     switch (aggregation->op) {
@@ -80,28 +88,31 @@ bool IsShardable(const Expr& expr) {
   return false;
 }
 
-ExprPtr Sum(RangeOp op, logql::LogRangeExpr log_range, logql::Grouping grouping,
-            const logql::SourceRange& place) {
+ExprPtr Merge(VectorOp op, ExprPtr inner, const std::optional<logql::Grouping>& grouping) {
+  logql::VectorAggregation aggregation;
+  aggregation.op = op;
+  aggregation.grouping = grouping;
+  if (!grouping.has_value()) aggregation.grouping = logql::Grouping{/*without=*/true, {}, {}};
+  auto out = std::make_shared<Expr>();
+  out->range = inner->range;
+  out->height = inner->height + 1;
+  aggregation.inner = std::move(inner);
+  out->node = std::move(aggregation);
+  return out;
+}
+
+ExprPtr SumOf(RangeOp op, logql::LogRangeExpr log_range, const logql::Grouping& grouping, const Expr& place) {
   logql::RangeAggregation range;
   range.op = op;
   range.log_range = std::move(log_range);
   auto inner = std::make_shared<Expr>();
   inner->node = std::move(range);
-  inner->range = place;
-  logql::VectorAggregation aggregation;
-  aggregation.op = VectorOp::kSum;
-  aggregation.inner = std::move(inner);
-  aggregation.grouping = std::move(grouping);
-  auto sum = std::make_shared<Expr>();
-  sum->node = std::move(aggregation);
-  sum->range = place;
-  sum->height = 2;
-  return sum;
+  inner->range = place.range;
+  return Merge(VectorOp::kSum, std::move(inner), grouping);
 }
 
-ExprPtr Split(const ExprPtr& expr, const logql::RangeAggregation& average) {
-  logql::Grouping grouping;
-  grouping.without = true;
+ExprPtr SplitAverage(const ExprPtr& expr, const logql::RangeAggregation& average) {
+  logql::Grouping grouping{/*without=*/true, {}, {}};
   if (average.grouping.has_value()) grouping = *average.grouping;
   logql::Grouping count_grouping = grouping;
   logql::LogRangeExpr counted = average.log_range;
@@ -109,8 +120,8 @@ ExprPtr Split(const ExprPtr& expr, const logql::RangeAggregation& average) {
   counted.unwrap.reset();
   logql::BinaryOp division;
   division.op = logql::BinaryOpKind::kDiv;
-  division.lhs = Sum(RangeOp::kSumOverTime, average.log_range, std::move(grouping), expr->range);
-  division.rhs = Sum(RangeOp::kCountOverTime, std::move(counted), std::move(count_grouping), expr->range);
+  division.lhs = SumOf(RangeOp::kSumOverTime, average.log_range, grouping, *expr);
+  division.rhs = SumOf(RangeOp::kCountOverTime, std::move(counted), count_grouping, *expr);
   auto out = std::make_shared<Expr>();
   out->node = std::move(division);
   out->range = expr->range;
@@ -130,28 +141,31 @@ ExprPtr With(const Expr& expr, Node node) {
 
 }  // namespace
 
-ExprPtr SplitAverages(const ExprPtr& expr) {
+ExprPtr ApplySpreadForms(const ExprPtr& expr) {
   if (const auto* range = std::get_if<logql::RangeAggregation>(&expr->node)) {
-    return range->op == RangeOp::kAvgOverTime && ReducesLabels(*expr) ? Split(expr, *range) : expr;
+    if (!ReducesLabels(*expr)) return expr;
+    if (range->op == RangeOp::kAvgOverTime) return SplitAverage(expr, *range);
+    const std::optional<VectorOp> merging = MergingOp(range->op);
+    return merging.has_value() ? Merge(*merging, expr, range->grouping) : expr;
   }
   if (const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr->node)) {
     if (IsShardable(*expr)) return expr;
-    ExprPtr inner = SplitAverages(aggregation->inner);
+    ExprPtr inner = ApplySpreadForms(aggregation->inner);
     if (inner == aggregation->inner) return expr;
     logql::VectorAggregation changed = *aggregation;
     changed.inner = std::move(inner);
     return With(*expr, std::move(changed));
   }
   if (const auto* replace = std::get_if<logql::LabelReplace>(&expr->node)) {
-    ExprPtr inner = SplitAverages(replace->inner);
+    ExprPtr inner = ApplySpreadForms(replace->inner);
     if (inner == replace->inner) return expr;
     logql::LabelReplace changed = *replace;
     changed.inner = std::move(inner);
     return With(*expr, std::move(changed));
   }
   if (const auto* op = std::get_if<logql::BinaryOp>(&expr->node)) {
-    ExprPtr lhs = SplitAverages(op->lhs);
-    ExprPtr rhs = SplitAverages(op->rhs);
+    ExprPtr lhs = ApplySpreadForms(op->lhs);
+    ExprPtr rhs = ApplySpreadForms(op->rhs);
     if (lhs == op->lhs && rhs == op->rhs) return expr;
     logql::BinaryOp changed = *op;
     changed.lhs = std::move(lhs);
