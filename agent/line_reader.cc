@@ -8,6 +8,19 @@
 #include "base/status_macros.h"
 
 namespace skald::agent {
+namespace {
+
+size_t LeadingNuls(std::string_view bytes) {
+  size_t n = 0;
+  for (uint64_t word = 0; n + sizeof(word) <= bytes.size(); n += sizeof(word)) {
+    std::memcpy(&word, bytes.data() + n, sizeof(word));
+    if (word != 0) break;
+  }
+  while (n < bytes.size() && bytes[n] == '\0') ++n;
+  return n;
+}
+
+}  // namespace
 
 absl::Status LineReader::Seek(int fd, uint64_t offset, const std::string& path) {
   const size_t want = std::min<uint64_t>(kTailBytes, offset);
@@ -26,7 +39,7 @@ TailHash LineReader::tail_hash() const {
 
 void LineReader::AppendLong(std::string_view bytes, size_t max_line) {
   if (long_->text.empty()) {
-    const size_t nuls = std::min(bytes.find_first_not_of('\0'), bytes.size());
+    const size_t nuls = LeadingNuls(bytes);
     long_->nul_bytes += nuls;
     bytes.remove_prefix(nuls);
   }

@@ -109,6 +109,7 @@ absl::Status StateJournal::LoadAll() {
     if (bytes.ok() && LoadFile(*bytes, &state, &cut)) {
       state_ = std::move(state);
       loaded_.had_state = true;
+      loaded_.alive_ns = state_.alive_ns;
       loaded_.used_older = generation != generations.front();
       loaded_.cut_bytes = cut;
       if (cut > 0) LogWarn("state journal had a damaged end", "file={} cut_bytes={}", PathOf(generation), cut);

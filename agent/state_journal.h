@@ -37,6 +37,7 @@ class StateJournal {
     bool lost = false;          // there were files, and none of them was usable
     bool used_older = false;    // the newest generation was not usable
     uint64_t cut_bytes = 0;     // of a damaged end
+    int64_t alive_ns = 0;       // when the state was last written before this start
   };
 
   // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a journal in memory, with an

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "agent/test_directory.h"
 #include "base/file.h"
 
 namespace skald::agent {
@@ -12,7 +13,7 @@ namespace {
 class StateJournalTest : public testing::Test {
  protected:
   void SetUp() override {
-    dir_ = testing::TempDir() + "/state_journal_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    dir_ = TestDirectory("state_journal");
     std::filesystem::remove_all(dir_);
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
@@ -42,9 +43,10 @@ class StateJournalTest : public testing::Test {
     manifest.cursors.push_back({"journal", "a", "b" + std::to_string(sequence)});
     return manifest;
   }
+  std::vector<std::string> Names() { return ListDirectory(dir_).value_or(std::vector<std::string>()); }
   std::string Newest() {
     std::string newest;
-    for (const std::string& name : *ListDirectory(dir_)) {
+    for (const std::string& name : Names()) {
       if (name.starts_with("state-")) newest = dir_ + "/" + name;
     }
     return newest;
@@ -100,7 +102,7 @@ TEST_F(StateJournalTest, CompactsAndKeepsTwoGenerations) {
   journal->Close();
   journal.reset();
   int generations = 0;
-  for (const std::string& name : *ListDirectory(dir_)) generations += name.starts_with("state-");
+  for (const std::string& name : Names()) generations += name.starts_with("state-");
   EXPECT_EQ(generations, 2);
   journal = Open(4096);
   EXPECT_EQ(journal->state().files.at(id).offset, 5010u);
@@ -129,15 +131,14 @@ TEST_F(StateJournalTest, StartsWithAnyByteFlippedOrCut) {
   }
   { auto journal = Open(); }  // a second generation, so that both kinds of damage have a fallback
   const std::string newest = Newest();
-  std::string rest_path;
   std::map<std::string, std::string> images;
-  for (const std::string& name : *ListDirectory(dir_)) {
+  for (const std::string& name : Names()) {
     if (name.starts_with("state-")) images[dir_ + "/" + name] = *ReadWholeFile(dir_ + "/" + name);
   }
   ASSERT_EQ(images.size(), 2u);
   const std::string whole = images[newest];
   const auto reset = [&](const std::string& image) {
-    for (const std::string& name : *ListDirectory(dir_)) {
+    for (const std::string& name : Names()) {
       if (name.starts_with("state-")) std::filesystem::remove(dir_ + "/" + name);
     }
     for (const auto& [path, bytes] : images) {
@@ -171,7 +172,7 @@ TEST_F(StateJournalTest, BothGenerationsBadIsANewBeginning) {
     id = journal->state().agent_id;
   }
   { auto journal = Open(); }
-  for (const std::string& name : *ListDirectory(dir_)) {
+  for (const std::string& name : Names()) {
     if (!name.starts_with("state-")) continue;
     ASSERT_TRUE(WriteFileAtomically(dir_ + "/" + name, std::string(300, '\0')).ok());
   }

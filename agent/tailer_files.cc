@@ -77,7 +77,7 @@ void Tailer::Start() {
     }
   }
   started_ns_ = MonotonicNs();
-  known_since_ns_ = (had_state_ ? state.alive_ns : clock_.NowNs()) - kClockSlackNs;
+  known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
   tree_.ScanAll();
   FindInFlightElsewhere();
   first_scan_ = false;
