@@ -1,11 +1,12 @@
 #include "base/config.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/error.h"
@@ -258,7 +259,9 @@ void Config::Section(std::string path,
 
 void Config::Unused(std::string path, std::string advice) { unused_[std::move(path)] = std::move(advice); }
 
-void Config::Alias(std::string flag, std::string of) { aliases_.emplace_back(std::move(flag), std::move(of)); }
+void Config::Alias(std::string flag, std::string of) {
+  aliases_.emplace_back(std::move(flag), std::move(of));
+}
 
 ConfigPlace Config::PlaceOf(const YAML::Node& node, std::string_view file, std::string_view path) {
   const YAML::Mark mark = node.Mark();
@@ -288,7 +291,8 @@ absl::Status Config::Walk(const YAML::Node& node, const std::string& path, std::
       if (value.IsSequence() && option->second->is_list) {
         std::vector<std::string> parts;
         for (const auto& element : value) {
-          if (!element.IsScalar()) return InvalidArgument("{}: a list of texts is expected here", place.source);
+          if (!element.IsScalar())
+            return InvalidArgument("{}: a list of texts is expected here", place.source);
           parts.push_back(element.Scalar());
         }
         v.text = Joined(parts, ",");
@@ -334,7 +338,8 @@ absl::Status Config::ApplyYaml(std::string_view text, std::string_view file,
     std::vector<std::string> unset;
     expanded = ExpandEnvironment(text, &unset);
     for (const std::string& name : unset) {
-      warnings->push_back(fmt::format("{}: the environment variable {} is not set and has no default", file, name));
+      warnings->push_back(
+          fmt::format("{}: the environment variable {} is not set and has no default", file, name));
     }
   }
   try {
@@ -347,13 +352,15 @@ absl::Status Config::ApplyYaml(std::string_view text, std::string_view file,
   }
 }
 
-absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv, std::string_view default_file) {
+absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv,
+                                            std::string_view default_file) {
   Loaded loaded;
   // -config.file=x and -target=all, as Go's flag package takes them, become long options.
   std::vector<std::string> args;
   for (int i = 1; i < argc; ++i) {
     std::string arg = argv[i];
-    if (arg.size() > 2 && arg[0] == '-' && arg[1] != '-' && !(arg[1] >= '0' && arg[1] <= '9')) arg.insert(0, "-");
+    if (arg.size() > 2 && arg[0] == '-' && arg[1] != '-' && !(arg[1] >= '0' && arg[1] <= '9'))
+      arg.insert(0, "-");
     if (arg.starts_with("--")) {
       for (const auto& [flag, of] : aliases_) {
         if (arg == "--" + flag || arg.starts_with("--" + flag + "=")) arg.replace(2, flag.size(), of);
@@ -409,7 +416,8 @@ absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv, s
   if (!expand_flag.empty()) expand_env_ = ParseConfigBool(expand_flag).value_or(true);
   loaded.file = config_flag;
   if (const char* env = std::getenv("SKALD_CONFIG"); loaded.file.empty() && env != nullptr) loaded.file = env;
-  if (loaded.file.empty() && !default_file.empty() && FileExists(std::string(default_file))) loaded.file = default_file;
+  if (loaded.file.empty() && !default_file.empty() && FileExists(std::string(default_file)))
+    loaded.file = default_file;
   if (!loaded.file.empty()) {
     absl::StatusOr<std::string> text = ReadWholeFile(loaded.file);
     if (!text.ok()) return Annotate(text.status(), "the configuration file cannot be read");
@@ -433,7 +441,9 @@ std::string Config::HelpText() const {
   constexpr size_t kIndent = 6;
   constexpr size_t kWidth = 100;
   std::string out = fmt::format("{} {}\n{}\n\nUsage: {} [options]\n", program_, version_, summary_, program_);
-  out += "\nEvery option can be given on the command line, in the environment or in a YAML file; in this order they win.\n";
+  out +=
+      "\nEvery option can be given on the command line, in the environment or in a YAML file; in this order "
+      "they win.\n";
   std::string group;
   for (const auto& option : options_) {
     if (option->group != group) {
@@ -456,7 +466,9 @@ std::string Config::HelpText() const {
     if (!spec.env.empty() && !spec.flag.empty()) also.push_back("env " + spec.env);
     if (!also.empty()) out += std::string(kIndent, ' ') + Joined(also, ", ") + "\n";
   }
-  out += "\nGeneral\n  --config <file>, -c\n      the YAML file; ${NAME} and ${NAME:default} in it are taken from the environment\n";
+  out +=
+      "\nGeneral\n  --config <file>, -c\n      the YAML file; ${NAME} and ${NAME:default} in it are taken "
+      "from the environment\n";
   out += "      env SKALD_CONFIG\n  --help, -h\n  --version, -v\n";
   if (!epilogue_.empty()) out += "\n" + epilogue_ + "\n";
   return out;

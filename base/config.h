@@ -1,18 +1,22 @@
-// The one way the three programs take their settings. A program registers its options, each with a place for the value, and
-// calls Load: command line beats environment beats YAML file beats default. Nothing is required, everything has a text in --help.
+// The one way the three programs take their settings. A program registers its options, each with a place for
+// the value, and calls Load: command line beats environment beats YAML file beats default. Nothing is
+// required, everything has a text in --help.
 //
 //   Config config("skald", "Keeps logs and answers LogQL.");
 //   config.Group("Listening");
-//   config.Text({.flag = "http-listen", .yaml = "server.http_listen", .help = "address of the HTTP API"}, &http_listen);
-//   config.Yaml("server.http_listen_port", [&](const ConfigValue& v) { ... });   // YAML only, e.g. another program's key
-//   config.Unused("schema_config", "not needed: ...");
+//   config.Text({.flag = "http-listen", .yaml = "server.http_listen", .help = "address of the HTTP API"},
+//   &http_listen); config.Yaml("server.http_listen_port", [&](const ConfigValue& v) { ... });   // YAML only,
+//   e.g. another program's key config.Unused("schema_config", "not needed: ...");
 //   ASSIGN_OR_RETURN(Config::Loaded loaded, config.Load(argc, argv));
 //   if (loaded.exit_text) { puts it on stdout, exits 0 }                         // --help, --version
 //
-// An option without .env gets one from its flag (http-listen -> SKALD_HTTP_LISTEN) or, without a flag, from its YAML path
-// (limits_config.max_line_size -> SKALD_LIMITS_CONFIG_MAX_LINE_SIZE). Errors are InvalidArgument and name the place (file:line:column, flag or
-// variable), the value and what is allowed. Loading never throws. Not thread-safe; the registered places outlive the Config.
+// An option without .env gets one from its flag (http-listen -> SKALD_HTTP_LISTEN) or, without a flag, from
+// its YAML path (limits_config.max_line_size -> SKALD_LIMITS_CONFIG_MAX_LINE_SIZE). Errors are
+// InvalidArgument and name the place (file:line:column, flag or variable), the value and what is allowed.
+// Loading never throws. Not thread-safe; the registered places outlive the Config.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <functional>
@@ -22,8 +26,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace YAML {
 class Node;
@@ -55,13 +57,14 @@ struct ConfigValue {
 
 // Plain parsers, usable on their own. The error is for ConfigValue::Wrong: nullopt = not of the form.
 std::optional<int64_t> ParseConfigDuration(std::string_view text);  // 10m, 1h30m, 1.5s, 7d, 1w, 0; ns
-std::optional<uint64_t> ParseConfigBytes(std::string_view text);    // 262144, 256KB, 1MiB, 1.5GB (KB = KiB = 1024); any case
-std::optional<bool> ParseConfigBool(std::string_view text);         // true false yes no on off 1 0
-std::string FormatConfigDuration(int64_t ns);                       // 1h30m, 250ms, 0s
-std::string FormatConfigBytes(uint64_t bytes);                      // 256KB, 1MB, 1000
+std::optional<uint64_t> ParseConfigBytes(
+    std::string_view text);  // 262144, 256KB, 1MiB, 1.5GB (KB = KiB = 1024); any case
+std::optional<bool> ParseConfigBool(std::string_view text);  // true false yes no on off 1 0
+std::string FormatConfigDuration(int64_t ns);                // 1h30m, 250ms, 0s
+std::string FormatConfigBytes(uint64_t bytes);               // 256KB, 1MB, 1000
 
-// ${NAME} and ${NAME:default} (also ${NAME:-default}) in text; a $ before anything else stays. An unset name without default gives "" and is
-// added to *unset.
+// ${NAME} and ${NAME:default} (also ${NAME:-default}) in text; a $ before anything else stays. An unset name
+// without default gives "" and is added to *unset.
 std::string ExpandEnvironment(std::string_view text, std::vector<std::string>* unset);
 
 class Config {
@@ -89,7 +92,8 @@ class Config {
   void Yaml(std::string path, std::function<absl::Status(const ConfigValue&)> set);
   // A whole YAML subtree that the program reads itself. place.source has file, line, column and path.
   void Section(std::string path, std::function<absl::Status(const YAML::Node&, const ConfigPlace&)> read);
-  // A YAML path (with all below it) that other programs know and this one does not need; the advice goes into a warning.
+  // A YAML path (with all below it) that other programs know and this one does not need; the advice goes into
+  // a warning.
   void Unused(std::string path, std::string advice);
   // Another spelling of a flag: Alias("config.file", "config").
   void Alias(std::string flag, std::string of);

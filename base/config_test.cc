@@ -1,9 +1,9 @@
 #include "base/config.h"
 
-#include <cstdlib>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -27,13 +27,16 @@ struct Values {
   std::unique_ptr<Config> Register() {
     auto config = std::make_unique<Config>("prog", "Does things.", "1.2");
     config->Group("Listening");
-    config->Text({.flag = "http-listen", .yaml = "server.listen", .env = "", .help = "where", .example = ""}, &listen);
+    config->Text({.flag = "http-listen", .yaml = "server.listen", .env = "", .help = "where", .example = ""},
+                 &listen);
     config->Choice({.flag = "wal-sync", .yaml = "wal.sync", .env = "", .help = "when", .example = ""}, &sync,
                    {"always", "off"});
-    config->Bool({.flag = "auth", .yaml = "auth_enabled", .env = "", .help = "tenants", .example = ""}, &auth);
+    config->Bool({.flag = "auth", .yaml = "auth_enabled", .env = "", .help = "tenants", .example = ""},
+                 &auth);
     config->Group("Limits");
     const auto limit = [](std::string key) {
-      return OptionSpec{.flag = "", .yaml = "limits_config." + key, .env = "", .help = "limit", .example = ""};
+      return OptionSpec{
+          .flag = "", .yaml = "limits_config." + key, .env = "", .help = "limit", .example = ""};
     };
     config->Int(limit("streams"), &streams, 0, 1000);
     config->Bytes(limit("line"), &line);
@@ -58,7 +61,9 @@ absl::StatusOr<Config::Loaded> Load(Config& config, std::vector<const char*> arg
 
 TEST(Config, CommandLineBeatsEnvironmentBeatsFileBeatsDefault) {
   const std::string file = ::testing::TempDir() + "/config_test.yaml";
-  ASSERT_TRUE(WriteFileAtomically(file, "server: {listen: 'from-file:1'}\nwal: {sync: 'off'}\nauth_enabled: true\n").ok());
+  ASSERT_TRUE(
+      WriteFileAtomically(file, "server: {listen: 'from-file:1'}\nwal: {sync: 'off'}\nauth_enabled: true\n")
+          .ok());
   ::setenv("SKALD_HTTP_LISTEN", "from-env:2", 1);
   Values v;
   auto config = v.Register();
@@ -81,11 +86,13 @@ TEST(Config, ReadsEveryKindFromYaml) {
   auto config = v.Register();
   ::setenv("SKALD_TEST_RATE", "1.5", 1);
   std::vector<std::string> warnings;
-  ASSERT_TRUE(config
-                  ->ApplyYaml("limits_config:\n  streams: 7\n  line: 1MB\n  grace: 1h30m\n  rate: ${SKALD_TEST_RATE}\n"
-                              "  names: [x, y, ${SKALD_TEST_UNSET:z}]\nserver:\n  port: 99\n",
-                              "f.yaml", &warnings)
-                  .ok());
+  ASSERT_TRUE(
+      config
+          ->ApplyYaml(
+              "limits_config:\n  streams: 7\n  line: 1MB\n  grace: 1h30m\n  rate: ${SKALD_TEST_RATE}\n"
+              "  names: [x, y, ${SKALD_TEST_UNSET:z}]\nserver:\n  port: 99\n",
+              "f.yaml", &warnings)
+          .ok());
   EXPECT_EQ(v.streams, 7);
   EXPECT_EQ(v.line, 1u << 20);
   EXPECT_EQ(v.grace, 5'400'000'000'000);
@@ -94,7 +101,10 @@ TEST(Config, ReadsEveryKindFromYaml) {
   EXPECT_EQ(v.listen, "127.0.0.1:99");
   EXPECT_TRUE(warnings.empty());
   const std::string yaml = config->EffectiveYaml();
-  EXPECT_THAT(yaml, HasSubstr("limits_config:\n  streams: 7\n  line: 1MB\n  grace: 1h30m\n  rate: 1.5\n  names:\n    - x\n"));
+  EXPECT_THAT(
+      yaml,
+      HasSubstr(
+          "limits_config:\n  streams: 7\n  line: 1MB\n  grace: 1h30m\n  rate: 1.5\n  names:\n    - x\n"));
   // What is printed reads back.
   Values w;
   ASSERT_TRUE(w.Register()->ApplyYaml(yaml, "printed", &warnings).ok());
@@ -107,13 +117,15 @@ TEST(Config, UnknownKeysWarn) {
   auto config = v.Register();
   std::vector<std::string> warnings;
   ASSERT_TRUE(config
-                  ->ApplyYaml("schema_config:\n  configs: []\nlimits_config:\n  stream: 1\nzzz: {a: 1}\n", "f.yaml", &warnings)
+                  ->ApplyYaml("schema_config:\n  configs: []\nlimits_config:\n  stream: 1\nzzz: {a: 1}\n",
+                              "f.yaml", &warnings)
                   .ok());
-  EXPECT_THAT(warnings,
-              ElementsAre("f.yaml:2:3: schema_config is ignored; not needed: there is one format",
-                          "f.yaml:4:11: limits_config.stream is not a setting of prog and is ignored; did you mean "
-                          "limits_config.streams?",
-                          "f.yaml:5:6: zzz is not a setting of prog and is ignored"));
+  EXPECT_THAT(
+      warnings,
+      ElementsAre("f.yaml:2:3: schema_config is ignored; not needed: there is one format",
+                  "f.yaml:4:11: limits_config.stream is not a setting of prog and is ignored; did you mean "
+                  "limits_config.streams?",
+                  "f.yaml:5:6: zzz is not a setting of prog and is ignored"));
 }
 
 TEST(Config, WrongValuesNamePlaceValueAndWhatIsAllowed) {
@@ -122,8 +134,10 @@ TEST(Config, WrongValuesNamePlaceValueAndWhatIsAllowed) {
     const char* want;
   } kRows[] = {
       {"limits_config:\n  line: 12 parsecs\n",
-       "f.yaml:2:9: limits_config.line: \"12 parsecs\" is not a size: bytes, or a number with KB, MB, GB or TB"},
-      {"limits_config: {streams: 5000}", "f.yaml:1:26: limits_config.streams: \"5000\" is not a whole number from 0 to 1000"},
+       "f.yaml:2:9: limits_config.line: \"12 parsecs\" is not a size: bytes, or a number with KB, MB, GB or "
+       "TB"},
+      {"limits_config: {streams: 5000}",
+       "f.yaml:1:26: limits_config.streams: \"5000\" is not a whole number from 0 to 1000"},
       {"limits_config: {grace: 5x}",
        "f.yaml:1:24: limits_config.grace: \"5x\" is not a duration such as 250ms, 10s, 5m, 1h30m or 7d"},
       {"wal: {sync: maybe}", "f.yaml:1:13: wal.sync: \"maybe\" is not one of always, off"},
@@ -142,7 +156,8 @@ TEST(Config, WrongValuesNamePlaceValueAndWhatIsAllowed) {
   }
   Values v;
   auto config = v.Register();
-  EXPECT_EQ(MessageOf(Load(*config, {"--wal-sync", "x"}).status()), "--wal-sync: \"x\" is not one of always, off");
+  EXPECT_EQ(MessageOf(Load(*config, {"--wal-sync", "x"}).status()),
+            "--wal-sync: \"x\" is not one of always, off");
   EXPECT_EQ(MessageOf(Load(*config, {"--wal-sink", "x"}).status()),
             "unknown argument --wal-sink; did you mean --wal-sync?; prog --help lists all of them");
   EXPECT_THAT(std::string(MessageOf(Load(*config, {"--config", "/nonexistent/x.yaml"}).status())),
@@ -155,8 +170,9 @@ TEST(Config, HelpTeaches) {
   auto loaded = Load(*config, {"--help"});
   ASSERT_TRUE(loaded.ok());
   ASSERT_TRUE(loaded->exit_text.has_value());
-  EXPECT_THAT(*loaded->exit_text, HasSubstr("Listening\n  --http-listen <text>\n      where (default: 127.0.0.1:3100)\n"
-                                            "      YAML server.listen, env SKALD_HTTP_LISTEN\n"));
+  EXPECT_THAT(*loaded->exit_text,
+              HasSubstr("Listening\n  --http-listen <text>\n      where (default: 127.0.0.1:3100)\n"
+                        "      YAML server.listen, env SKALD_HTTP_LISTEN\n"));
   EXPECT_THAT(*loaded->exit_text, HasSubstr("limits_config.line: <size>\n      limit (default: 256KB)"));
   EXPECT_EQ(Load(*config, {"-v"})->exit_text, "prog 1.2\n");
 }
@@ -165,15 +181,22 @@ TEST(Config, Values) {
   const struct {
     const char* text;
     std::optional<int64_t> want;
-  } kDurations[] = {{"0", 0},       {"10m", 600'000'000'000}, {"1.5s", 1'500'000'000}, {"7d", 604'800'000'000'000},
-                    {"1h30m", 5'400'000'000'000}, {"5", std::nullopt}, {"", std::nullopt}, {"m", std::nullopt},
+  } kDurations[] = {{"0", 0},
+                    {"10m", 600'000'000'000},
+                    {"1.5s", 1'500'000'000},
+                    {"7d", 604'800'000'000'000},
+                    {"1h30m", 5'400'000'000'000},
+                    {"5", std::nullopt},
+                    {"", std::nullopt},
+                    {"m", std::nullopt},
                     {"-1s", std::nullopt}};
   for (const auto& row : kDurations) EXPECT_EQ(ParseConfigDuration(row.text), row.want) << row.text;
   const struct {
     const char* text;
     std::optional<uint64_t> want;
-  } kSizes[] = {{"0", 0},         {"256KB", 262144}, {"256kb", 262144},    {"1 MiB", 1 << 20}, {"1.5k", 1536},
-                {"4g", 1ull << 32}, {"x", std::nullopt}, {"5 xb", std::nullopt}, {"-5", std::nullopt}};
+  } kSizes[] = {
+      {"0", 0},           {"256KB", 262144},   {"256kb", 262144},      {"1 MiB", 1 << 20},  {"1.5k", 1536},
+      {"4g", 1ull << 32}, {"x", std::nullopt}, {"5 xb", std::nullopt}, {"-5", std::nullopt}};
   for (const auto& row : kSizes) EXPECT_EQ(ParseConfigBytes(row.text), row.want) << row.text;
   EXPECT_EQ(FormatConfigDuration(5'400'000'000'000), "1h30m");
   EXPECT_EQ(FormatConfigBytes(262144), "256KB");
@@ -184,8 +207,10 @@ TEST(Config, ExpandsOnlyNames) {
   ::setenv("SKALD_TEST_A", "x", 1);
   ::unsetenv("SKALD_TEST_B");
   std::vector<std::string> unset;
-  EXPECT_EQ(ExpandEnvironment("${SKALD_TEST_A} ${SKALD_TEST_B:d} ${SKALD_TEST_B:-e} ${1} $x ^a$ ${ ${SKALD_TEST_B}", &unset),
-            "x d e ${1} $x ^a$ ${ ");
+  EXPECT_EQ(
+      ExpandEnvironment("${SKALD_TEST_A} ${SKALD_TEST_B:d} ${SKALD_TEST_B:-e} ${1} $x ^a$ ${ ${SKALD_TEST_B}",
+                        &unset),
+      "x d e ${1} $x ^a$ ${ ");
   EXPECT_THAT(unset, ElementsAre("SKALD_TEST_B"));
 }
 

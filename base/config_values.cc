@@ -1,10 +1,10 @@
 // The value forms of base/config.h: durations, sizes, switches, environment references.
+#include <fmt/format.h>
+
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-
-#include <fmt/format.h>
 
 #include "base/config.h"
 
@@ -107,9 +107,13 @@ std::optional<bool> ParseConfigBool(std::string_view text) {
 
 std::string FormatConfigDuration(int64_t ns) {
   if (ns == 0) return "0s";
-  constexpr std::pair<std::string_view, int64_t> kParts[] = {
-      {"d", 86'400'000'000'000}, {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
-      {"ms", 1'000'000},         {"us", 1'000},            {"ns", 1}};
+  constexpr std::pair<std::string_view, int64_t> kParts[] = {{"d", 86'400'000'000'000},
+                                                             {"h", 3'600'000'000'000},
+                                                             {"m", 60'000'000'000},
+                                                             {"s", 1'000'000'000},
+                                                             {"ms", 1'000'000},
+                                                             {"us", 1'000},
+                                                             {"ns", 1}};
   std::string out;
   if (ns < 0) {
     out = "-";

@@ -1,6 +1,11 @@
 #include "base/metrics.h"
 
 #include <dirent.h>
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,12 +14,6 @@
 #include <ctime>
 #include <mutex>
 #include <sstream>
-
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
-#include <prometheus/registry.h>
-#include <prometheus/text_serializer.h>
 
 namespace skald {
 namespace {
@@ -104,7 +103,8 @@ struct Metrics::State {
 Metrics::Metrics() : state_(std::make_unique<State>()) {}
 Metrics::~Metrics() = default;
 
-MetricCounter& Metrics::Counter(const std::string& name, const std::string& help, const MetricLabels& labels) {
+MetricCounter& Metrics::Counter(const std::string& name, const std::string& help,
+                                const MetricLabels& labels) {
   const std::lock_guard lock(state_->mu);
   auto& slot = state_->counters[{name, labels}];
   if (slot == nullptr) {
@@ -126,8 +126,8 @@ MetricGauge& Metrics::Gauge(const std::string& name, const std::string& help, co
   return *slot;
 }
 
-MetricHistogram& Metrics::Histogram(const std::string& name, const std::string& help, const MetricLabels& labels,
-                                    const std::vector<double>& buckets) {
+MetricHistogram& Metrics::Histogram(const std::string& name, const std::string& help,
+                                    const MetricLabels& labels, const std::vector<double>& buckets) {
   const std::lock_guard lock(state_->mu);
   auto& slot = state_->histograms[{name, labels}];
   if (slot == nullptr) {
@@ -154,7 +154,8 @@ void Metrics::AddProcessMetrics() {
   const auto one = [this](MetricKind kind, const char* name, const char* help, double (*read)()) {
     Callback(nullptr, kind, name, help, [read] { return std::vector<Sample>{{{}, read()}}; });
   };
-  one(MetricKind::kGauge, "process_start_time_seconds", "Start of the process, Unix seconds.", [] { return start; });
+  one(MetricKind::kGauge, "process_start_time_seconds", "Start of the process, Unix seconds.",
+      [] { return start; });
   one(MetricKind::kGauge, "process_resident_memory_bytes", "Resident memory.", ResidentBytes);
   one(MetricKind::kCounter, "process_cpu_seconds_total", "User and system time.", CpuSeconds);
   one(MetricKind::kGauge, "process_open_fds", "Open files.", OpenFiles);
@@ -168,7 +169,8 @@ std::string Metrics::Text() const {
       prometheus::MetricFamily family;
       family.name = callback.name;
       family.help = callback.help;
-      family.type = callback.kind == MetricKind::kCounter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+      family.type = callback.kind == MetricKind::kCounter ? prometheus::MetricType::Counter
+                                                          : prometheus::MetricType::Gauge;
       for (const Sample& sample : callback.read()) {
         prometheus::ClientMetric metric;
         for (const auto& [name, value] : sample.labels) metric.label.push_back({name, value});

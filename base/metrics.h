@@ -1,5 +1,6 @@
-// A program's own numbers for GET /metrics, kept by prometheus-cpp. Counters and gauges are handed out once per name and
-// label set; whoever counts keeps the reference. Numbers that live elsewhere (a store's statistics) are read at each scrape.
+// A program's own numbers for GET /metrics, kept by prometheus-cpp. Counters and gauges are handed out once
+// per name and label set; whoever counts keeps the reference. Numbers that live elsewhere (a store's
+// statistics) are read at each scrape.
 //
 //   MetricCounter& lines = metrics.Counter("skald_lines_total", "Lines taken in.", {{"tenant", "fake"}});
 //   lines.Add(17);
@@ -51,8 +52,8 @@ class Metrics {
   MetricCounter& Counter(const std::string& name, const std::string& help, const MetricLabels& labels = {});
   MetricGauge& Gauge(const std::string& name, const std::string& help, const MetricLabels& labels = {});
   // Upper bounds of the buckets, ascending; +Inf is added. Empty: request seconds, 1 ms to 100 s.
-  MetricHistogram& Histogram(const std::string& name, const std::string& help, const MetricLabels& labels = {},
-                             const std::vector<double>& buckets = {});
+  MetricHistogram& Histogram(const std::string& name, const std::string& help,
+                             const MetricLabels& labels = {}, const std::vector<double>& buckets = {});
 
   // Read at each scrape, on the scraping thread, until RemoveCallbacks(owner).
   struct Sample {

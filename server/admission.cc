@@ -38,7 +38,8 @@ struct EntryRules {
   int64_t newest_ns;  // kMaxTimeNs: any
 
   EntryRules(const Limits* l, int64_t now_ns) : limits(l), oldest_ns(kMinTimeNs), newest_ns(kMaxTimeNs) {
-    if (l->reject_old_samples && l->reject_old_samples_max_age_ns > 0) oldest_ns = now_ns - l->reject_old_samples_max_age_ns;
+    if (l->reject_old_samples && l->reject_old_samples_max_age_ns > 0)
+      oldest_ns = now_ns - l->reject_old_samples_max_age_ns;
     if (l->creation_grace_period_ns > 0) newest_ns = now_ns + l->creation_grace_period_ns;
   }
 
@@ -47,7 +48,8 @@ struct EntryRules {
   }
 
   // The first rule that the entry breaks, in Loki's order; nullptr for none.
-  const char* Broken(int64_t time_ns, size_t line_bytes, uint64_t metadata_bytes, uint64_t metadata_count) const {
+  const char* Broken(int64_t time_ns, size_t line_bytes, uint64_t metadata_bytes,
+                     uint64_t metadata_count) const {
     if (time_ns < oldest_ns) return "greater_than_max_sample_age";
     if (time_ns > newest_ns) return "too_far_in_future";
     if (TooLong(line_bytes)) return "line_too_long";
@@ -64,18 +66,20 @@ struct EntryRules {
     return nullptr;
   }
 
-  std::string Message(std::string_view reason, std::string_view stream, int64_t time_ns, size_t line_bytes, uint64_t metadata_bytes,
-                      uint64_t metadata_count) const {
+  std::string Message(std::string_view reason, std::string_view stream, int64_t time_ns, size_t line_bytes,
+                      uint64_t metadata_bytes, uint64_t metadata_count) const {
     if (reason == "greater_than_max_sample_age") {
-      return fmt::format("entry for stream '{}' has timestamp too old: {}, oldest acceptable timestamp is: {}", stream,
-                         FormatRfc3339(time_ns), FormatRfc3339(oldest_ns));
+      return fmt::format(
+          "entry for stream '{}' has timestamp too old: {}, oldest acceptable timestamp is: {}", stream,
+          FormatRfc3339(time_ns), FormatRfc3339(oldest_ns));
     }
     if (reason == "too_far_in_future") {
       return fmt::format("entry for stream '{}' has timestamp too new: {}", stream, FormatRfc3339(time_ns));
     }
     if (reason == "line_too_long") {
-      return fmt::format("max entry size '{}' bytes exceeded for stream '{}' while adding an entry with length '{}' bytes",
-                         limits->max_line_size, stream, line_bytes);
+      return fmt::format(
+          "max entry size '{}' bytes exceeded for stream '{}' while adding an entry with length '{}' bytes",
+          limits->max_line_size, stream, line_bytes);
     }
     if (reason == "disallowed_structured_metadata") {
       return fmt::format(
@@ -91,7 +95,8 @@ struct EntryRules {
     }
     return fmt::format(
         "stream '{}' has too many structured metadata labels: '{}', limit: '{}'. Please see "
-        "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it",
+        "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to "
+        "increase it",
         stream, metadata_count, limits->max_structured_metadata_entries_count);
   }
 };
@@ -131,7 +136,8 @@ class Admission::Batch {
 
   const EntryRules& rules() const { return rules_; }
 
-  void Refuse(std::string_view stream, std::string_view reason, std::string_view message, uint64_t lines, uint64_t bytes) {
+  void Refuse(std::string_view stream, std::string_view reason, std::string_view message, uint64_t lines,
+              uint64_t bytes) {
     // A stream's refusals come together, so a look at the last few is enough.
     const size_t n = result_.refusals.size();
     for (size_t i = n; i > 0 && i + 8 > n; --i) {
@@ -142,12 +148,14 @@ class Admission::Batch {
         return;
       }
     }
-    result_.refusals.push_back({std::string(stream), std::string(reason), std::string(message), lines, bytes});
+    result_.refusals.push_back(
+        {std::string(stream), std::string(reason), std::string(message), lines, bytes});
   }
 
-  void RefuseEntry(const ResolvedStream& stream, const char* reason, int64_t time_ns, size_t line_bytes, uint64_t metadata_bytes,
-                   uint64_t metadata_count) {
-    const std::string message = rules_.Message(reason, stream.text, time_ns, line_bytes, metadata_bytes, metadata_count);
+  void RefuseEntry(const ResolvedStream& stream, const char* reason, int64_t time_ns, size_t line_bytes,
+                   uint64_t metadata_bytes, uint64_t metadata_count) {
+    const std::string message =
+        rules_.Message(reason, stream.text, time_ns, line_bytes, metadata_bytes, metadata_count);
     errors_.Add(message);
     Refuse(stream.text, reason, message, 1, line_bytes + metadata_bytes);
   }
@@ -166,8 +174,8 @@ class Admission::Batch {
   }
 
   // Offers a stream's admitted rows; `bytes` are those of lines and metadata.
-  void Offer(const std::shared_ptr<const ResolvedStream>& stream, std::shared_ptr<const Rows> rows, std::string encoded, uint64_t bytes,
-             uint64_t metadata_bytes) {
+  void Offer(const std::shared_ptr<const ResolvedStream>& stream, std::shared_ptr<const Rows> rows,
+             std::string encoded, uint64_t bytes, uint64_t metadata_bytes) {
     candidates_.push_back({stream, std::move(rows), std::move(encoded), bytes, metadata_bytes});
   }
 
@@ -191,7 +199,8 @@ class Admission::Batch {
     std::string storage_error;
     uint64_t new_streams = 0;
     for (Candidate& c : candidates_) {
-      if (auto refused = admission_->CheckStream(tenant_, *c.stream, c.bytes, candidates_.size(), &new_streams)) {
+      if (auto refused =
+              admission_->CheckStream(tenant_, *c.stream, c.bytes, candidates_.size(), &new_streams)) {
         Refuse(c.stream->text, refused->reason, refused->message, c.rows->size(), c.bytes);
         storage_error = std::move(refused->message);
         continue;
@@ -244,34 +253,43 @@ Admission::Admission(const Limits* limits, const Store* store, const Clock* cloc
       detector_(DetectorOptions(*limits)),
       cache_(limits, &detector_) {}
 
-void Admission::CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes, uint64_t metadata_bytes) {
+void Admission::CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes,
+                              uint64_t metadata_bytes) {
   const MetricLabels labels = {{"tenant", tenant}};
-  metrics_->Counter("loki_distributor_lines_received_total", "Lines that passed validation.", labels).Add(static_cast<double>(lines));
+  metrics_->Counter("loki_distributor_lines_received_total", "Lines that passed validation.", labels)
+      .Add(static_cast<double>(lines));
   metrics_
-      ->Counter("loki_distributor_bytes_received_total", "Bytes of lines and structured metadata that passed validation.", labels)
+      ->Counter("loki_distributor_bytes_received_total",
+                "Bytes of lines and structured metadata that passed validation.", labels)
       .Add(static_cast<double>(bytes + metadata_bytes));
-  metrics_->Counter("loki_distributor_structured_metadata_bytes_received_total", "Structured metadata that passed validation.", labels)
+  metrics_
+      ->Counter("loki_distributor_structured_metadata_bytes_received_total",
+                "Structured metadata that passed validation.", labels)
       .Add(static_cast<double>(metadata_bytes));
 }
 
-std::optional<Admission::Refused> Admission::CheckTenantRate(const std::string& tenant, uint64_t lines, uint64_t bytes) {
+std::optional<Admission::Refused> Admission::CheckTenantRate(const std::string& tenant, uint64_t lines,
+                                                             uint64_t bytes) {
   if (limits_->ingestion_rate_mb <= 0) return std::nullopt;
   const double rate = limits_->ingestion_rate_mb * 1048576;
-  const double burst = limits_->ingestion_burst_size_mb > 0 ? limits_->ingestion_burst_size_mb * 1048576 : rate;
+  const double burst =
+      limits_->ingestion_burst_size_mb > 0 ? limits_->ingestion_burst_size_mb * 1048576 : rate;
   {
     const std::lock_guard lock(mu_);
     auto it = tenant_rates_.find(tenant);
     if (it == tenant_rates_.end()) it = tenant_rates_.emplace(tenant, TokenBucket(rate, burst)).first;
     if (it->second.Take(static_cast<double>(bytes), MonotonicNs())) return std::nullopt;
   }
-  return Refused{"rate_limited",
-                 fmt::format("ingestion rate limit exceeded for user {} (limit: {} bytes/sec) while attempting to ingest '{}' lines "
-                             "totaling '{}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be "
-                             "increased",
-                             tenant, static_cast<int64_t>(rate), lines, bytes)};
+  return Refused{"rate_limited", fmt::format("ingestion rate limit exceeded for user {} (limit: {} "
+                                             "bytes/sec) while attempting to ingest '{}' lines "
+                                             "totaling '{}' bytes, reduce log volume or contact your Loki "
+                                             "administrator to see if the limit can be "
+                                             "increased",
+                                             tenant, static_cast<int64_t>(rate), lines, bytes)};
 }
 
-std::optional<Admission::Refused> Admission::CheckStream(const std::string& tenant, const ResolvedStream& stream, uint64_t bytes,
+std::optional<Admission::Refused> Admission::CheckStream(const std::string& tenant,
+                                                         const ResolvedStream& stream, uint64_t bytes,
                                                          uint64_t streams_in_push, uint64_t* new_streams) {
   if (store_ != nullptr && limits_->max_global_streams_per_user > 0) {
     const auto max = static_cast<uint64_t>(limits_->max_global_streams_per_user);
@@ -279,17 +297,20 @@ std::optional<Admission::Refused> Admission::CheckStream(const std::string& tena
     const uint64_t active = store_->ActiveStreams(tenant);
     const bool known = active + streams_in_push <= max || store_->HasActiveStream(tenant, stream.labels);
     if (!known && active + *new_streams >= max) {
-      return Refused{"stream_limit",
-                     fmt::format("maximum active stream limit exceeded when trying to create stream {}, reduce the number of active "
-                                 "streams (reduce labels or reduce label values), or contact your Loki administrator to see if the "
-                                 "limit can be increased, user: '{}'",
-                                 stream.text, tenant)};
+      return Refused{"stream_limit", fmt::format("maximum active stream limit exceeded when trying to create "
+                                                 "stream {}, reduce the number of active "
+                                                 "streams (reduce labels or reduce label values), or contact "
+                                                 "your Loki administrator to see if the "
+                                                 "limit can be increased, user: '{}'",
+                                                 stream.text, tenant)};
     }
     if (!known) ++*new_streams;
   }
   if (limits_->per_stream_rate_limit > 0) {
     const auto rate = static_cast<double>(limits_->per_stream_rate_limit);
-    const double burst = limits_->per_stream_rate_limit_burst > 0 ? static_cast<double>(limits_->per_stream_rate_limit_burst) : rate * 5;
+    const double burst = limits_->per_stream_rate_limit_burst > 0
+                             ? static_cast<double>(limits_->per_stream_rate_limit_burst)
+                             : rate * 5;
     const std::lock_guard lock(mu_);
     if (stream_rates_.size() > kMaxStreamBuckets) stream_rates_.clear();
     const std::string key = tenant + '\0' + stream.text;
@@ -297,8 +318,10 @@ std::optional<Admission::Refused> Admission::CheckStream(const std::string& tena
     if (it == stream_rates_.end()) it = stream_rates_.emplace(key, TokenBucket(rate, burst)).first;
     if (!it->second.Take(static_cast<double>(bytes), MonotonicNs())) {
       return Refused{"per_stream_rate_limit",
-                     fmt::format("Per stream rate limit exceeded (limit: {}/sec) while attempting to ingest for stream '{}' totaling "
-                                 "{}, consider splitting a stream via additional labels or contact your Loki administrator to see if "
+                     fmt::format("Per stream rate limit exceeded (limit: {}/sec) while attempting to ingest "
+                                 "for stream '{}' totaling "
+                                 "{}, consider splitting a stream via additional labels or contact your Loki "
+                                 "administrator to see if "
                                  "the limit can be increased",
                                  SizeText(limits_->per_stream_rate_limit), stream.text, SizeText(bytes))};
     }
@@ -316,7 +339,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     if (!found.ok()) return batch.Fail(400, std::string(MessageOf(found.status())));
     resolved.push_back(*std::move(found));
   }
-  if (push.streams.empty()) return batch.Fail(422, "error at least one valid stream is required for ingestion");
+  if (push.streams.empty())
+    return batch.Fail(422, "error at least one valid stream is required for ingestion");
 
   const bool add_level = limits_->discover_log_levels && limits_->allow_structured_metadata;
   struct Kept {
@@ -324,7 +348,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     uint32_t entry;
   };
   std::vector<Kept> kept;
-  std::unordered_map<std::string_view, std::string> names;  // as sent -> normal; its values stay where they are
+  std::unordered_map<std::string_view, std::string>
+      names;  // as sent -> normal; its values stay where they are
   std::deque<std::string> changed_values;
   std::vector<std::pair<std::string_view, std::string_view>> pairs;  // of one entry, names normal
   std::string cut;
@@ -350,7 +375,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       for (uint32_t m = entry.metadata_begin; m < entry.metadata_end; ++m) {
         metadata_bytes += push.metadata[m].first.size() + push.metadata[m].second.size();
       }
-      if (const char* reason = rules.Broken(entry.time_ns, entry.line.size(), metadata_bytes, metadata_count)) {
+      if (const char* reason =
+              rules.Broken(entry.time_ns, entry.line.size(), metadata_bytes, metadata_count)) {
         batch.RefuseEntry(identity, reason, entry.time_ns, entry.line.size(), metadata_bytes, metadata_count);
         continue;
       }
@@ -366,7 +392,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     }
     if (kept.empty()) continue;
     if (!sorted) {
-      std::stable_sort(kept.begin(), kept.end(), [](const Kept& a, const Kept& b) { return a.time_ns < b.time_ns; });
+      std::stable_sort(kept.begin(), kept.end(),
+                       [](const Kept& a, const Kept& b) { return a.time_ns < b.time_ns; });
     }
 
     RowsBuilder builder;
@@ -388,7 +415,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     for (const Kept& row : kept) {
       const PushEntry& entry = push.entries[row.entry];
       std::string_view line = entry.line;
-      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 && line.size() > limits_->max_line_size) {
+      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
+          line.size() > limits_->max_line_size) {
         const std::string& mark = limits_->max_line_size_truncate_identifier;
         cut.assign(line.substr(0, limits_->max_line_size - mark.size()));
         cut += mark;
@@ -423,7 +451,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       }
       if (add_level) {
         std::string_view level;
-        const std::optional<std::string_view> given = pairs.empty() ? std::nullopt : metadata_lookup(kDetectedLevel);
+        const std::optional<std::string_view> given =
+            pairs.empty() ? std::nullopt : metadata_lookup(kDetectedLevel);
         if (given.has_value()) {
           level = NormalizeLevel(*given);
         } else if (identity.level.has_value()) {
@@ -441,7 +470,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
   return batch.Close();
 }
 
-// An agent's rows as they are judged: bytes of metadata and number of pairs of each row, detected_level not counted.
+// An agent's rows as they are judged: bytes of metadata and number of pairs of each row, detected_level not
+// counted.
 namespace {
 
 struct RowMetadata {
@@ -474,7 +504,8 @@ bool AddLevels(const LevelDetector& detector, const std::optional<std::string>& 
   const MetadataColumn* const given = rows->FindMetadata(kDetectedLevel);
   if (given != nullptr) {
     bool complete = std::find(given->index.begin(), given->index.end(), 0u) == given->index.end();
-    for (size_t k = 0; complete && k < given->value_count(); ++k) complete = NormalizeLevel(given->value(k)) == given->value(k);
+    for (size_t k = 0; complete && k < given->value_count(); ++k)
+      complete = NormalizeLevel(given->value(k)) == given->value(k);
     if (complete) return false;
   }
   const bool bare = rows->metadata.empty();
@@ -495,8 +526,9 @@ bool AddLevels(const LevelDetector& detector, const std::optional<std::string>& 
   Rows made = levels.Take();
   std::erase_if(rows->metadata, [](const MetadataColumn& c) { return c.name == kDetectedLevel; });
   if (made.metadata.empty()) return true;
-  const auto place = std::lower_bound(rows->metadata.begin(), rows->metadata.end(), kDetectedLevel,
-                                      [](const MetadataColumn& c, std::string_view name) { return c.name < name; });
+  const auto place =
+      std::lower_bound(rows->metadata.begin(), rows->metadata.end(), kDetectedLevel,
+                       [](const MetadataColumn& c, std::string_view name) { return c.name < name; });
   rows->metadata.insert(place, std::move(made.metadata[0]));
   return true;
 }
@@ -529,7 +561,9 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
     for (size_t i = 0; i < rows.size(); ++i) {
       const size_t line_bytes = rows.line_end[i] - rows.line_begin(i);
       const RowMetadata of_row = metadata.empty() ? RowMetadata{} : metadata[i];
-      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 && line_bytes > limits_->max_line_size) rebuild = true;
+      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
+          line_bytes > limits_->max_line_size)
+        rebuild = true;
       const char* reason = rules.Broken(rows.time_ns[i], line_bytes, of_row.bytes, of_row.count);
       if (reason == nullptr) continue;
       batch.RefuseEntry(identity, reason, rows.time_ns[i], line_bytes, of_row.bytes, of_row.count);
@@ -546,7 +580,8 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
       }
       auto normal = NormalizeMetadataName(column.name);
       if (!normal.ok()) {
-        batch.Refuse(identity.text, "invalid_structured_metadata", MessageOf(normal.status()), rows.size(), all_bytes);
+        batch.Refuse(identity.text, "invalid_structured_metadata", MessageOf(normal.status()), rows.size(),
+                     all_bytes);
         bad_name = true;
         break;
       }
@@ -562,8 +597,10 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
       for (size_t i = 0; i < rows.size(); ++i) {
         if (!dropped.empty() && dropped[i]) continue;
         std::string_view line = rows.line(i);
-        if (limits_->max_line_size_truncate && limits_->max_line_size > 0 && line.size() > limits_->max_line_size) {
-          cut.assign(line.substr(0, limits_->max_line_size - limits_->max_line_size_truncate_identifier.size()));
+        if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
+            line.size() > limits_->max_line_size) {
+          cut.assign(
+              line.substr(0, limits_->max_line_size - limits_->max_line_size_truncate_identifier.size()));
           cut += limits_->max_line_size_truncate_identifier;
           line = cut;
         }

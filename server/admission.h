@@ -1,6 +1,10 @@
-// Decides what of a push is stored: limits, label rules, structured metadata names, detected_level. What fails is refused by name, the
-// rest goes on; only broken labels or metadata names fail a whole push, as they do in Loki.
+// Decides what of a push is stored: limits, label rules, structured metadata names, detected_level. What
+// fails is refused by name, the rest goes on; only broken labels or metadata names fail a whole push, as they
+// do in Loki.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -10,9 +14,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
 
 #include "base/clock.h"
 #include "base/metrics.h"
@@ -34,7 +35,8 @@ struct PushRefusal {
   uint64_t bytes = 0;
 };
 
-// Error texts of one push, grouped as Loki does: one text alone as it is, else "N errors like: text" joined by "; ".
+// Error texts of one push, grouped as Loki does: one text alone as it is, else "N errors like: text" joined
+// by "; ".
 class ErrorGroup {
  public:
   void Add(std::string_view message);

@@ -41,7 +41,9 @@ constexpr Unneeded kUnneeded[] = {
     {"ingester_rf1", "not needed: one process does everything"},
     {"distributor", "not needed: see push.max_bytes and limits_config"},
     {"querier", "not needed: see query.concurrency and query.memory"},
-    {"query_range", "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is needed"},
+    {"query_range",
+     "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is "
+     "needed"},
     {"query_scheduler", "not needed: see query.concurrency and query.queue"},
     {"frontend", "not needed: see query.concurrency"},
     {"frontend_worker", "not needed: one process does everything"},
@@ -105,32 +107,47 @@ constexpr Unneeded kUnneeded[] = {
 
 void RegisterServerOptions(Config* config, ServerConfig* out) {
   config->Group("Data");
-  config->Text({.flag = "data-dir", .yaml = "data_dir", .env = "", .example = "/var/lib/skald",
-                .help = "Directory of everything the server keeps; made if missing. Loki's common.path_prefix is taken too."},
+  config->Text({.flag = "data-dir",
+                .yaml = "data_dir",
+                .help = "Directory of everything the server keeps; made if missing. Loki's "
+                        "common.path_prefix is taken too.",
+                .example = "/var/lib/skald"},
                &out->data_dir);
   config->Yaml("common.path_prefix", [out](const ConfigValue& v) {
     out->data_dir = v.text;
     return absl::OkStatus();
   });
-  config->Choice({.flag = "wal-sync", .yaml = "wal.sync", .env = "", .example = "",
-                  .help = "When a push is answered: once it is on disk (always), within wal.sync_interval of that (interval), or when "
+  config->Choice({.flag = "wal-sync",
+                  .yaml = "wal.sync",
+                  .help = "When a push is answered: once it is on disk (always), within wal.sync_interval of "
+                          "that (interval), or when "
                           "the operating system has it (off)."},
                  &out->wal_sync, {"always", "interval", "off"});
-  config->Duration({.flag = "", .yaml = "wal.sync_interval", .env = "", .example = "", .help = "For wal.sync: interval."},
+  config->Duration({.flag = "", .yaml = "wal.sync_interval", .help = "For wal.sync: interval."},
                    &out->wal_sync_interval_ns);
-  config->Bytes({.flag = "head-memory", .yaml = "storage.head_memory", .env = "", .example = "256MB",
-                 .help = "Memory for lines that are not in segments yet; more makes fewer, larger segments."},
+  config->Bytes({.flag = "head-memory",
+                 .yaml = "storage.head_memory",
+                 .help = "Memory for lines that are not in segments yet; more makes fewer, larger segments.",
+                 .example = "256MB"},
                 &out->head_memory);
-  config->Duration({.flag = "", .yaml = "storage.head_max_age", .env = "", .example = "",
+  config->Duration({.flag = "",
+                    .yaml = "storage.head_max_age",
                     .help = "Lines go to a segment after this long at the latest."},
                    &out->head_max_age_ns);
 
   config->Group("Listening");
-  config->Text({.flag = "http-listen", .yaml = "server.http_listen", .env = "", .example = "0.0.0.0:3100",
-                .help = "Address of the HTTP API. In YAML also server.http_listen_address and server.http_listen_port."},
-               &out->http_listen);
-  config->Text({.flag = "grpc-listen", .yaml = "server.grpc_listen", .env = "", .example = "0.0.0.0:9095",
-                .help = "Address for agents. In YAML also server.grpc_listen_address and server.grpc_listen_port. Empty: no gRPC."},
+  config->Text(
+      {.flag = "http-listen",
+       .yaml = "server.http_listen",
+       .help =
+           "Address of the HTTP API. In YAML also server.http_listen_address and server.http_listen_port.",
+       .example = "0.0.0.0:3100"},
+      &out->http_listen);
+  config->Text({.flag = "grpc-listen",
+                .yaml = "server.grpc_listen",
+                .help = "Address for agents. In YAML also server.grpc_listen_address and "
+                        "server.grpc_listen_port. Empty: no gRPC.",
+                .example = "0.0.0.0:9095"},
                &out->grpc_listen);
   const auto address = [config](const std::string& key, std::string* listen) {
     config->Yaml("server." + key + "_address", [listen](const ConfigValue& v) {
@@ -141,87 +158,116 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
   };
   address("http_listen", &out->http_listen);
   address("grpc_listen", &out->grpc_listen);
-  config->Int({.flag = "", .yaml = "server.max_connections", .env = "", .example = "", .help = "Open HTTP connections; more are refused."},
-              &out->max_connections, 1, 1'000'000);
-  config->Duration({.flag = "", .yaml = "server.graceful_shutdown_timeout", .env = "", .example = "",
+  config->Int(
+      {.flag = "", .yaml = "server.max_connections", .help = "Open HTTP connections; more are refused."},
+      &out->max_connections, 1, 1'000'000);
+  config->Duration({.flag = "",
+                    .yaml = "server.graceful_shutdown_timeout",
                     .help = "How long requests under way may take to finish after SIGTERM."},
                    &out->shutdown_timeout_ns);
 
   config->Group("General");
-  config->Bool({.flag = "auth-enabled", .yaml = "auth_enabled", .env = "", .example = "",
-                .help = "Tenants by the header X-Scope-OrgID, which is then required. Otherwise all data belongs to one tenant."},
+  config->Bool({.flag = "auth-enabled",
+                .yaml = "auth_enabled",
+                .help = "Tenants by the header X-Scope-OrgID, which is then required. Otherwise all data "
+                        "belongs to one tenant."},
                &out->auth_enabled);
-  config->Choice({.flag = "log-level", .yaml = "server.log_level", .env = "", .example = "", .help = "What the server says about itself."},
-                 &out->log_level, {"debug", "info", "warn", "error"});
-  config->Choice({.flag = "target", .yaml = "target", .env = "", .example = "", .help = "Parts to run."}, &out->target, {"all"});
+  config->Choice(
+      {.flag = "log-level", .yaml = "server.log_level", .help = "What the server says about itself."},
+      &out->log_level, {"debug", "info", "warn", "error"});
+  config->Choice({.flag = "target", .yaml = "target", .help = "Parts to run."}, &out->target, {"all"});
 
   config->Group("Pushes and queries");
-  config->Bytes({.flag = "", .yaml = "push.max_bytes", .env = "", .example = "", .help = "A push as sent may have this many bytes."},
+  config->Bytes({.flag = "", .yaml = "push.max_bytes", .help = "A push as sent may have this many bytes."},
                 &out->push_max_bytes);
-  config->Bytes({.flag = "", .yaml = "push.max_decompressed_bytes", .env = "", .example = "",
+  config->Bytes({.flag = "",
+                 .yaml = "push.max_decompressed_bytes",
                  .help = "A push after decompression; nothing is inflated beyond it."},
                 &out->push_max_decompressed_bytes);
-  config->Bytes({.flag = "push-memory", .yaml = "push.memory", .env = "", .example = "",
+  config->Bytes({.flag = "push-memory",
+                 .yaml = "push.memory",
                  .help = "Memory of all pushes under way; beyond it senders are told to try again."},
                 &out->push_memory);
-  config->Int({.flag = "", .yaml = "push.threads", .env = "", .example = "", .help = "Threads that decode pushes; 0 = one per core."},
+  config->Int({.flag = "", .yaml = "push.threads", .help = "Threads that decode pushes; 0 = one per core."},
               &out->push_threads, 0, 1024);
-  config->Bytes({.flag = "query-memory", .yaml = "query.memory", .env = "", .example = "4GB",
-                 .help = "Memory of all queries under way; a query beyond it ends with an error, the server stays."},
-                &out->query_memory);
-  config->Bytes({.flag = "", .yaml = "query.memory_per_query", .env = "", .example = "", .help = "Memory of one query."},
+  config->Bytes(
+      {.flag = "query-memory",
+       .yaml = "query.memory",
+       .help = "Memory of all queries under way; a query beyond it ends with an error, the server stays.",
+       .example = "4GB"},
+      &out->query_memory);
+  config->Bytes({.flag = "", .yaml = "query.memory_per_query", .help = "Memory of one query."},
                 &out->query_memory_per_query);
-  config->Int({.flag = "query-concurrency", .yaml = "query.concurrency", .env = "", .example = "",
-               .help = "Queries that run at one time; others wait, tenants in turn. 0 = two per core, at least 4."},
-              &out->query_concurrency, 0, 4096);
-  config->Int({.flag = "", .yaml = "query.queue", .env = "", .example = "", .help = "Queries of a tenant that may wait; more are answered 429."},
+  config->Int(
+      {.flag = "query-concurrency",
+       .yaml = "query.concurrency",
+       .help = "Queries that run at one time; others wait, tenants in turn. 0 = two per core, at least 4."},
+      &out->query_concurrency, 0, 4096);
+  config->Int({.flag = "",
+               .yaml = "query.queue",
+               .help = "Queries of a tenant that may wait; more are answered 429."},
               &out->query_queue, 1, 1'000'000);
 
   config->Group("Limits (YAML; 0 = no limit)");
   Limits& l = out->limits;
   const auto spec = [](const char* key, const char* help) {
-    return OptionSpec{.flag = "", .yaml = std::string("limits_config.") + key, .env = "", .help = help, .example = ""};
+    return OptionSpec{.flag = "", .yaml = std::string("limits_config.") + key, .help = help};
   };
   config->Double(spec("ingestion_rate_mb", "MiB a second a tenant may push."), &l.ingestion_rate_mb, 0, 1e9);
-  config->Double(spec("ingestion_burst_size_mb", "MiB at once; 0 = the rate."), &l.ingestion_burst_size_mb, 0, 1e9);
+  config->Double(spec("ingestion_burst_size_mb", "MiB at once; 0 = the rate."), &l.ingestion_burst_size_mb, 0,
+                 1e9);
   config->Int(spec("max_label_name_length", "Bytes of a label name."), &l.max_label_name_length, 0, kMany);
   config->Int(spec("max_label_value_length", "Bytes of a label value."), &l.max_label_value_length, 0, kMany);
-  config->Int(spec("max_label_names_per_series", "Labels of a stream, service_name not counted."), &l.max_label_names_per_series, 0,
-              kMany);
-  config->Bool(spec("reject_old_samples", "Refuse lines older than reject_old_samples_max_age."), &l.reject_old_samples);
-  config->Duration(spec("reject_old_samples_max_age", "For reject_old_samples."), &l.reject_old_samples_max_age_ns);
-  config->Duration(spec("creation_grace_period", "How far in the future a line may be."), &l.creation_grace_period_ns);
+  config->Int(spec("max_label_names_per_series", "Labels of a stream, service_name not counted."),
+              &l.max_label_names_per_series, 0, kMany);
+  config->Bool(spec("reject_old_samples", "Refuse lines older than reject_old_samples_max_age."),
+               &l.reject_old_samples);
+  config->Duration(spec("reject_old_samples_max_age", "For reject_old_samples."),
+                   &l.reject_old_samples_max_age_ns);
+  config->Duration(spec("creation_grace_period", "How far in the future a line may be."),
+                   &l.creation_grace_period_ns);
   config->Bytes(spec("max_line_size", "Bytes of a line."), &l.max_line_size);
-  config->Bool(spec("max_line_size_truncate", "Cut longer lines instead of refusing them."), &l.max_line_size_truncate);
-  config->Text(spec("max_line_size_truncate_identifier", "Ends a line that was cut."), &l.max_line_size_truncate_identifier);
-  config->Bool(spec("increment_duplicate_timestamp", "Lines of equal time in one push are moved apart by 1 ns."),
-               &l.increment_duplicate_timestamp);
+  config->Bool(spec("max_line_size_truncate", "Cut longer lines instead of refusing them."),
+               &l.max_line_size_truncate);
+  config->Text(spec("max_line_size_truncate_identifier", "Ends a line that was cut."),
+               &l.max_line_size_truncate_identifier);
+  config->Bool(
+      spec("increment_duplicate_timestamp", "Lines of equal time in one push are moved apart by 1 ns."),
+      &l.increment_duplicate_timestamp);
   config->Bool(spec("discover_log_levels", "Add detected_level to each line."), &l.discover_log_levels);
-  config->List(spec("discover_service_name", "Labels that may give service_name, the first wins; [] = off."), &l.discover_service_name);
-  config->List(spec("log_level_fields", "Labels and fields that hold a level, the first wins."), &l.log_level_fields);
-  config->Int(spec("log_level_from_json_max_depth", "Levels of nesting searched for it; 0 = all."), &l.log_level_from_json_max_depth, 0,
-              1000);
+  config->List(spec("discover_service_name", "Labels that may give service_name, the first wins; [] = off."),
+               &l.discover_service_name);
+  config->List(spec("log_level_fields", "Labels and fields that hold a level, the first wins."),
+               &l.log_level_fields);
+  config->Int(spec("log_level_from_json_max_depth", "Levels of nesting searched for it; 0 = all."),
+              &l.log_level_from_json_max_depth, 0, 1000);
   config->Bool(spec("allow_structured_metadata", "Take structured metadata."), &l.allow_structured_metadata);
-  config->Bytes(spec("max_structured_metadata_size", "Bytes of a line's metadata."), &l.max_structured_metadata_size);
-  config->Int(spec("max_structured_metadata_entries_count", "Pairs of a line's metadata."), &l.max_structured_metadata_entries_count, 0,
-              kMany);
-  config->Int(spec("max_global_streams_per_user", "Streams of a tenant with lines in memory."), &l.max_global_streams_per_user, 0, kMany);
+  config->Bytes(spec("max_structured_metadata_size", "Bytes of a line's metadata."),
+                &l.max_structured_metadata_size);
+  config->Int(spec("max_structured_metadata_entries_count", "Pairs of a line's metadata."),
+              &l.max_structured_metadata_entries_count, 0, kMany);
+  config->Int(spec("max_global_streams_per_user", "Streams of a tenant with lines in memory."),
+              &l.max_global_streams_per_user, 0, kMany);
   config->Bytes(spec("per_stream_rate_limit", "Bytes a second of one stream."), &l.per_stream_rate_limit);
   config->Bytes(spec("per_stream_rate_limit_burst", "Bytes at once of one stream; 0 = five times the rate."),
                 &l.per_stream_rate_limit_burst);
-  config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0, std::numeric_limits<uint32_t>::max());
+  config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0,
+              std::numeric_limits<uint32_t>::max());
   config->Duration(spec("max_query_length", "Time range of a query."), &l.max_query_length_ns);
-  config->Duration(spec("max_query_lookback", "Queries see nothing older than this."), &l.max_query_lookback_ns);
+  config->Duration(spec("max_query_lookback", "Queries see nothing older than this."),
+                   &l.max_query_lookback_ns);
   config->Duration(spec("max_query_range", "The range in square brackets."), &l.max_query_range_ns);
-  config->Int(spec("max_entries_limit_per_query", "The parameter limit of a log query."), &l.max_entries_limit_per_query, 0,
-              std::numeric_limits<uint32_t>::max());
-  config->Int(spec("max_streams_matchers_per_query", "Matchers of a query."), &l.max_streams_matchers_per_query, 0,
-              std::numeric_limits<uint32_t>::max());
+  config->Int(spec("max_entries_limit_per_query", "The parameter limit of a log query."),
+              &l.max_entries_limit_per_query, 0, std::numeric_limits<uint32_t>::max());
+  config->Int(spec("max_streams_matchers_per_query", "Matchers of a query."),
+              &l.max_streams_matchers_per_query, 0, std::numeric_limits<uint32_t>::max());
   config->Duration(spec("query_timeout", "Time a query may take."), &l.query_timeout_ns);
-  config->Duration(spec("split_queries_by_interval", "Range queries are evaluated in pieces of this span, on multiples of their step."),
+  config->Duration(spec("split_queries_by_interval",
+                        "Range queries are evaluated in pieces of this span, on multiples of their step."),
                    &l.split_queries_by_interval_ns);
   config->List(spec("required_labels", "Labels each selector must name."), &l.required_labels);
-  config->Int(spec("minimum_labels_number", "Matchers each selector must have."), &l.minimum_labels_number, 0, 1000);
+  config->Int(spec("minimum_labels_number", "Matchers each selector must have."), &l.minimum_labels_number, 0,
+              1000);
   config->Bool(spec("volume_enabled", "Answer volume queries."), &l.volume_enabled);
   config->Int(spec("volume_max_series", "Series of a volume answer."), &l.volume_max_series, 0, kMany);
 
@@ -231,9 +277,11 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
   config->Alias("log.level", "log-level");
   config->Epilogue(
       "Examples\n"
-      "  skald                                            all defaults: data in ./data, HTTP on 127.0.0.1:3100\n"
+      "  skald                                            all defaults: data in ./data, HTTP on "
+      "127.0.0.1:3100\n"
       "  skald --data-dir /var/lib/skald --http-listen 0.0.0.0:3100\n"
-      "  skald --config /etc/skald/skald.yaml             a Loki configuration works too; what is not needed is named in the log\n"
+      "  skald --config /etc/skald/skald.yaml             a Loki configuration works too; what is not needed "
+      "is named in the log\n"
       "  SKALD_AUTH_ENABLED=true skald                    several tenants\n"
       "  curl http://127.0.0.1:3100/config                shows what is in force");
 }
@@ -248,10 +296,13 @@ absl::Status ValidateServerConfig(const ServerConfig& config) {
   if (config.data_dir.empty()) return InvalidArgument("--data-dir: a directory is needed");
   const Limits& l = config.limits;
   if (l.max_line_size_truncate && l.max_line_size_truncate_identifier.size() > l.max_line_size) {
-    return InvalidArgument("limits_config.max_line_size_truncate_identifier is longer than max_line_size ({} bytes)", l.max_line_size);
+    return InvalidArgument(
+        "limits_config.max_line_size_truncate_identifier is longer than max_line_size ({} bytes)",
+        l.max_line_size);
   }
   if (config.query_memory_per_query > config.query_memory) {
-    return InvalidArgument("query.memory_per_query ({}) is more than query.memory ({})", FormatConfigBytes(config.query_memory_per_query),
+    return InvalidArgument("query.memory_per_query ({}) is more than query.memory ({})",
+                           FormatConfigBytes(config.query_memory_per_query),
                            FormatConfigBytes(config.query_memory));
   }
   return absl::OkStatus();

@@ -1,4 +1,5 @@
-// The server's settings: where they come from and what they are by default. docs/limits.md tells about limits_config.
+// The server's settings: where they come from and what they are by default. docs/limits.md tells about
+// limits_config.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +34,7 @@ struct ServerConfig {
   uint64_t push_memory = uint64_t{512} << 20;                  // of all pushes under way
   int64_t push_threads = 0;                                    // 0 = one per core
 
-  uint64_t query_memory = uint64_t{1} << 30;          // of all queries under way
+  uint64_t query_memory = uint64_t{1} << 30;  // of all queries under way
   uint64_t query_memory_per_query = uint64_t{512} << 20;
   int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4
   int64_t query_queue = 1024;     // that may wait per tenant; beyond it 429
@@ -44,7 +45,8 @@ struct ServerConfig {
 // Registers every option of the server on `config`, which then writes into *out.
 void RegisterServerOptions(Config* config, ServerConfig* out);
 
-// What no single option can see: addresses of the right form, limits that fit together. InvalidArgument names the option.
+// What no single option can see: addresses of the right form, limits that fit together. InvalidArgument names
+// the option.
 absl::Status ValidateServerConfig(const ServerConfig& config);
 
 }  // namespace skald::server

@@ -18,8 +18,9 @@ using push::v1::PushResponse;
 constexpr int64_t kMaxWaitingBytes = int64_t{32} << 20;
 constexpr uint64_t kRetryDelayMs = 1'000;
 
-// One agent's stream. Batches are stored strictly one after the other: were a later one stored when an earlier one failed, the
-// agent's resending of the earlier would look like a repetition, and its lines would be lost.
+// One agent's stream. Batches are stored strictly one after the other: were a later one stored when an
+// earlier one failed, the agent's resending of the earlier would look like a repetition, and its lines would
+// be lost.
 //
 // Deletes itself in OnDone, which gRPC calls after Finish; Finish is called once nothing of it is under way.
 class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushResponse> {
@@ -37,12 +38,14 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
     }
     if (failed_) return MaybeFinish();
     if (request_.has_hello()) {
-      if (!agent_id_.empty()) return Fail(grpc::StatusCode::FAILED_PRECONDITION, "a second Hello on one stream");
-      if (request_.hello().agent_id().empty()) return Fail(grpc::StatusCode::INVALID_ARGUMENT, "Hello without agent_id");
+      if (!agent_id_.empty())
+        return Fail(grpc::StatusCode::FAILED_PRECONDITION, "a second Hello on one stream");
+      if (request_.hello().agent_id().empty())
+        return Fail(grpc::StatusCode::INVALID_ARGUMENT, "Hello without agent_id");
       agent_id_ = request_.hello().agent_id();
       last_sequence_ = Raw(door_->store->LastSequence(tenant_, agent_id_));
-      LogInfo("agent connected", "agent={} node={} version={} tenant={} last_sequence={}", agent_id_, request_.hello().node(),
-              request_.hello().agent_version(), tenant_, last_sequence_);
+      LogInfo("agent connected", "agent={} node={} version={} tenant={} last_sequence={}", agent_id_,
+              request_.hello().node(), request_.hello().agent_version(), tenant_, last_sequence_);
       PushResponse welcome;
       welcome.mutable_welcome()->set_last_sequence(last_sequence_);
       welcome.mutable_welcome()->set_max_batch_bytes(kMaxAgentBatchBytes);
@@ -162,7 +165,8 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
       } else if (!batch->reserved) {
         retry = "the server holds too many batches at this moment";
       } else if (static_cast<uint64_t>(batch->bytes) > kMaxAgentBatchBytes) {
-        retry = fmt::format("the batch has {} bytes, at most {} are taken", batch->bytes, kMaxAgentBatchBytes);
+        retry =
+            fmt::format("the batch has {} bytes, at most {} are taken", batch->bytes, kMaxAgentBatchBytes);
       }
       if (!retry.empty()) {
         if (resend_from_ == 0) resend_from_ = sequence;
@@ -178,18 +182,20 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
       decoded.encoded = std::move(*stream.mutable_rows());
       decoded.rows = std::make_shared<Rows>();
       if (absl::Status status = DecodeRows(decoded.encoded, RowsLimits(), decoded.rows.get()); !status.ok()) {
-        LogWarn("undecodable rows from an agent", "agent={} sequence={} error=\"{}\"", agent_id_, batch->batch.sequence(),
-                MessageOf(status));
-        undecodable.push_back({decoded.labels, "invalid_rows", std::string(MessageOf(status)), 0, decoded.encoded.size()});
+        LogWarn("undecodable rows from an agent", "agent={} sequence={} error=\"{}\"", agent_id_,
+                batch->batch.sequence(), MessageOf(status));
+        undecodable.push_back(
+            {decoded.labels, "invalid_rows", std::string(MessageOf(status)), 0, decoded.encoded.size()});
         continue;
       }
       streams.push_back(std::move(decoded));
     }
-    door_->ingest->AppendAgent(tenant_, agent_id_, BatchSeq{batch->batch.sequence()}, std::move(streams),
-                               [this, batch, undecodable = std::move(undecodable)](IngestService::AgentOutcome outcome) mutable {
-                                 for (PushRefusal& refusal : undecodable) outcome.refusals.push_back(std::move(refusal));
-                                 Stored(*batch, outcome);
-                               });
+    door_->ingest->AppendAgent(
+        tenant_, agent_id_, BatchSeq{batch->batch.sequence()}, std::move(streams),
+        [this, batch, undecodable = std::move(undecodable)](IngestService::AgentOutcome outcome) mutable {
+          for (PushRefusal& refusal : undecodable) outcome.refusals.push_back(std::move(refusal));
+          Stored(*batch, outcome);
+        });
   }
 
   // On a thread of the store's.
@@ -223,20 +229,20 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
   PushRequest request_;  // being read
 
   std::mutex mu_;
-  std::string agent_id_;             // set once, by Hello, before any batch
-  std::deque<Waiting> waiting_;      // guarded by mu_
+  std::string agent_id_;               // set once, by Hello, before any batch
+  std::deque<Waiting> waiting_;        // guarded by mu_
   std::deque<PushResponse> outgoing_;  // guarded by mu_; the first one is being written if writing_
-  int64_t waiting_bytes_ = 0;        // guarded by mu_; the batch in hand included
-  uint64_t last_sequence_ = 0;       // guarded by mu_
-  uint64_t resend_from_ = 0;         // guarded by mu_; 0 = nothing failed
-  bool reading_ = true;              // guarded by mu_
-  bool reads_ended_ = false;         // guarded by mu_
-  bool writing_ = false;             // guarded by mu_
-  bool write_failed_ = false;        // guarded by mu_
-  bool processing_ = false;          // guarded by mu_
-  bool failed_ = false;              // guarded by mu_
-  bool finished_ = false;            // guarded by mu_
-  grpc::Status status_;              // guarded by mu_
+  int64_t waiting_bytes_ = 0;          // guarded by mu_; the batch in hand included
+  uint64_t last_sequence_ = 0;         // guarded by mu_
+  uint64_t resend_from_ = 0;           // guarded by mu_; 0 = nothing failed
+  bool reading_ = true;                // guarded by mu_
+  bool reads_ended_ = false;           // guarded by mu_
+  bool writing_ = false;               // guarded by mu_
+  bool write_failed_ = false;          // guarded by mu_
+  bool processing_ = false;            // guarded by mu_
+  bool failed_ = false;                // guarded by mu_
+  bool finished_ = false;              // guarded by mu_
+  grpc::Status status_;                // guarded by mu_
 };
 
 // A stream that is refused at once.
@@ -254,9 +260,11 @@ std::string TenantHeader(const grpc::CallbackServerContext& context) {
   return {it->second.data(), it->second.size()};
 }
 
-grpc::ServerBidiReactor<PushRequest, PushResponse>* AgentPushService::Stream(grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<PushRequest, PushResponse>* AgentPushService::Stream(
+    grpc::CallbackServerContext* context) {
   TenantOrError tenant = ResolveTenant(door_->auth_enabled, TenantHeader(*context), true);
-  if (tenant.tenant.empty()) return new RefusedStream(grpc::Status(grpc::StatusCode::UNAUTHENTICATED, tenant.message));
+  if (tenant.tenant.empty())
+    return new RefusedStream(grpc::Status(grpc::StatusCode::UNAUTHENTICATED, tenant.message));
   return new AgentStreamReactor(door_, std::move(tenant.tenant));
 }
 

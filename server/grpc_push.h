@@ -28,7 +28,8 @@ class AgentPushService : public push::v1::Push::CallbackService {
  public:
   explicit AgentPushService(AgentDoor* door) : door_(door) {}
 
-  grpc::ServerBidiReactor<push::v1::PushRequest, push::v1::PushResponse>* Stream(grpc::CallbackServerContext* context) override;
+  grpc::ServerBidiReactor<push::v1::PushRequest, push::v1::PushResponse>* Stream(
+      grpc::CallbackServerContext* context) override;
 
  private:
   AgentDoor* const door_;

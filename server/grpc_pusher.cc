@@ -1,15 +1,16 @@
 #include "server/grpc_pusher.h"
 
-#include <vector>
-
 #include <grpcpp/support/byte_buffer.h>
+
+#include <vector>
 
 #include "server/grpc_push.h"
 #include "server/tenant.h"
 
 namespace skald::server {
 
-grpc::ServerUnaryReactor* LokiPusherService::Push(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+grpc::ServerUnaryReactor* LokiPusherService::Push(grpc::CallbackServerContext* context,
+                                                  const grpc::ByteBuffer* request,
                                                   grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
   // Loki's status codes here are those of HTTP.
@@ -28,13 +29,15 @@ grpc::ServerUnaryReactor* LokiPusherService::Push(grpc::CallbackServerContext* c
   }
   std::string bytes;
   bytes.reserve(request->Length());
-  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  ingest_->PushProto(std::move(tenant.tenant), std::move(bytes), [reactor, response, finish](PushError answer) {
-    if (answer.status != 204) return finish(answer.status, answer.message);
-    grpc::Slice empty;
-    *response = grpc::ByteBuffer(&empty, 1);
-    reactor->Finish(grpc::Status::OK);
-  });
+  for (const grpc::Slice& slice : slices)
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  ingest_->PushProto(std::move(tenant.tenant), std::move(bytes),
+                     [reactor, response, finish](PushError answer) {
+                       if (answer.status != 204) return finish(answer.status, answer.message);
+                       grpc::Slice empty;
+                       *response = grpc::ByteBuffer(&empty, 1);
+                       reactor->Finish(grpc::Status::OK);
+                     });
   return reactor;
 }
 

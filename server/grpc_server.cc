@@ -1,8 +1,8 @@
 #include "server/grpc_server.h"
 
-#include <chrono>
-
 #include <grpcpp/grpcpp.h>
+
+#include <chrono>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -42,21 +42,26 @@ class GrpcServer::Impl {
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
     builder.SetMaxReceiveMessageSize(kMaxGrpcMessageBytes);
     builder.SetMaxSendMessageSize(kMaxGrpcMessageBytes);
-    const std::string host = where.host.empty() ? "0.0.0.0" : where.host.find(':') == std::string::npos ? where.host : "[" + where.host + "]";
-    builder.AddListeningPort(fmt::format("{}:{}", host, where.port), grpc::InsecureServerCredentials(), &port_);
+    const std::string host = where.host.empty()                          ? "0.0.0.0"
+                             : where.host.find(':') == std::string::npos ? where.host
+                                                                         : "[" + where.host + "]";
+    builder.AddListeningPort(fmt::format("{}:{}", host, where.port), grpc::InsecureServerCredentials(),
+                             &port_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&pusher_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
       server_ = nullptr;
       return FailedPrecondition(
-          "cannot listen on {}: the address is in use or not this machine's; another Skald or Loki may be running, choose another with "
+          "cannot listen on {}: the address is in use or not this machine's; another Skald or Loki may be "
+          "running, choose another with "
           "--grpc-listen",
           listen);
     }
-    metrics_->Callback(this, MetricKind::kGauge, "skald_agents_connected", "Agents that have a stream open.", [this] {
-      return std::vector<Metrics::Sample>{{{}, static_cast<double>(door_.connected.load())}};
-    });
+    metrics_->Callback(
+        this, MetricKind::kGauge, "skald_agents_connected", "Agents that have a stream open.", [this] {
+          return std::vector<Metrics::Sample>{{{}, static_cast<double>(door_.connected.load())}};
+        });
     return absl::OkStatus();
   }
 
@@ -82,7 +87,8 @@ class GrpcServer::Impl {
 GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcServer::~GrpcServer() = default;
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ServerConfig& config, IngestService* ingest, const Store* store,
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ServerConfig& config,
+                                                              IngestService* ingest, const Store* store,
                                                               Metrics* metrics) {
   auto impl = std::make_unique<Impl>(config, ingest, store, metrics);
   RETURN_IF_ERROR(impl->Start(config.grpc_listen));

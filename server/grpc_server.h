@@ -1,10 +1,10 @@
 // The gRPC server with its services: agents, Loki's Pusher, health.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 #include "server/config.h"
 #include "server/ingest.h"
@@ -14,8 +14,8 @@ namespace skald::server {
 class GrpcServer {
  public:
   // FailedPrecondition `cannot listen on ADDRESS: ...`. Everything given outlives it.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const ServerConfig& config, IngestService* ingest, const Store* store,
-                                                           Metrics* metrics);
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const ServerConfig& config, IngestService* ingest,
+                                                           const Store* store, Metrics* metrics);
   ~GrpcServer();
 
   // Calls under way get this long, then they are cancelled; batches that were read are stored either way.

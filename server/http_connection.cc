@@ -18,7 +18,8 @@ namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
 
-// Bodies of requests that no handler wants are read away up to this size, so that the answer is not lost to a reset.
+// Bodies of requests that no handler wants are read away up to this size, so that the answer is not lost to a
+// reset.
 constexpr uint64_t kDiscardBytes = 256 << 10;
 constexpr int64_t kLingerMs = 2'000;
 
@@ -137,7 +138,8 @@ void HttpConnection::ReadHead() {
     if (!malformed) return self->Close();
     self->keep_alive_ = false;
     self->answered_ = false;
-    HttpResponse bad = TextResponse(ec == http::error::header_limit ? 431 : 400, fmt::format("bad request: {}", ec.message()));
+    HttpResponse bad = TextResponse(ec == http::error::header_limit ? 431 : 400,
+                                    fmt::format("bad request: {}", ec.message()));
     self->Respond(std::move(bad));
   });
 }
@@ -149,7 +151,8 @@ void HttpConnection::OnHead() {
   request_->target = View(head.target());
   request_->remote = remote_;
   request_->start_ns = MonotonicNs();
-  for (const auto& field : head) request_->headers.emplace_back(View(field.name_string()), View(field.value()));
+  for (const auto& field : head)
+    request_->headers.emplace_back(View(field.name_string()), View(field.value()));
   request_->cancel = std::make_shared<CancelToken>();
   cancel_ = request_->cancel;
   keep_alive_ = head.keep_alive();
@@ -194,7 +197,8 @@ void HttpConnection::ReadBody() {
       if (beyond > 0) {
         if (!self->shared_->bodies.Reserve(beyond).ok()) {
           self->keep_alive_ = false;
-          return self->Respond(TextResponse(503, "the server holds too many requests at this moment, try again\n"));
+          return self->Respond(
+              TextResponse(503, "the server holds too many requests at this moment, try again\n"));
         }
         self->body_reserved_ += beyond;
       }
@@ -227,13 +231,14 @@ void HttpConnection::OnBody() {
 }
 
 void HttpConnection::WatchClient() {
-  stream_.socket().async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this(), cancel = cancel_](error_code ec) {
-    if (ec || self->answered_ || self->cancel_ != cancel) return;
-    char byte = 0;
-    const ssize_t n = ::recv(self->stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    // More bytes are the next request, sent early: it waits its turn.
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) cancel->Cancel();
-  });
+  stream_.socket().async_wait(
+      asio::ip::tcp::socket::wait_read, [self = shared_from_this(), cancel = cancel_](error_code ec) {
+        if (ec || self->answered_ || self->cancel_ != cancel) return;
+        char byte = 0;
+        const ssize_t n = ::recv(self->stream_.socket().native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        // More bytes are the next request, sent early: it waits its turn.
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) cancel->Cancel();
+      });
 }
 
 void HttpConnection::Respond(HttpResponse response) {
@@ -266,9 +271,12 @@ void HttpConnection::Measure(int status) {
   const double seconds = static_cast<double>(MonotonicNs() - request_->start_ns) / 1e9;
   shared_->metrics
       ->Histogram("loki_request_duration_seconds", "Time from a request's head to its answer.",
-                  {{"method", route == "other" ? "" : request_->method}, {"route", route}, {"status_code", std::to_string(status)}})
+                  {{"method", route == "other" ? "" : request_->method},
+                   {"route", route},
+                   {"status_code", std::to_string(status)}})
       .Observe(seconds);
-  LogDebug("http", "method={} path={} status={} seconds={:.6f} remote={}", request_->method, request_->path, status, seconds, remote_);
+  LogDebug("http", "method={} path={} status={} seconds={:.6f} remote={}", request_->method, request_->path,
+           status, seconds, remote_);
 }
 
 void HttpConnection::OnWritten(bool close) {
@@ -280,7 +288,8 @@ void HttpConnection::OnWritten(bool close) {
   Linger();
 }
 
-// Reads away what the client still sends, for a close with unread bytes would reset the connection before the answer was read.
+// Reads away what the client still sends, for a close with unread bytes would reset the connection before the
+// answer was read.
 void HttpConnection::Linger() {
   stream_.async_read_some(asio::buffer(scrap_), [self = shared_from_this()](error_code ec, size_t) {
     if (ec) return self->Close();

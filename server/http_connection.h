@@ -1,5 +1,5 @@
-// One HTTP connection: reads requests one after the other, watches for the client's leaving while a handler works, writes the answers.
-// Private to the HTTP server.
+// One HTTP connection: reads requests one after the other, watches for the client's leaving while a handler
+// works, writes the answers. Private to the HTTP server.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,10 @@ namespace skald::server {
 // What connections share with their server. Thread-safe.
 struct HttpShared {
   HttpShared(HttpServerOptions o, const Router* r, Metrics* m)
-      : options(std::move(o)), router(r), metrics(m), bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes)) {}
+      : options(std::move(o)),
+        router(r),
+        metrics(m),
+        bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes)) {}
 
   // Here, so that a connection whose answer comes late still has it.
   boost::asio::io_context io;

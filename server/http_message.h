@@ -1,14 +1,14 @@
 // What a handler gets and gives: one HTTP request, its answer, and the one who takes the answer.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "query/exec/cancel_token.h"
 
@@ -17,14 +17,14 @@ namespace skald::server {
 // Immutable once a handler has it. Thread-safe to read.
 struct HttpRequest {
   std::string method;
-  std::string target;     // as sent: path and query
-  std::string path;       // decoded
-  std::string raw_query;  // after '?', not decoded
+  std::string target;                                            // as sent: path and query
+  std::string path;                                              // decoded
+  std::string raw_query;                                         // after '?', not decoded
   std::vector<std::pair<std::string, std::string>> headers;      // in order of arrival
   std::vector<std::pair<std::string, std::string>> path_params;  // {name} of the route, decoded
   std::string body;
-  std::string remote;   // address:port of the other end
-  std::string pattern;  // of the route, for metrics
+  std::string remote;    // address:port of the other end
+  std::string pattern;   // of the route, for metrics
   int64_t start_ns = 0;  // MonotonicNs when the head had arrived
   // Cancelled when the client leaves before its answer.
   std::shared_ptr<CancelToken> cancel;
@@ -44,7 +44,8 @@ struct HttpResponse {
 
 using HttpRequestPtr = std::shared_ptr<const HttpRequest>;
 
-// Takes the answer to one request. Thread-safe; only the first Send counts. One that is dropped without Send answers 500.
+// Takes the answer to one request. Thread-safe; only the first Send counts. One that is dropped without Send
+// answers 500.
 class Responder {
  public:
   virtual ~Responder() = default;
@@ -60,8 +61,8 @@ inline constexpr std::string_view kTextType = "text/plain; charset=utf-8";
 HttpResponse EmptyResponse(int status);
 // 200 with a JSON body in Loki's content type.
 HttpResponse JsonResponse(std::string body);
-// Plain text with X-Content-Type-Options: nosniff, as all of Loki's errors go out. The text goes out as it is: query errors have no
-// newline at their end, push errors do.
+// Plain text with X-Content-Type-Options: nosniff, as all of Loki's errors go out. The text goes out as it
+// is: query errors have no newline at their end, push errors do.
 HttpResponse TextResponse(int status, std::string text);
 // An error of the query side: HttpStatusOf and the bare message.
 HttpResponse QueryError(const absl::Status& status);

@@ -19,8 +19,8 @@
 namespace skald::server {
 
 namespace asio = boost::asio;
-using boost::system::error_code;
 using asio::ip::tcp;
+using boost::system::error_code;
 
 absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
   const size_t colon = text.rfind(':');
@@ -34,7 +34,8 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view text) {
     ok = ec == std::errc() && end == port.data() + port.size();
     out.host = host;
   }
-  if (!ok) return InvalidArgument("\"{}\" is not an address of the form host:port, such as 127.0.0.1:3100", text);
+  if (!ok)
+    return InvalidArgument("\"{}\" is not an address of the form host:port, such as 127.0.0.1:3100", text);
   return out;
 }
 
@@ -55,17 +56,20 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
       tcp::resolver resolver(io_);
       const auto found = resolver.resolve(where.host, std::to_string(where.port), tcp::resolver::passive, ec);
       if (ec || found.empty()) {
-        return FailedPrecondition("cannot listen on {}: {}; choose another address with --http-listen", text, ec.message());
+        return FailedPrecondition("cannot listen on {}: {}; choose another address with --http-listen", text,
+                                  ec.message());
       }
       endpoint = found.begin()->endpoint();
     }
     const auto failed = [&]() -> absl::Status {
       if (ec == asio::error::address_in_use) {
         return FailedPrecondition(
-            "cannot listen on {}: address already in use; another Skald or Loki may be running, choose another with --http-listen",
+            "cannot listen on {}: address already in use; another Skald or Loki may be running, choose "
+            "another with --http-listen",
             text);
       }
-      return FailedPrecondition("cannot listen on {}: {}; choose another address with --http-listen", text, ec.message());
+      return FailedPrecondition("cannot listen on {}: {}; choose another address with --http-listen", text,
+                                ec.message());
     };
     if (acceptor_.open(endpoint.protocol(), ec)) return failed();
     if (acceptor_.set_option(tcp::acceptor::reuse_address(true), ec)) return failed();
@@ -79,9 +83,10 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
   }
 
   void Run() {
-    shared_->metrics->Callback(this, MetricKind::kGauge, "skald_http_connections", "Open HTTP connections.", [shared = shared_] {
-      return std::vector<Metrics::Sample>{{{}, static_cast<double>(shared->connections.load())}};
-    });
+    shared_->metrics->Callback(
+        this, MetricKind::kGauge, "skald_http_connections", "Open HTTP connections.", [shared = shared_] {
+          return std::vector<Metrics::Sample>{{{}, static_cast<double>(shared->connections.load())}};
+        });
     asio::post(io_, [self = shared_from_this()] { self->Accept(); });
     for (int i = 0; i < shared_->options.threads; ++i) {
       threads_.emplace_back([this] { io_.run(); });
@@ -121,33 +126,34 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
 
  private:
   void Accept() {
-    acceptor_.async_accept(asio::make_strand(io_), [self = shared_from_this()](error_code ec, tcp::socket socket) {
-      if (ec == asio::error::operation_aborted || self->shared_->draining) return;
-      if (ec) {
-        // Out of descriptors or the like: the pause keeps the loop from spinning.
-        LogWarn("accept failed", "error=\"{}\"", ec.message());
-        self->retry_.expires_after(std::chrono::milliseconds(100));
-        self->retry_.async_wait([self](error_code stopped) {
-          if (!stopped) self->Accept();
+    acceptor_.async_accept(
+        asio::make_strand(io_), [self = shared_from_this()](error_code ec, tcp::socket socket) {
+          if (ec == asio::error::operation_aborted || self->shared_->draining) return;
+          if (ec) {
+            // Out of descriptors or the like: the pause keeps the loop from spinning.
+            LogWarn("accept failed", "error=\"{}\"", ec.message());
+            self->retry_.expires_after(std::chrono::milliseconds(100));
+            self->retry_.async_wait([self](error_code stopped) {
+              if (!stopped) self->Accept();
+            });
+            return;
+          }
+          const bool full = self->shared_->connections.load() >= self->shared_->options.max_connections;
+          auto connection = std::make_shared<HttpConnection>(std::move(socket), self->shared_);
+          {
+            const std::lock_guard lock(self->mu_);
+            if (++self->accepted_ % 64 == 0) {
+              std::erase_if(self->live_, [](const std::weak_ptr<HttpConnection>& c) { return c.expired(); });
+            }
+            self->live_.push_back(connection);
+          }
+          if (full) {
+            connection->Refuse();
+          } else {
+            connection->Start();
+          }
+          self->Accept();
         });
-        return;
-      }
-      const bool full = self->shared_->connections.load() >= self->shared_->options.max_connections;
-      auto connection = std::make_shared<HttpConnection>(std::move(socket), self->shared_);
-      {
-        const std::lock_guard lock(self->mu_);
-        if (++self->accepted_ % 64 == 0) {
-          std::erase_if(self->live_, [](const std::weak_ptr<HttpConnection>& c) { return c.expired(); });
-        }
-        self->live_.push_back(connection);
-      }
-      if (full) {
-        connection->Refuse();
-      } else {
-        connection->Start();
-      }
-      self->Accept();
-    });
   }
 
   void ForEach(const std::function<void(HttpConnection&)>& f) {

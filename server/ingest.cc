@@ -18,7 +18,8 @@ int Threads(int64_t configured) {
 
 PushError StoreErrorAnswer(const absl::Status& status) {
   // Senders try again on 5xx, and these are the server's own troubles.
-  const bool later = absl::IsResourceExhausted(status) || absl::IsUnavailable(status) || absl::IsCancelled(status);
+  const bool later =
+      absl::IsResourceExhausted(status) || absl::IsUnavailable(status) || absl::IsCancelled(status);
   return {later ? 503 : 500, std::string(MessageOf(status))};
 }
 
@@ -29,9 +30,10 @@ IngestService::IngestService(const ServerConfig* config, Store* store, const Clo
       admission_(&config->limits, store, clock, metrics),
       memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory)),
       pool_(std::make_unique<ThreadPool>(Threads(config->push_threads))) {
-  metrics_->Callback(this, MetricKind::kGauge, "skald_push_memory_bytes", "Memory of pushes under way.", [this] {
-    return std::vector<Metrics::Sample>{{{}, static_cast<double>(memory_.used())}};
-  });
+  metrics_->Callback(this, MetricKind::kGauge, "skald_push_memory_bytes", "Memory of pushes under way.",
+                     [this] {
+                       return std::vector<Metrics::Sample>{{{}, static_cast<double>(memory_.used())}};
+                     });
 }
 
 IngestService::~IngestService() {
@@ -42,7 +44,8 @@ IngestService::~IngestService() {
 }
 
 void IngestService::PushBody(std::string tenant, PushFormat format, std::string body, Done done) {
-  pool_->Add([this, tenant = std::move(tenant), format = std::move(format), body = std::move(body), done = std::move(done)]() mutable {
+  pool_->Add([this, tenant = std::move(tenant), format = std::move(format), body = std::move(body),
+              done = std::move(done)]() mutable {
     format.max_decompressed = config_->push_max_decompressed_bytes;
     PushDecodeResult decoded = DecodePush(format, std::move(body));
     if (!decoded.ok) return done(std::move(decoded.error));
@@ -50,8 +53,10 @@ void IngestService::PushBody(std::string tenant, PushFormat format, std::string 
     for (const std::string& text : decoded.push.texts) held += text.size();
     // The rows made from it take about as much again.
     const auto reserved = static_cast<int64_t>(held * 2);
-    if (absl::Status status = memory_.Reserve(reserved); !status.ok()) return done({503, std::string(MessageOf(status))});
-    PushDecoded(tenant, decoded.json ? "json" : "protobuf", std::move(decoded.push), reserved, std::move(done));
+    if (absl::Status status = memory_.Reserve(reserved); !status.ok())
+      return done({503, std::string(MessageOf(status))});
+    PushDecoded(tenant, decoded.json ? "json" : "protobuf", std::move(decoded.push), reserved,
+                std::move(done));
   });
 }
 
@@ -59,14 +64,17 @@ void IngestService::PushProto(std::string tenant, std::string bytes, Done done) 
   pool_->Add([this, tenant = std::move(tenant), bytes = std::move(bytes), done = std::move(done)]() mutable {
     DecodedPush push;
     const std::string& kept = push.texts.emplace_back(std::move(bytes));
-    if (absl::Status status = DecodePushProto(kept, &push); !status.ok()) return done({400, std::string(MessageOf(status))});
+    if (absl::Status status = DecodePushProto(kept, &push); !status.ok())
+      return done({400, std::string(MessageOf(status))});
     const auto reserved = static_cast<int64_t>(kept.size() * 2);
-    if (absl::Status status = memory_.Reserve(reserved); !status.ok()) return done({503, std::string(MessageOf(status))});
+    if (absl::Status status = memory_.Reserve(reserved); !status.ok())
+      return done({503, std::string(MessageOf(status))});
     PushDecoded(tenant, "grpc", std::move(push), reserved, std::move(done));
   });
 }
 
-void IngestService::PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved, Done done) {
+void IngestService::PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push,
+                                int64_t reserved, Done done) {
   AdmissionResult admitted = admission_.Admit(tenant, push);
   push = {};
   metrics_
@@ -80,7 +88,8 @@ void IngestService::PushDecoded(const std::string& tenant, std::string_view form
   AppendBatch batch;
   batch.tenant = tenant;
   batch.streams = std::move(admitted.streams);
-  Append(std::move(batch), [this, reserved, answer = std::move(admitted.answer), done = std::move(done)](absl::Status status) mutable {
+  Append(std::move(batch), [this, reserved, answer = std::move(admitted.answer),
+                            done = std::move(done)](absl::Status status) mutable {
     memory_.Release(reserved);
     done(status.ok() ? std::move(answer) : StoreErrorAnswer(status));
   });
@@ -98,12 +107,13 @@ void IngestService::Append(AppendBatch batch, Store::Done done) {
   });
 }
 
-void IngestService::AppendAgent(const std::string& tenant, std::string agent_id, BatchSeq sequence, std::vector<AgentStream> streams,
-                                AgentDone done) {
+void IngestService::AppendAgent(const std::string& tenant, std::string agent_id, BatchSeq sequence,
+                                std::vector<AgentStream> streams, AgentDone done) {
   int64_t bytes = 0;
   for (const AgentStream& stream : streams) {
     bytes += static_cast<int64_t>(stream.encoded.size());
-    if (stream.rows != nullptr) bytes += static_cast<int64_t>(stream.rows->text.size() + stream.rows->size() * 16);
+    if (stream.rows != nullptr)
+      bytes += static_cast<int64_t>(stream.rows->text.size() + stream.rows->size() * 16);
   }
   if (absl::Status status = memory_.Reserve(bytes); !status.ok()) return done({std::move(status), {}});
   AdmissionResult admitted = admission_.AdmitAgent(tenant, std::move(streams));
@@ -111,7 +121,9 @@ void IngestService::AppendAgent(const std::string& tenant, std::string agent_id,
     memory_.Release(bytes);
     return done({ResourceExhausted("{}", admitted.answer.message), {}});
   }
-  metrics_->Counter("skald_push_lines_total", "Lines stored, by the form they came in.", {{"format", "agent"}, {"tenant", tenant}})
+  metrics_
+      ->Counter("skald_push_lines_total", "Lines stored, by the form they came in.",
+                {{"format", "agent"}, {"tenant", tenant}})
       .Add(static_cast<double>(admitted.lines));
   // A batch of which nothing is left is appended too: its sequence has to become durable.
   AppendBatch batch;
@@ -119,7 +131,8 @@ void IngestService::AppendAgent(const std::string& tenant, std::string agent_id,
   batch.agent_id = std::move(agent_id);
   batch.sequence = sequence;
   batch.streams = std::move(admitted.streams);
-  Append(std::move(batch), [this, bytes, refusals = std::move(admitted.refusals), done = std::move(done)](absl::Status status) mutable {
+  Append(std::move(batch), [this, bytes, refusals = std::move(admitted.refusals),
+                            done = std::move(done)](absl::Status status) mutable {
     memory_.Release(bytes);
     done({std::move(status), std::move(refusals)});
   });

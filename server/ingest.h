@@ -1,4 +1,5 @@
-// The one way lines enter, whatever door they came through: decode, admit, append to the store, answer when durable.
+// The one way lines enter, whatever door they came through: decode, admit, append to the store, answer when
+// durable.
 #pragma once
 
 #include <condition_variable>
@@ -18,7 +19,8 @@
 
 namespace skald::server {
 
-// Thread-safe. Everything given outlives it; its destructor waits until every batch it handed to the store is answered.
+// Thread-safe. Everything given outlives it; its destructor waits until every batch it handed to the store is
+// answered.
 class IngestService {
  public:
   IngestService(const ServerConfig* config, Store* store, const Clock* clock, Metrics* metrics);
@@ -38,14 +40,16 @@ class IngestService {
     std::vector<PushRefusal> refusals;
   };
   using AgentDone = std::function<void(AgentOutcome)>;
-  // Decodes and admits on the calling thread, then appends; done comes on a thread of the store's (or the caller's, on errors).
-  // undecodable rows are refused as a whole stream.
-  void AppendAgent(const std::string& tenant, std::string agent_id, BatchSeq sequence, std::vector<AgentStream> streams, AgentDone done);
+  // Decodes and admits on the calling thread, then appends; done comes on a thread of the store's (or the
+  // caller's, on errors). undecodable rows are refused as a whole stream.
+  void AppendAgent(const std::string& tenant, std::string agent_id, BatchSeq sequence,
+                   std::vector<AgentStream> streams, AgentDone done);
 
   ThreadPool* pool() { return pool_.get(); }
 
  private:
-  void PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved, Done done);
+  void PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved,
+                   Done done);
   void Append(AppendBatch batch, Store::Done done);
 
   const ServerConfig* const config_;

@@ -31,18 +31,20 @@ absl::StatusOr<std::vector<Matcher>> OptionalSelector(const Params& params) {
   return logql::ParseMatchers(query);
 }
 
-absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant, const Params& params) {
+absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant,
+                                       const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, service.source->LabelNames(tenant, matchers, range));
   return StringListJson(names);
 }
 
-absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::string& tenant, std::string_view name,
-                                        const Params& params) {
+absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::string& tenant,
+                                        std::string_view name, const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
-  ASSIGN_OR_RETURN(const std::vector<std::string> values, service.source->LabelValues(tenant, name, matchers, range));
+  ASSIGN_OR_RETURN(const std::vector<std::string> values,
+                   service.source->LabelValues(tenant, name, matchers, range));
   return StringListJson(values);
 }
 
@@ -55,7 +57,8 @@ bool IsAll(std::string_view selector) {
   return bare == "{}";
 }
 
-absl::StatusOr<std::string> Series(const QueryService& service, const std::string& tenant, const Params& params) {
+absl::StatusOr<std::string> Series(const QueryService& service, const std::string& tenant,
+                                   const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
   std::vector<std::string> selectors = params.All("match");
   for (std::string& more : params.All("match[]")) selectors.push_back(std::move(more));
@@ -92,18 +95,16 @@ void AddLabelRoutes(const QueryService* service, Router* router) {
   const auto add = [&](const std::string& path, QueryWork work) {
     router->Add({"GET", "POST"}, path, QueryRoute(service, service->lookups, std::move(work)));
   };
-  const QueryWork names = [service](const HttpRequest&, const std::string& tenant, const Params& params, int64_t) {
-    return Answer(LabelNames(*service, tenant, params));
-  };
+  const QueryWork names = [service](const HttpRequest&, const std::string& tenant, const Params& params,
+                                    int64_t) { return Answer(LabelNames(*service, tenant, params)); };
   add("/loki/api/v1/labels", names);
   add("/loki/api/v1/label", names);
   add("/loki/api/v1/label/{name}/values",
       [service](const HttpRequest& request, const std::string& tenant, const Params& params, int64_t) {
         return Answer(LabelValues(*service, tenant, request.PathParam("name"), params));
       });
-  const QueryWork series = [service](const HttpRequest&, const std::string& tenant, const Params& params, int64_t) {
-    return Answer(Series(*service, tenant, params));
-  };
+  const QueryWork series = [service](const HttpRequest&, const std::string& tenant, const Params& params,
+                                     int64_t) { return Answer(Series(*service, tenant, params)); };
   add("/loki/api/v1/series", series);
   add("/api/prom/series", series);
 }

@@ -1,5 +1,5 @@
-// What a tenant may do. Names are those of Loki's limits_config; where Loki's default only gets in the way, ours is roomier: docs/limits.md
-// lists both. Immutable once the server runs.
+// What a tenant may do. Names are those of Loki's limits_config; where Loki's default only gets in the way,
+// ours is roomier: docs/limits.md lists both. Immutable once the server runs.
 #pragma once
 
 #include <cstdint>
@@ -19,16 +19,26 @@ struct Limits {
   int64_t max_label_names_per_series = 15;  // service_name that the server added does not count
   bool reject_old_samples = false;
   int64_t reject_old_samples_max_age_ns = int64_t{7} * 86'400'000'000'000;
-  int64_t creation_grace_period_ns = int64_t{600} * 1'000'000'000;  // how far in the future a line may be; 0 = any
+  int64_t creation_grace_period_ns =
+      int64_t{600} * 1'000'000'000;  // how far in the future a line may be; 0 = any
   uint64_t max_line_size = 256 << 10;
   bool max_line_size_truncate = false;
   std::string max_line_size_truncate_identifier;
   bool increment_duplicate_timestamp = false;
   bool discover_log_levels = true;
-  std::vector<std::string> discover_service_name = {"service",        "app",       "application",        "app_name",
-                                                    "name",           "app_kubernetes_io_name", "container",
-                                                    "container_name", "k8s_container_name",     "component",
-                                                    "workload",       "job",       "k8s_job_name"};
+  std::vector<std::string> discover_service_name = {"service",
+                                                    "app",
+                                                    "application",
+                                                    "app_name",
+                                                    "name",
+                                                    "app_kubernetes_io_name",
+                                                    "container",
+                                                    "container_name",
+                                                    "k8s_container_name",
+                                                    "component",
+                                                    "workload",
+                                                    "job",
+                                                    "k8s_job_name"};
   std::vector<std::string> log_level_fields = LevelDetector::Options().fields;
   int64_t log_level_from_json_max_depth = 2;
   bool allow_structured_metadata = true;

@@ -26,7 +26,8 @@ skald::LogLevel LevelOf(const std::string& text) {
 
 int main(int argc, char** argv) {
   skald::server::ServerConfig settings;
-  skald::Config config("skald", "Keeps logs and answers LogQL; speaks the HTTP API of Grafana Loki.", std::string(skald::server::kVersion));
+  skald::Config config("skald", "Keeps logs and answers LogQL; speaks the HTTP API of Grafana Loki.",
+                       std::string(skald::server::kVersion));
   skald::server::RegisterServerOptions(&config, &settings);
   const absl::StatusOr<skald::Config::Loaded> loaded = config.Load(argc, argv);
   if (!loaded.ok()) return Fail(loaded.status());
@@ -35,7 +36,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   skald::SetLogLevel(LevelOf(settings.log_level));
-  for (const std::string& warning : loaded->warnings) skald::LogWarn("configuration", "warning=\"{}\"", warning);
+  for (const std::string& warning : loaded->warnings)
+    skald::LogWarn("configuration", "warning=\"{}\"", warning);
 
   // Blocked before any thread starts, so that only the wait below takes them.
   sigset_t signals;
@@ -45,10 +47,12 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 
-  absl::StatusOr<std::unique_ptr<skald::server::Server>> server = skald::server::Server::Start(settings, config.EffectiveYaml());
+  absl::StatusOr<std::unique_ptr<skald::server::Server>> server =
+      skald::server::Server::Start(settings, config.EffectiveYaml());
   if (!server.ok()) return Fail(server.status());
-  skald::LogInfo("skald is ready", "version={} http={} grpc={} data_dir={} config={}", skald::server::kVersion, (*server)->http_address(),
-                 (*server)->grpc_address(), settings.data_dir, loaded->file.empty() ? "none" : loaded->file);
+  skald::LogInfo("skald is ready", "version={} http={} grpc={} data_dir={} config={}",
+                 skald::server::kVersion, (*server)->http_address(), (*server)->grpc_address(),
+                 settings.data_dir, loaded->file.empty() ? "none" : loaded->file);
   int signal = 0;
   sigwait(&signals, &signal);
   skald::LogInfo("stopping", "signal={}", signal);

@@ -7,7 +7,9 @@
 namespace skald::server {
 namespace {
 
-bool IsAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool IsAlphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
 
 void AppendCollapsed(std::string* out, std::string_view name) {
   bool gap = false;

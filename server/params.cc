@@ -136,11 +136,13 @@ absl::StatusOr<Bounds> ParseBounds(const Params& params, int64_t now_ns) {
   int64_t since_ns = kHourNs;
   if (const std::string_view since = params.Get("since"); !since.empty()) {
     const absl::StatusOr<int64_t> parsed = ParsePrometheusDuration(since);
-    if (!parsed.ok()) return InvalidArgument("could not parse 'since' parameter: {}", MessageOf(parsed.status()));
+    if (!parsed.ok())
+      return InvalidArgument("could not parse 'since' parameter: {}", MessageOf(parsed.status()));
     since_ns = *parsed;
   }
   ASSIGN_OR_RETURN(bounds.end_ns, ParseBound(params, "end", now_ns));
-  ASSIGN_OR_RETURN(bounds.start_ns, ParseBound(params, "start", SaturatingSub(std::min(bounds.end_ns, now_ns), since_ns)));
+  ASSIGN_OR_RETURN(bounds.start_ns,
+                   ParseBound(params, "start", SaturatingSub(std::min(bounds.end_ns, now_ns), since_ns)));
   return bounds;
 }
 
@@ -170,16 +172,20 @@ absl::StatusOr<int64_t> ParseStep(const Params& params, const Bounds& bounds) {
     ASSIGN_OR_RETURN(step, ParseSecondsOrDuration(text));
   }
   if (step <= 0) {
-    return InvalidArgument("zero or negative query resolution step widths are not accepted. Try a positive integer");
+    return InvalidArgument(
+        "zero or negative query resolution step widths are not accepted. Try a positive integer");
   }
   if (span / step > kMaxPoints) {
     return InvalidArgument(
-        "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter");
+        "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step "
+        "parameter");
   }
   return step;
 }
 
-absl::Status EndBeforeStartError() { return InvalidArgument("end timestamp must not be before or equal to start time"); }
+absl::Status EndBeforeStartError() {
+  return InvalidArgument("end timestamp must not be before or equal to start time");
+}
 
 absl::StatusOr<QueryParams> ParseRangeQuery(const Params& params, int64_t now_ns) {
   QueryParams out;

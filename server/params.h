@@ -1,13 +1,13 @@
 // Parameters of read requests, parsed and refused as Loki does, text for text.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/engine.h"
 #include "server/http_message.h"
@@ -29,8 +29,8 @@ class Params {
   FormPairs pairs_;
 };
 
-// A time: decimals = seconds (rounded to ms), up to 10 characters = seconds, longer = nanoseconds, else RFC 3339. InvalidArgument with
-// Go's strconv text. `fallback` for "".
+// A time: decimals = seconds (rounded to ms), up to 10 characters = seconds, longer = nanoseconds, else RFC
+// 3339. InvalidArgument with Go's strconv text. `fallback` for "".
 absl::StatusOr<int64_t> ParseTimeParam(std::string_view text, int64_t fallback_ns);
 
 // Seconds as a number, or a Prometheus duration. InvalidArgument `cannot parse "x" to a valid duration`.
@@ -43,7 +43,8 @@ struct Bounds {
 // start, end and since; the default is the last hour.
 absl::StatusOr<Bounds> ParseBounds(const Params& params, int64_t now_ns);
 
-// An integer parameter; `fallback` where it is missing. InvalidArgument `strconv.Atoi: parsing "x": invalid syntax`.
+// An integer parameter; `fallback` where it is missing. InvalidArgument `strconv.Atoi: parsing "x": invalid
+// syntax`.
 absl::StatusOr<int64_t> ParseIntParam(const Params& params, std::string_view key, int64_t fallback);
 
 // limit: 100 by default; `limit must be a positive value`.

@@ -82,7 +82,8 @@ absl::Status ReadTimestamp(std::string_view bytes, int64_t* time_ns) {
     }
   }
   // Wraps around as Go's UnixNano does.
-  *time_ns = static_cast<int64_t>(static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos));
+  *time_ns =
+      static_cast<int64_t>(static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos));
   return absl::OkStatus();
 }
 
@@ -185,7 +186,8 @@ absl::StatusOr<std::string> MediaType(std::string_view header) {
     if (!is_token(type)) return InvalidArgument("mime: unexpected content after media subtype");
     return type;
   }
-  if (!is_token(std::string_view(type).substr(0, slash))) return InvalidArgument("mime: expected slash after first token");
+  if (!is_token(std::string_view(type).substr(0, slash)))
+    return InvalidArgument("mime: expected slash after first token");
   const std::string_view subtype = std::string_view(type).substr(slash + 1);
   if (subtype.empty()) return InvalidArgument("mime: expected token after slash");
   if (!is_token(subtype)) return InvalidArgument("mime: unexpected content after media subtype");
@@ -215,7 +217,8 @@ absl::Status DecodePushProto(std::string_view bytes, DecodedPush* out) {
 absl::StatusOr<std::string> Inflate(Compression form, std::string_view bytes, uint64_t max_bytes) {
   z_stream z{};
   // 16 + 15: gzip framing; -15: bare deflate.
-  if (::inflateInit2(&z, form == Compression::kGzip ? 31 : -15) != Z_OK) return ResourceExhausted("zlib: out of memory");
+  if (::inflateInit2(&z, form == Compression::kGzip ? 31 : -15) != Z_OK)
+    return ResourceExhausted("zlib: out of memory");
   struct End {
     z_stream* z;
     ~End() { ::inflateEnd(z); }
@@ -252,7 +255,8 @@ absl::StatusOr<std::string> Inflate(Compression form, std::string_view bytes, ui
       return InvalidArgument("unexpected EOF");
     }
     if (form == Compression::kGzip) {
-      return InvalidArgument("{}", any_member || filled > 0 ? "gzip: invalid checksum" : "gzip: invalid header");
+      return InvalidArgument("{}",
+                             any_member || filled > 0 ? "gzip: invalid checksum" : "gzip: invalid header");
     }
     return InvalidArgument("flate: corrupt input before offset {}", z.total_in);
   }
@@ -275,8 +279,8 @@ PushDecodeResult DecodePush(const PushFormat& format, std::string body) {
   result.json = *type == "application/json";
 
   if (encoding == "gzip" || encoding == "deflate") {
-    absl::StatusOr<std::string> plain =
-        Inflate(encoding == "gzip" ? Compression::kGzip : Compression::kDeflate, body, format.max_decompressed);
+    absl::StatusOr<std::string> plain = Inflate(
+        encoding == "gzip" ? Compression::kGzip : Compression::kDeflate, body, format.max_decompressed);
     if (absl::IsResourceExhausted(plain.status())) {
       result.error = TooLarge(format.max_decompressed + 1, format.max_decompressed);
       return result;
@@ -292,7 +296,8 @@ PushDecodeResult DecodePush(const PushFormat& format, std::string body) {
     return result;
   }
   size_t size = 0;
-  if (!snappy::GetUncompressedLength(body.data(), body.size(), &size)) return fail(400, "snappy: corrupt input");
+  if (!snappy::GetUncompressedLength(body.data(), body.size(), &size))
+    return fail(400, "snappy: corrupt input");
   if (size > format.max_decompressed) {
     result.error = TooLarge(size, format.max_decompressed);
     return result;
@@ -301,9 +306,11 @@ PushDecodeResult DecodePush(const PushFormat& format, std::string body) {
   if (size / 32 > body.size()) return fail(400, "snappy: corrupt input");
   std::string& plain = result.push.texts.emplace_back();
   plain.resize(size);
-  if (!snappy::RawUncompress(body.data(), body.size(), plain.data())) return fail(400, "snappy: corrupt input");
+  if (!snappy::RawUncompress(body.data(), body.size(), plain.data()))
+    return fail(400, "snappy: corrupt input");
   body = {};
-  if (absl::Status status = DecodePushProto(plain, &result.push); !status.ok()) return fail(400, MessageOf(status));
+  if (absl::Status status = DecodePushProto(plain, &result.push); !status.ok())
+    return fail(400, MessageOf(status));
   result.ok = true;
   return result;
 }

@@ -1,6 +1,8 @@
-// The bytes of a push as streams and entries: views into what was received, nothing copied, nothing judged. Two forms, as Loki
-// takes them: JSON, and logproto.PushRequest.
+// The bytes of a push as streams and entries: views into what was received, nothing copied, nothing judged.
+// Two forms, as Loki takes them: JSON, and logproto.PushRequest.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <deque>
@@ -9,8 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace skald::server {
 
@@ -33,8 +33,8 @@ struct DecodedPush {
   std::vector<PushEntry> entries;
   std::vector<std::pair<std::string_view, std::string_view>> metadata;
 
-  std::deque<std::string> texts;           // bodies and label texts made here
-  std::shared_ptr<void> parser;            // of JSON: holds unescaped strings
+  std::deque<std::string> texts;  // bodies and label texts made here
+  std::shared_ptr<void> parser;   // of JSON: holds unescaped strings
 };
 
 // How an error goes out: status and body without the newline.
@@ -66,7 +66,8 @@ absl::Status DecodePushProto(std::string_view bytes, DecodedPush* out);
 absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out);
 
 enum class Compression { kGzip, kDeflate };
-// ResourceExhausted as soon as the output passes max_bytes (never more is made); InvalidArgument for bytes that are not of the form.
+// ResourceExhausted as soon as the output passes max_bytes (never more is made); InvalidArgument for bytes
+// that are not of the form.
 absl::StatusOr<std::string> Inflate(Compression form, std::string_view bytes, uint64_t max_bytes);
 
 }  // namespace skald::server

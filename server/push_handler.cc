@@ -11,8 +11,9 @@ void AddPushRoutes(const ServerConfig* config, IngestService* ingest, Router* ro
     Route route;
     route.max_body_bytes = config->push_max_bytes;
     route.too_large = [config](const HttpRequest&, uint64_t size) {
-      return TextResponse(413, fmt::format("request body too large: message size too large than max ({} vs {})\n",
-                                           size > 0 ? size : config->push_max_bytes + 1, config->push_max_bytes));
+      return TextResponse(413,
+                          fmt::format("request body too large: message size too large than max ({} vs {})\n",
+                                      size > 0 ? size : config->push_max_bytes + 1, config->push_max_bytes));
     };
     route.handle = [config, ingest, legacy](const HttpRequestPtr& request, const ResponderPtr& responder) {
       TenantOrError tenant = ResolveTenant(config->auth_enabled, request->Header("X-Scope-OrgID"), true);
@@ -23,10 +24,11 @@ void AddPushRoutes(const ServerConfig* config, IngestService* ingest, Router* ro
       format.legacy = legacy;
       // This handler is the request's last reader, so the body may leave it.
       std::string body = std::move(const_cast<HttpRequest&>(*request).body);
-      ingest->PushBody(std::move(tenant.tenant), std::move(format), std::move(body), [responder](PushError answer) {
-        if (answer.status == 204) return responder->Send(EmptyResponse(204));
-        responder->Send(TextResponse(answer.status, answer.message + "\n"));
-      });
+      ingest->PushBody(std::move(tenant.tenant), std::move(format), std::move(body),
+                       [responder](PushError answer) {
+                         if (answer.status == 204) return responder->Send(EmptyResponse(204));
+                         responder->Send(TextResponse(answer.status, answer.message + "\n"));
+                       });
     };
     router->Add({"POST"}, path, route);
   };

@@ -1,8 +1,8 @@
 // The JSON forms of a push, read with simdjson's on-demand parser: strings without escapes cost no copy.
+#include <simdjson.h>
+
 #include <charconv>
 #include <map>
-
-#include <simdjson.h>
 
 #include "base/error.h"
 #include "base/labels.h"
@@ -17,15 +17,17 @@ namespace {
 namespace od = simdjson::ondemand;
 
 // Where Loki's decoder stands when it complains about a stream.
-constexpr std::string_view kWhere = "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder: ";
+constexpr std::string_view kWhere =
+    "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder: ";
 
 absl::Status Bad(std::string_view text) { return InvalidArgument("{}{}", kWhere, text); }
 
 absl::Status BadJson(simdjson::error_code code) { return Bad(simdjson::error_message(code)); }
 
-#define SKALD_JSON(expr)                                                     \
-  do {                                                                       \
-    if (const simdjson::error_code skald_code = (expr); skald_code != simdjson::SUCCESS) return BadJson(skald_code); \
+#define SKALD_JSON(expr)                                                                 \
+  do {                                                                                   \
+    if (const simdjson::error_code skald_code = (expr); skald_code != simdjson::SUCCESS) \
+      return BadJson(skald_code);                                                        \
   } while (false)
 
 absl::Status GetString(od::value value, std::string_view what, std::string_view* out) {
@@ -55,7 +57,8 @@ std::string_view RawText(od::value value, simdjson::error_code* code) {
     return raw;
   }
   raw = value.raw_json_token();
-  while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\r' || raw.back() == '\t')) {
+  while (!raw.empty() &&
+         (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\r' || raw.back() == '\t')) {
     raw.remove_suffix(1);
   }
   return raw;
@@ -222,7 +225,8 @@ absl::Status ReadRequest(od::document& document, bool legacy, DecodedPush* out) 
   SKALD_JSON(document.type().get(type));
   if (type == od::json_type::null) return absl::OkStatus();
   od::object object;
-  if (type != od::json_type::object) return InvalidArgument("readObjectStart: expect {{ or n, but found another value");
+  if (type != od::json_type::object)
+    return InvalidArgument("readObjectStart: expect {{ or n, but found another value");
   SKALD_JSON(document.get_object().get(object));
   for (auto field : object) {
     std::string_view key;
@@ -251,15 +255,17 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   std::string& text = out->texts.emplace_back(std::move(body));
   text.reserve(text.size() + simdjson::SIMDJSON_PADDING);
   od::document document;
-  simdjson::error_code code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+  simdjson::error_code code =
+      parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
   if (code == simdjson::UTF8_ERROR) {
     // Lines need not be UTF-8, JSON must be: what is not goes in as U+FFFD.
     std::string valid;
     valid.reserve(text.size() + text.size() / 8 + simdjson::SIMDJSON_PADDING);
     AppendValidUtf8(&valid, text, "\xEF\xBF\xBD");
     valid.reserve(valid.size() + simdjson::SIMDJSON_PADDING);
-    text = std::move(valid);
-    code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+    text.swap(valid);
+    code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity()))
+               .get(document);
   }
   if (code != simdjson::SUCCESS) return BadJson(code);
   out->parser = parser;

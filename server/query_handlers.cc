@@ -31,8 +31,9 @@ QueryResult EmptyResult(const logql::Expr& expr, const QueryParams& params) {
   return result;
 }
 
-absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequest& request, const std::string& tenant,
-                                     const Params& form, bool instant, int64_t waited_ns) {
+absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequest& request,
+                                     const std::string& tenant, const Params& form, bool instant,
+                                     int64_t waited_ns) {
   const int64_t now_ns = service.clock->NowNs();
   QueryParams params;
   if (instant) {
@@ -47,11 +48,14 @@ absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequ
   QueryTiming timing;
   timing.queue_ns = waited_ns;
   Bounds bounds{params.start_ns, params.end_ns};
-  if (!ClampToLookback(service.config->limits, now_ns, &bounds)) return QueryResultJson(EmptyResult(*expr, params), flags, timing);
+  if (!ClampToLookback(service.config->limits, now_ns, &bounds))
+    return QueryResultJson(EmptyResult(*expr, params), flags, timing);
   if (!instant) params.start_ns = bounds.start_ns;
-  ASSIGN_OR_RETURN(const QueryResult result, service.engine->RunExpr(expr, params, limits, request.cancel.get()));
+  ASSIGN_OR_RETURN(const QueryResult result,
+                   service.engine->RunExpr(expr, params, limits, request.cancel.get()));
   timing.exec_ns = result.stats.exec_ns;
-  service.metrics->Counter("skald_query_bytes_total", "Line bytes looked at by queries.", {{"tenant", tenant}})
+  service.metrics
+      ->Counter("skald_query_bytes_total", "Line bytes looked at by queries.", {{"tenant", tenant}})
       .Add(static_cast<double>(result.stats.bytes_processed));
   service.metrics->Counter("skald_query_lines_total", "Lines looked at by queries.", {{"tenant", tenant}})
       .Add(static_cast<double>(result.stats.lines_processed));
@@ -64,7 +68,8 @@ void FormatQuery(const HttpRequestPtr& request, const ResponderPtr& responder) {
   HttpResponse response;
   response.content_type = "application/json; charset=utf-8";
   absl::StatusOr<Params> params = Params::Of(*request);
-  absl::StatusOr<logql::ExprPtr> expr = params.ok() ? logql::ParseExpr(params->Get("query")) : params.status();
+  absl::StatusOr<logql::ExprPtr> expr =
+      params.ok() ? logql::ParseExpr(params->Get("query")) : params.status();
   w.BeginObject();
   if (expr.ok()) {
     w.Key("status").String("success").Key("data").String(logql::Pretty(**expr));
@@ -82,12 +87,15 @@ void FormatQuery(const HttpRequestPtr& request, const ResponderPtr& responder) {
 Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work) {
   Route route;
   route.too_large = [](const HttpRequest&, uint64_t) { return TextResponse(400, "http: POST too large"); };
-  route.handle = [service, pool, work = std::move(work)](const HttpRequestPtr& request, const ResponderPtr& responder) {
-    TenantOrError tenant = ResolveTenant(service->config->auth_enabled, request->Header("X-Scope-OrgID"), false);
+  route.handle = [service, pool, work = std::move(work)](const HttpRequestPtr& request,
+                                                         const ResponderPtr& responder) {
+    TenantOrError tenant =
+        ResolveTenant(service->config->auth_enabled, request->Header("X-Scope-OrgID"), false);
     if (tenant.tenant.empty()) return responder->Send(TenantErrorResponse(tenant, false));
     const bool taken = pool->Add(tenant.tenant, [request, responder, work, id = tenant.tenant] {
       const int64_t waited_ns = MonotonicNs() - request->start_ns;
-      if (absl::Status status = request->cancel->Check(); !status.ok()) return responder->Send(QueryError(status));
+      if (absl::Status status = request->cancel->Check(); !status.ok())
+        return responder->Send(QueryError(status));
       absl::StatusOr<Params> params = Params::Of(*request);
       if (!params.ok()) return responder->Send(QueryError(params.status()));
       try {
@@ -131,17 +139,18 @@ absl::Status CheckQueryLength(const Limits& limits, const Bounds& bounds) {
   int64_t length = 0;
   if (__builtin_sub_overflow(bounds.end_ns, bounds.start_ns, &length)) length = kMaxTimeNs;
   if (limits.max_query_length_ns <= 0 || length <= limits.max_query_length_ns) return absl::OkStatus();
-  return InvalidArgument("the query time range exceeds the limit (query length: {}, limit: {})", FormatGoDuration(length),
-                         FormatPrometheusDuration(limits.max_query_length_ns));
+  return InvalidArgument("the query time range exceeds the limit (query length: {}, limit: {})",
+                         FormatGoDuration(length), FormatPrometheusDuration(limits.max_query_length_ns));
 }
 
 void AddQueryRoutes(const QueryService* service, Router* router) {
   const auto add = [&](const std::string& path, bool instant) {
     router->Add({"GET", "POST"}, path,
                 QueryRoute(service, service->queries,
-                           [service, instant](const HttpRequest& request, const std::string& tenant, const Params& params,
-                                              int64_t waited_ns) {
-                             absl::StatusOr<std::string> body = RunQuery(*service, request, tenant, params, instant, waited_ns);
+                           [service, instant](const HttpRequest& request, const std::string& tenant,
+                                              const Params& params, int64_t waited_ns) {
+                             absl::StatusOr<std::string> body =
+                                 RunQuery(*service, request, tenant, params, instant, waited_ns);
                              if (!body.ok()) return QueryError(body.status());
                              return JsonResponse(*std::move(body));
                            }));

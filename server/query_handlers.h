@@ -31,7 +31,8 @@ void AddLabelRoutes(const QueryService* service, Router* router);
 // What handlers of questions have in common.
 
 // Runs on a pool thread with the tenant and the parameters; answers with what it returns.
-using QueryWork = std::function<HttpResponse(const HttpRequest& request, const std::string& tenant, const Params& params, int64_t waited_ns)>;
+using QueryWork = std::function<HttpResponse(const HttpRequest& request, const std::string& tenant,
+                                             const Params& params, int64_t waited_ns)>;
 // A route that resolves the tenant, waits its turn in the pool and answers; 429 when too many wait.
 Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work);
 

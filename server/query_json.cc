@@ -1,9 +1,9 @@
 #include "server/query_json.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
-
-#include <fmt/format.h>
 
 #include "base/json_writer.h"
 #include "server/params.h"
@@ -41,7 +41,8 @@ void WriteLabels(JsonWriter* w, const Labels& labels, JsonEscape escape) {
   w->EndObject();
 }
 
-void WriteCategory(JsonWriter* w, std::string_view key, const CategorizedLabels& labels, LabelCategory category) {
+void WriteCategory(JsonWriter* w, std::string_view key, const CategorizedLabels& labels,
+                   LabelCategory category) {
   bool open = false;
   for (const CategorizedLabel& label : labels) {
     if (label.category != category) continue;
@@ -53,7 +54,8 @@ void WriteCategory(JsonWriter* w, std::string_view key, const CategorizedLabels&
 }
 
 void WriteStreams(JsonWriter* w, std::string* out, const Streams& streams, bool categorize) {
-  const std::vector<Streams::Group> groups = categorize ? streams.GroupByStreamLabels() : streams.GroupByAllLabels();
+  const std::vector<Streams::Group> groups =
+      categorize ? streams.GroupByStreamLabels() : streams.GroupByAllLabels();
   // The third element is the same for all entries of one label set.
   std::vector<std::string> third(categorize ? streams.label_sets().size() : 0);
   for (size_t i = 0; i < third.size(); ++i) {
@@ -121,10 +123,11 @@ void WriteStore(JsonWriter* w, const QueryStats* s) {
   w->Key("congestionControlLatency").Int(0);
   w->Key("pipelineWrapperFilteredLines").Int(0);
   w->Key("dataobj").BeginObject();
-  for (const char* key : {"prePredicateDecompressedRows", "prePredicateDecompressedBytes", "prePredicateDecompressedStructuredMetadataBytes",
-                          "postPredicateRows", "postPredicateDecompressedBytes", "postPredicateStructuredMetadataBytes", "postFilterRows",
-                          "pagesScanned", "pagesDownloaded", "pagesDownloadedBytes", "pageBatches", "totalRowsAvailable",
-                          "totalPageDownloadTime"}) {
+  for (const char* key : {"prePredicateDecompressedRows", "prePredicateDecompressedBytes",
+                          "prePredicateDecompressedStructuredMetadataBytes", "postPredicateRows",
+                          "postPredicateDecompressedBytes", "postPredicateStructuredMetadataBytes",
+                          "postFilterRows", "pagesScanned", "pagesDownloaded", "pagesDownloadedBytes",
+                          "pageBatches", "totalRowsAvailable", "totalPageDownloadTime"}) {
     w->Key(key).Int(0);
   }
   w->EndObject().EndObject();
@@ -154,15 +157,23 @@ void WriteStats(JsonWriter* w, const QueryStats& stats, const QueryTiming& timin
   WriteStore(w, &stats);
   w->Key("querierExecTime").Double(seconds).EndObject();
   w->Key("ingester").BeginObject();
-  w->Key("totalReached").Int(0).Key("totalChunksMatched").Int(0).Key("totalBatches").Int(0).Key("totalLinesSent").Int(0);
+  w->Key("totalReached")
+      .Int(0)
+      .Key("totalChunksMatched")
+      .Int(0)
+      .Key("totalBatches")
+      .Int(0)
+      .Key("totalLinesSent")
+      .Int(0);
   w->Key("store");
   WriteStore(w, nullptr);
   w->EndObject();
   w->Key("cache").BeginObject();
-  for (const char* cache : {"chunk", "index", "result", "statsResult", "volumeResult", "seriesResult", "labelResult", "instantMetricResult"}) {
+  for (const char* cache : {"chunk", "index", "result", "statsResult", "volumeResult", "seriesResult",
+                            "labelResult", "instantMetricResult"}) {
     w->Key(cache).BeginObject();
-    for (const char* key :
-         {"entriesFound", "entriesRequested", "entriesStored", "bytesReceived", "bytesSent", "requests", "downloadTime", "queryLengthServed"}) {
+    for (const char* key : {"entriesFound", "entriesRequested", "entriesStored", "bytesReceived", "bytesSent",
+                            "requests", "downloadTime", "queryLengthServed"}) {
       w->Key(key).Int(0);
     }
     w->EndObject();
@@ -171,8 +182,16 @@ void WriteStats(JsonWriter* w, const QueryStats& stats, const QueryTiming& timin
   w->Key("index").BeginObject();
   w->Key("totalChunks").UInt(stats.blocks_total);
   w->Key("postFilterChunks").UInt(stats.blocks_decoded + stats.blocks_from_header);
-  w->Key("shardsDuration").Int(0).Key("usedBloomFilters").Bool(false).Key("totalStreams").UInt(stats.streams_matched);
-  w->Key("chunkRefsLookupTime").Double(static_cast<double>(stats.select_ns) / 1e9).Key("bloomFilterTime").Int(0);
+  w->Key("shardsDuration")
+      .Int(0)
+      .Key("usedBloomFilters")
+      .Bool(false)
+      .Key("totalStreams")
+      .UInt(stats.streams_matched);
+  w->Key("chunkRefsLookupTime")
+      .Double(static_cast<double>(stats.select_ns) / 1e9)
+      .Key("bloomFilterTime")
+      .Int(0);
   w->EndObject().EndObject();
 }
 
@@ -225,7 +244,8 @@ std::string StatsJson(const QueryStats& stats, const QueryTiming& timing) {
   return out;
 }
 
-std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags, const QueryTiming& timing) {
+std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,
+                            const QueryTiming& timing) {
   std::string out;
   JsonWriter w(&out);
   const std::string stats = StatsJson(result.stats, timing);
@@ -238,7 +258,8 @@ std::string QueryResultJson(const QueryResult& result, const std::vector<std::st
       for (const std::string& flag : encoding_flags) w.String(flag);
       w.EndArray();
     }
-    const bool categorize = std::find(encoding_flags.begin(), encoding_flags.end(), kCategorizeLabels) != encoding_flags.end();
+    const bool categorize =
+        std::find(encoding_flags.begin(), encoding_flags.end(), kCategorizeLabels) != encoding_flags.end();
     w.Key("result");
     WriteStreams(&w, &out, *streams, categorize);
     w.Key("stats").Raw(stats).EndObject().EndObject();

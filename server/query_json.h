@@ -1,4 +1,5 @@
-// A query's answer as Loki's JSON: field order, escapes, number forms and the newline at the end are part of the contract.
+// A query's answer as Loki's JSON: field order, escapes, number forms and the newline at the end are part of
+// the contract.
 #pragma once
 
 #include <string>
@@ -14,8 +15,10 @@ struct QueryTiming {
   int64_t queue_ns = 0;  // waiting for it
 };
 
-// The whole body. encoding_flags are echoed for streams, and `categorize-labels` among them changes their form.
-std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags, const QueryTiming& timing);
+// The whole body. encoding_flags are echoed for streams, and `categorize-labels` among them changes their
+// form.
+std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,
+                            const QueryTiming& timing);
 
 // The stats object, all fields of it.
 std::string StatsJson(const QueryStats& stats, const QueryTiming& timing);

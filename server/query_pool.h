@@ -1,4 +1,5 @@
-// Runs questions on a bounded number of threads, tenants in turn, so that one tenant's many questions do not keep the others waiting.
+// Runs questions on a bounded number of threads, tenants in turn, so that one tenant's many questions do not
+// keep the others waiting.
 #pragma once
 
 #include <condition_variable>

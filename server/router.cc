@@ -24,7 +24,8 @@ bool IsParam(std::string_view segment) { return segment.size() > 2 && segment.fr
 }  // namespace
 
 void Router::Add(const std::vector<std::string>& methods, const std::string& pattern, Route route) {
-  auto entry = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.pattern == pattern; });
+  auto entry =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.pattern == pattern; });
   if (entry == entries_.end()) {
     entries_.push_back({pattern, Split(pattern), {}});
     entry = std::prev(entries_.end());

@@ -1,4 +1,5 @@
-// Which handler a request goes to. Paths are exact but for {name} segments; what does not match is answered here, as Loki answers it.
+// Which handler a request goes to. Paths are exact but for {name} segments; what does not match is answered
+// here, as Loki answers it.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,8 @@ class Router {
     const Route* route = nullptr;  // null: `answer` is the answer
     HttpResponse answer;
   };
-  // Fills path, raw_query, path_params and pattern of the request from its target. 301 to the cleaned path, 404 for an unknown one, 405 with
-  // an empty body for another method, 400 for a path that does not decode.
+  // Fills path, raw_query, path_params and pattern of the request from its target. 301 to the cleaned path,
+  // 404 for an unknown one, 405 with an empty body for another method, 400 for a path that does not decode.
   Match Find(HttpRequest* request) const;
 
   std::vector<std::string> Patterns() const;

@@ -1,13 +1,13 @@
 // Builds the Rows of one stream entry by entry: text end to end, metadata as columns with dictionaries.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "proto/rows.h"
 
@@ -37,12 +37,13 @@ class RowsBuilder {
   Rows Take();
 
  private:
-  using Dictionary = absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>, std::equal_to<>>;
+  using Dictionary =
+      absl::flat_hash_map<std::string_view, uint32_t, std::hash<std::string_view>, std::equal_to<>>;
   struct Column {
-    MetadataColumn data;       // index may be shorter than the rows: the rest is 0
-    std::string_view last;     // of the last Set, for runs of one value
-    uint32_t last_index = 0;   // 0 = none yet
-    Dictionary values;         // filled from the second distinct value on
+    MetadataColumn data;      // index may be shorter than the rows: the rest is 0
+    std::string_view last;    // of the last Set, for runs of one value
+    uint32_t last_index = 0;  // 0 = none yet
+    Dictionary values;        // filled from the second distinct value on
   };
 
   Rows rows_;

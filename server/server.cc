@@ -43,14 +43,18 @@ absl::Status Server::Open(std::string config_yaml) {
   options.head_max_age_ms = config_.head_max_age_ns / kNsPerMilli;
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
-    return Annotate(store.status(), fmt::format("cannot use the data directory {} (choose another with --data-dir)", config_.data_dir));
+    return Annotate(
+        store.status(),
+        fmt::format("cannot use the data directory {} (choose another with --data-dir)", config_.data_dir));
   }
   store_ = *std::move(store);
 
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  const int concurrency = config_.query_concurrency > 0 ? static_cast<int>(config_.query_concurrency) : std::max(4, 2 * cores);
+  const int concurrency =
+      config_.query_concurrency > 0 ? static_cast<int>(config_.query_concurrency) : std::max(4, 2 * cores);
   const auto queue = static_cast<size_t>(config_.query_queue);
-  query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)", static_cast<int64_t>(config_.query_memory));
+  query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)",
+                                                 static_cast<int64_t>(config_.query_memory));
   scan_pool_ = std::make_unique<ThreadPool>(cores);
   slow_pool_ = std::make_unique<ThreadPool>(1);
   engine_ = std::make_unique<Engine>(store_.get(), scan_pool_.get(), query_budget_.get());
@@ -58,7 +62,8 @@ absl::Status Server::Open(std::string config_yaml) {
   lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
   ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
 
-  query_service_ = {&config_, store_.get(), engine_.get(), queries_.get(), lookups_.get(), &Clock::System(), &metrics_};
+  query_service_ = {&config_,       store_.get(),     engine_.get(), queries_.get(),
+                    lookups_.get(), &Clock::System(), &metrics_};
   status_service_.metrics = &metrics_;
   status_service_.store = store_.get();
   status_service_.stopping = &stopping_;

@@ -1,11 +1,11 @@
 // The whole server: store, engine, doors. main.cc makes one; so do tests.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 #include "base/metrics.h"
 #include "base/thread_pool.h"
@@ -24,8 +24,8 @@ class GrpcServer;
 
 class Server {
  public:
-  // Opens the store, then the doors. config_yaml is what GET /config shows. Errors are fit for a person: the data directory cannot be
-  // used, an address is taken.
+  // Opens the store, then the doors. config_yaml is what GET /config shows. Errors are fit for a person: the
+  // data directory cannot be used, an address is taken.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerConfig config, std::string config_yaml);
   ~Server();
 

@@ -57,7 +57,10 @@ HttpResponse LogLevelAnswer(const HttpRequest& request) {
   JsonWriter w(&body);
   HttpResponse response;
   if (request.method == "GET") {
-    w.BeginObject().Key("message").String(fmt::format("Current log level is {}", LevelName(GetLogLevel()))).EndObject();
+    w.BeginObject()
+        .Key("message")
+        .String(fmt::format("Current log level is {}", LevelName(GetLogLevel())))
+        .EndObject();
   } else {
     const absl::StatusOr<Params> params = Params::Of(request);
     const std::string wanted(params.ok() ? params->Get("log_level") : "");
@@ -72,7 +75,8 @@ HttpResponse LogLevelAnswer(const HttpRequest& request) {
       w.Key("status").String("success").Key("message").String(fmt::format("Log level set to {}", wanted));
     } else {
       response.status = 400;
-      w.Key("status").String("failed").Key("message").String(fmt::format("unrecognized log level \"{}\"", wanted));
+      w.Key("status").String("failed").Key("message").String(
+          fmt::format("unrecognized log level \"{}\"", wanted));
     }
     w.EndObject();
   }
@@ -104,21 +108,24 @@ void AddStatusRoutes(const StatusService* service, Router* router) {
                 const bool defaults = params.ok() && params->Get("mode") == "defaults";
                 return Plain(defaults ? service->default_config_yaml : service->config_yaml);
               }));
-  router->Add({"GET"}, "/services", Simple([service](const HttpRequest&) {
-                const std::string_view state = *service->stopping ? "Stopping" : "Running";
-                std::string out;
-                for (const char* part : {"server", "store", "distributor", "ingester", "querier", "query-frontend"}) {
-                  out += fmt::format("{} => {}\n", part, state);
-                }
-                return Plain(std::move(out));
-              }));
+  router->Add(
+      {"GET"}, "/services", Simple([service](const HttpRequest&) {
+        const std::string_view state = *service->stopping ? "Stopping" : "Running";
+        std::string out;
+        for (const char* part : {"server", "store", "distributor", "ingester", "querier", "query-frontend"}) {
+          out += fmt::format("{} => {}\n", part, state);
+        }
+        return Plain(std::move(out));
+      }));
   router->Add({"GET", "POST"}, "/log_level", Simple(LogLevelAnswer));
-  router->Add({"GET"}, "/loki/api/v1/status/buildinfo", Simple([](const HttpRequest&) { return BuildInfo(); }));
+  router->Add({"GET"}, "/loki/api/v1/status/buildinfo",
+              Simple([](const HttpRequest&) { return BuildInfo(); }));
   Route flush;
   flush.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {
     service->run([service, responder] {
       const absl::Status status = service->store->Flush();
-      responder->Send(status.ok() ? EmptyResponse(204) : TextResponse(500, std::string(MessageOf(status)) + "\n"));
+      responder->Send(status.ok() ? EmptyResponse(204)
+                                  : TextResponse(500, std::string(MessageOf(status)) + "\n"));
     });
   };
   router->Add({"GET", "POST"}, "/flush", flush);
@@ -135,20 +142,25 @@ void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics) {
   constexpr MetricKind kCounter = MetricKind::kCounter;
   static constexpr Number kNumbers[] = {
       {"skald_store_active_streams", "Streams with lines in memory.", kGauge, &StoreStats::streams},
-      {"skald_store_head_bytes", "Memory of lines that are not in segments yet.", kGauge, &StoreStats::head_bytes},
+      {"skald_store_head_bytes", "Memory of lines that are not in segments yet.", kGauge,
+       &StoreStats::head_bytes},
       {"skald_store_head_rows", "Lines that are not in segments yet.", kGauge, &StoreStats::head_rows},
       {"skald_store_segments", "Segment files.", kGauge, &StoreStats::segments},
       {"skald_store_segment_bytes", "Bytes of segment files.", kGauge, &StoreStats::segment_bytes},
       {"skald_wal_bytes", "Bytes of the write-ahead log.", kGauge, &StoreStats::wal_bytes},
       {"skald_wal_files", "Files of the write-ahead log.", kGauge, &StoreStats::wal_files},
       {"skald_store_appended_rows_total", "Lines taken in.", kCounter, &StoreStats::appended_rows},
-      {"skald_store_duplicate_rows_total", "Lines dropped as exact repetitions.", kCounter, &StoreStats::duplicate_rows},
-      {"skald_store_duplicate_batches_total", "Batches recognised as sent again.", kCounter, &StoreStats::duplicate_batches},
+      {"skald_store_duplicate_rows_total", "Lines dropped as exact repetitions.", kCounter,
+       &StoreStats::duplicate_rows},
+      {"skald_store_duplicate_batches_total", "Batches recognised as sent again.", kCounter,
+       &StoreStats::duplicate_batches},
       {"skald_wal_syncs_total", "Times the log was made durable.", kCounter, &StoreStats::wal_syncs},
       {"skald_wal_replayed_rows", "Lines replayed at the start.", kGauge, &StoreStats::replayed_rows},
       {"skald_wal_torn_bytes", "Bytes cut off the log at the start.", kGauge, &StoreStats::torn_wal_bytes},
-      {"skald_store_damaged_blocks_total", "Blocks that failed their checksum.", kCounter, &StoreStats::damaged_blocks},
-      {"skald_store_flush_failures_total", "Flushes that failed and are tried again.", kCounter, &StoreStats::flush_failures},
+      {"skald_store_damaged_blocks_total", "Blocks that failed their checksum.", kCounter,
+       &StoreStats::damaged_blocks},
+      {"skald_store_flush_failures_total", "Flushes that failed and are tried again.", kCounter,
+       &StoreStats::flush_failures},
   };
   for (const Number& number : kNumbers) {
     metrics->Callback(owner, number.kind, number.name, number.help, [store, value = number.value] {

@@ -15,9 +15,9 @@ namespace skald::server {
 struct StatusService {
   const Metrics* metrics;
   Store* store;
-  std::atomic<bool>* stopping;           // /ready answers 503 then
-  std::string config_yaml;               // what is in force
-  std::string default_config_yaml;       // mode=defaults
+  std::atomic<bool>* stopping;                     // /ready answers 503 then
+  std::string config_yaml;                         // what is in force
+  std::string default_config_yaml;                 // mode=defaults
   std::function<void(std::function<void()>)> run;  // puts work on a thread that may wait
 };
 

@@ -8,7 +8,9 @@
 namespace skald::server {
 namespace {
 
-bool IsInternal(const Labels& labels) { return labels.Has("__aggregated_metric__") || labels.Has("__pattern__"); }
+bool IsInternal(const Labels& labels) {
+  return labels.Has("__aggregated_metric__") || labels.Has("__pattern__");
+}
 
 }  // namespace
 
@@ -72,15 +74,20 @@ void StreamCache::Check(ResolvedStream* stream, bool service_added) const {
   if (labels.empty()) return reject("missing_labels", "error at least one label pair is required per stream");
   const auto count = static_cast<int64_t>(labels.size()) - (service_added ? 1 : 0);
   if (limits_->max_label_names_per_series > 0 && count > limits_->max_label_names_per_series) {
-    return reject("max_label_names_per_series", fmt::format("entry for stream '{}' has {} label names; limit {}", stream->text, count,
-                                                            limits_->max_label_names_per_series));
+    return reject("max_label_names_per_series",
+                  fmt::format("entry for stream '{}' has {} label names; limit {}", stream->text, count,
+                              limits_->max_label_names_per_series));
   }
   for (const auto& [name, value] : labels) {
-    if (limits_->max_label_name_length > 0 && static_cast<int64_t>(name.size()) > limits_->max_label_name_length) {
-      return reject("label_name_too_long", fmt::format("stream '{}' has label name too long: '{}'", stream->text, name));
+    if (limits_->max_label_name_length > 0 &&
+        static_cast<int64_t>(name.size()) > limits_->max_label_name_length) {
+      return reject("label_name_too_long",
+                    fmt::format("stream '{}' has label name too long: '{}'", stream->text, name));
     }
-    if (limits_->max_label_value_length > 0 && static_cast<int64_t>(value.size()) > limits_->max_label_value_length) {
-      return reject("label_value_too_long", fmt::format("stream '{}' has label value too long: '{}'", stream->text, value));
+    if (limits_->max_label_value_length > 0 &&
+        static_cast<int64_t>(value.size()) > limits_->max_label_value_length) {
+      return reject("label_value_too_long",
+                    fmt::format("stream '{}' has label value too long: '{}'", stream->text, value));
     }
   }
 }

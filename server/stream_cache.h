@@ -1,6 +1,9 @@
-// Label texts as they come in, resolved once: parsed, service_name added, checked against the limits. Agents send the same few
-// texts again and again.
+// Label texts as they come in, resolved once: parsed, service_name added, checked against the limits. Agents
+// send the same few texts again and again.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
 
 #include <array>
 #include <cstdint>
@@ -9,9 +12,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 #include "server/limits.h"

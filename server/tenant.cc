@@ -1,9 +1,9 @@
 #include "server/tenant.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <vector>
-
-#include <fmt/format.h>
 
 namespace skald::server {
 namespace {

@@ -17,8 +17,9 @@ struct TenantOrError {
   std::string message;  // without a newline; 401 is answered with one everywhere
 };
 
-// header: the value as sent. Ids have letters, digits and ! - _ . * ' ( ), at most 150 bytes; `:...` at the end is cut off. `a|b` names several: `multiple
-// org IDs present`, 500 for questions and 400 for pushes, as Loki answers unless it is told to allow them.
+// header: the value as sent. Ids have letters, digits and ! - _ . * ' ( ), at most 150 bytes; `:...` at the
+// end is cut off. `a|b` names several: `multiple org IDs present`, 500 for questions and 400 for pushes, as
+// Loki answers unless it is told to allow them.
 TenantOrError ResolveTenant(bool auth_enabled, std::string_view header, bool push);
 // The same, as the answer to send when there is no tenant.
 HttpResponse TenantErrorResponse(const TenantOrError& error, bool push);

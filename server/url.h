@@ -1,12 +1,12 @@
 // URL paths and forms as Go's net/url and net/http read them, for it is their rules that Loki's clients know.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace skald::server {
 
@@ -15,12 +15,14 @@ absl::StatusOr<std::string> UrlDecode(std::string_view text, bool plus_is_blank)
 // All but unreserved characters as %XX.
 std::string UrlEncode(std::string_view text);
 
-// "//", "." and ".." resolved, a trailing slash kept: what a request for `path` is redirected to if it differs.
+// "//", "." and ".." resolved, a trailing slash kept: what a request for `path` is redirected to if it
+// differs.
 std::string CleanPath(std::string_view path);
 
 // Pairs of a query string or form body in their order.
 using FormPairs = std::vector<std::pair<std::string, std::string>>;
-// InvalidArgument on a bad escape (after all good pairs were appended) or on `;`: `invalid semicolon separator in query`.
+// InvalidArgument on a bad escape (after all good pairs were appended) or on `;`: `invalid semicolon
+// separator in query`.
 absl::Status ParseForm(std::string_view text, FormPairs* out);
 
 }  // namespace skald::server
