@@ -36,7 +36,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(AgentConfig config, const C
   config.journal.node_name = config.node_name;
   config.journal.max_line_size = config.tail.max_line_size;
   std::unique_ptr<Agent> agent(new Agent(std::move(config), clock));
-  ASSIGN_OR_RETURN(agent->journal_, StateJournal::Open(agent->config_.state, clock));
+  ASSIGN_OR_RETURN(agent->journal_, StateJournal::Open(agent->config_.state));
   agent->tailer_ = std::make_unique<Tailer>(agent->config_.tail, agent->journal_.get(), &agent->batch_, &agent->levels_, clock);
   return agent;
 }
@@ -211,7 +211,6 @@ void Agent::Promote() {
     const uint64_t sequence = journal_->state().next_sequence;
     batch->manifest.sequence = sequence;
     batch->request.mutable_batch()->set_sequence(sequence);
-    tailer_->JournalFiles(batch->manifest);
     journal_->PutManifest(batch->manifest);
     std::shared_ptr<const Batch> shared = std::move(batch);
     under_way_.push_back(shared);

@@ -78,7 +78,7 @@ struct AgentState {
   std::string node;
   uint64_t next_sequence = 1;
   uint64_t next_file_id = 1;
-  int64_t alive_ns = 0;  // when the state was last written
+  int64_t alive_ns = 0;  // when the directories were last looked at: later files are not known
   std::map<uint64_t, FilePosition> files;
   std::map<std::string, std::vector<PendingMessage>> pending;  // by chain; at the delivered offsets
   std::map<std::string, std::string> cursors;                  // by source; the last delivered entry

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/clock.h"
 #include "base/coding.h"
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -53,8 +54,8 @@ std::string StateJournal::PathOf(uint64_t generation) const {
   return fmt::format("{}/{}{:08}", options_.directory, kPrefix, generation);
 }
 
-absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOptions options, const Clock& clock) {
-  std::unique_ptr<StateJournal> journal(new StateJournal(std::move(options), clock));
+absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOptions options) {
+  std::unique_ptr<StateJournal> journal(new StateJournal(std::move(options)));
   const absl::Status loaded = journal->LoadAll();
   if (absl::IsFailedPrecondition(loaded)) return loaded;
   if (!loaded.ok()) {
@@ -84,8 +85,8 @@ absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOpt
   return journal;
 }
 
-std::unique_ptr<StateJournal> StateJournal::InMemory(std::string node, const Clock& clock) {
-  std::unique_ptr<StateJournal> journal(new StateJournal({.directory = "", .node = node}, clock));
+std::unique_ptr<StateJournal> StateJournal::InMemory(std::string node) {
+  std::unique_ptr<StateJournal> journal(new StateJournal({.directory = "", .node = node}));
   journal->in_memory_ = true;
   journal->state_.agent_id = NewAgentId();
   journal->state_.node = std::move(node);
@@ -109,7 +110,7 @@ absl::Status StateJournal::LoadAll() {
     if (bytes.ok() && LoadFile(*bytes, &state, &cut)) {
       state_ = std::move(state);
       loaded_.had_state = true;
-      loaded_.alive_ns = state_.alive_ns;
+      loaded_.alive_ns = scanned_ns_ = state_.alive_ns;
       loaded_.used_older = generation != generations.front();
       loaded_.cut_bytes = cut;
       if (cut > 0) LogWarn("state journal had a damaged end", "file={} cut_bytes={}", PathOf(generation), cut);
@@ -252,7 +253,7 @@ void StateJournal::Append(Type type, std::string_view payload) {
 }
 
 absl::Status StateJournal::Compact() {
-  state_.alive_ns = clock_.NowNs();
+  state_.alive_ns = scanned_ns_;
   std::string out;
   std::string payload;
   const auto put = [&](Type type) {
@@ -329,7 +330,7 @@ void StateJournal::PutManifest(Manifest manifest) {
 void StateJournal::Ack(uint64_t sequence) {
   std::string payload;
   PutVarint(&payload, sequence);
-  PutFixed<int64_t>(&payload, clock_.NowNs());
+  PutFixed<int64_t>(&payload, scanned_ns_);
   Append(Type::kAck, payload);
 }
 
@@ -341,7 +342,7 @@ void StateJournal::RenewIdentity() {
 
 void StateJournal::Touch() {
   std::string payload;
-  PutFixed<int64_t>(&payload, clock_.NowNs());
+  PutFixed<int64_t>(&payload, scanned_ns_);
   Append(Type::kTouch, payload);
 }
 

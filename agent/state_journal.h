@@ -15,7 +15,6 @@
 #include <absl/status/statusor.h>
 
 #include "agent/state.h"
-#include "base/clock.h"
 #include "base/file.h"
 
 namespace skald::agent {
@@ -37,15 +36,15 @@ class StateJournal {
     bool lost = false;          // there were files, and none of them was usable
     bool used_older = false;    // the newest generation was not usable
     uint64_t cut_bytes = 0;     // of a damaged end
-    int64_t alive_ns = 0;       // when the state was last written before this start
+    int64_t alive_ns = 0;       // when the directories were last looked at before this start
   };
 
   // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a journal in memory, with an
   // error in the log.
-  static absl::StatusOr<std::unique_ptr<StateJournal>> Open(StateJournalOptions options, const Clock& clock = Clock::System());
+  static absl::StatusOr<std::unique_ptr<StateJournal>> Open(StateJournalOptions options);
 
   // Nothing on disk: for a dry run and tests.
-  static std::unique_ptr<StateJournal> InMemory(std::string node, const Clock& clock = Clock::System());
+  static std::unique_ptr<StateJournal> InMemory(std::string node);
 
   const AgentState& state() const { return state_; }
   const Loaded& loaded() const { return loaded_; }
@@ -64,7 +63,8 @@ class StateJournal {
   void Ack(uint64_t sequence);
   // A new agent id and sequences from 1; nothing may be in flight. Files and their positions stay.
   void RenewIdentity();
-  // Keeps alive_ns near the present.
+  // All files that existed at that time are known; written as alive_ns with the next acknowledgement or Touch.
+  void NoteScanned(int64_t wall_ns) { scanned_ns_ = wall_ns; }
   void Touch();
   // At the end: everything on disk, synced.
   void Close();
@@ -83,7 +83,7 @@ class StateJournal {
     kIdentity = 10,
   };
 
-  StateJournal(StateJournalOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  explicit StateJournal(StateJournalOptions options) : options_(std::move(options)) {}
   absl::Status LoadAll();
   // False if the file has no whole snapshot.
   bool LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) const;
@@ -93,13 +93,13 @@ class StateJournal {
   std::string PathOf(uint64_t generation) const;
 
   const StateJournalOptions options_;
-  const Clock& clock_;
   FileDescriptor lock_;
   FileDescriptor file_;
   uint64_t generation_ = 0;
   uint64_t bytes_ = 0;
   uint64_t snapshot_bytes_ = 0;
   uint64_t write_errors_ = 0;
+  int64_t scanned_ns_ = 0;
   int64_t retry_at_ns_ = 0;  // monotonic; after a write error
   bool in_memory_ = false;
   AgentState state_;

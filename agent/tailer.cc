@@ -9,8 +9,10 @@
 namespace skald::agent {
 
 void Tailer::HandleEvents() {
+  const int64_t now = clock_.NowNs();
   tree_.ReadEvents();
   if (tree_.has_dirty()) tree_.ScanDirty();
+  if (tree_.event_fd() >= 0) journal_->NoteScanned(now);
 }
 
 void Tailer::OnModified(const std::string& path) {
@@ -132,6 +134,7 @@ void Tailer::Truncated(TailedFile* file) {
   by_inode_[added->key] = added;
   by_path_[added->path] = added;
   by_directory_[added->path.substr(0, added->path.rfind('/'))].insert(added);
+  journal_->PutFile(PositionOf(*added));
   MarkReady(added);
 }
 
@@ -147,26 +150,6 @@ void Tailer::FlushUnfinished() {
     if (now - file->grown_ns >= options_.partial_flush_ns) due.push_back(file);
   }
   for (TailedFile* file : due) ReadBlock(file, true);
-}
-
-void Tailer::JournalFiles(const Manifest& manifest) {
-  for (const ManifestChain& chain : manifest.chains) {
-    for (const ManifestRange& range : chain.ranges) {
-      if (journal_->state().files.contains(range.file_id)) continue;
-      const auto found = by_id_.find(range.file_id);
-      if (found == by_id_.end()) continue;
-      const TailedFile* const file = found->second;
-      FilePosition position;
-      position.file_id = file->file_id;
-      position.key = file->key;
-      position.head = range.head;
-      position.offset = file->committed;
-      position.format = file->chain->format();
-      position.path = file->path;
-      position.chain = file->chain->key();
-      journal_->PutFile(std::move(position));
-    }
-  }
 }
 
 void Tailer::Commit(const Manifest& manifest) {
@@ -222,6 +205,7 @@ void Tailer::RestorePending() {
         while (reader.offset() < span.end) {
           const auto result = reader.Read(file->fd.get(), span.end, chain->max_raw_line(), false, &block_, file->path);
           if (!result.ok() || *result == LineReader::Result::kChanged) break;
+          if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
           for (const RawLine& line : block_.lines) chain->Rebuild(*file, line, message.output);
           if (*result == LineReader::Result::kEnd) break;
         }

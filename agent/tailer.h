@@ -68,8 +68,6 @@ class Tailer : private DirectoryListener {
   uint64_t ReadSome(uint64_t max_bytes);
   bool has_ready() const { return !ready_.empty(); }
 
-  // Before a batch is sent: all of its files are in the journal.
-  void JournalFiles(const Manifest& manifest);
   // The batch is delivered (and the journal knows).
   void Commit(const Manifest& manifest);
   // Read bytes of a recovered batch that were not there any more and that the server does not have.
@@ -121,6 +119,8 @@ class Tailer : private DirectoryListener {
   void OpenCandidate(const Candidate& candidate);
   std::optional<Saved> TakeSaved(int fd, const FileStat& stat, const std::string& path);
   Chain* ChainFor(const std::string& key, int target, LogFormat saved_format);
+  // At what is delivered; nothing of an unread file. Only right while nothing is on its way.
+  static FilePosition PositionOf(const TailedFile& file);
   TailedFile* AddFile(Chain* chain, std::unique_ptr<TailedFile> file);
   void SetPath(TailedFile* file, const std::string& path);
   void NameGone(TailedFile* file);

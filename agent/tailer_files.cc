@@ -78,8 +78,10 @@ void Tailer::Start() {
   }
   started_ns_ = MonotonicNs();
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
+  const int64_t now = clock_.NowNs();
   tree_.ScanAll();
   FindInFlightElsewhere();
+  journal_->NoteScanned(now);
   first_scan_ = false;
   rescan_at_ns_ = MonotonicNs() + options_.rescan_ns;
 }
@@ -345,19 +347,24 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     if (at_end && file->reader.Seek(handle, stat->size, candidate.path).ok()) {
       file->committed = file->reader.offset();
       if (const auto head = ReadHead(handle, candidate.path); head.ok()) file->head = *head;
-      FilePosition position;
-      position.file_id = file->file_id;
-      position.key = file->key;
-      position.head = file->head;
-      position.offset = file->committed;
-      position.tail = file->reader.tail_hash();
-      position.format = chain->format();
-      position.path = file->path;
-      position.chain = chain->key();
-      journal_->PutFile(std::move(position));
     }
   }
-  AddFile(chain, std::move(file));
+  TailedFile* const added = AddFile(chain, std::move(file));
+  // Noted before anything is read: if it is rotated while the agent is down, it is still known as ours.
+  if (!journal_->state().files.contains(added->file_id)) journal_->PutFile(PositionOf(*added));
+}
+
+FilePosition Tailer::PositionOf(const TailedFile& file) {
+  FilePosition position;
+  position.file_id = file.file_id;
+  position.key = file.key;
+  position.head = file.head;
+  position.offset = file.committed;
+  position.tail = file.reader.tail_hash();
+  position.format = file.chain->format();
+  position.path = file.path;
+  position.chain = file.chain->key();
+  return position;
 }
 
 TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
@@ -601,7 +608,9 @@ void Tailer::DropEmptyChains() {
 void Tailer::Maintain() {
   const int64_t now = MonotonicNs();
   if (now >= rescan_at_ns_) {
+    const int64_t wall = clock_.NowNs();
     tree_.ScanAll();
+    journal_->NoteScanned(wall);
     CheckGrowth();
     LimitOpenFiles();
     // Never more than 2 % of the time for it.

@@ -105,7 +105,6 @@ class TailerTest : public testing::Test {
     if (batch_->lines() == 0) return texts;
     auto batch = batch_->Seal();
     batch->manifest.sequence = journal_->state().next_sequence;
-    tailer_->JournalFiles(batch->manifest);
     journal_->PutManifest(batch->manifest);
     for (Line& line : LinesOf(*batch)) {
       texts.push_back(line.text);
@@ -563,6 +562,12 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
   int written = 0;
   int rotations = 0;
   std::vector<std::string> want;
+  const auto rotate = [&] {
+    // Generations that were never seen are told apart by their time of change, which file systems keep to some ms.
+    std::this_thread::sleep_for(std::chrono::milliseconds(6));
+    Rename(dir + "/0.log", dir + "/0.log.2024-" + std::to_string(++rotations));
+    Append(dir + "/0.log", "");
+  };
   const auto keep = [&](const Batch& batch) {
     auto [found, is_new] = server.try_emplace(batch.manifest.sequence);
     if (!is_new) return;
@@ -573,7 +578,6 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
     if (batch_->lines() == 0) return;
     auto batch = batch_->Seal();
     batch->manifest.sequence = journal_->state().next_sequence;
-    tailer_->JournalFiles(batch->manifest);
     journal_->PutManifest(batch->manifest);
     if (random() % 2 == 0) keep(*batch);  // stored, perhaps without the answer reaching us
     unacked.push_back(std::move(batch));
@@ -598,8 +602,7 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
           sofar = " piece" + std::to_string(i);
           if (random() % 3 == 0) Turn();
           if (random() % 10 == 0) {
-            Rename(dir + "/0.log", dir + "/0.log.2024-" + std::to_string(++rotations));
-            Append(dir + "/0.log", "");
+            rotate();
           }
         }
         Append(dir + "/0.log", Cri(sofar));
@@ -617,8 +620,7 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
         break;
       case 6:
         if (random() % 4 == 0) {
-          Rename(dir + "/0.log", dir + "/0.log.2024-" + std::to_string(++rotations));
-          Append(dir + "/0.log", "");
+          rotate();
         }
         break;
       case 7:
@@ -644,7 +646,9 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
   std::vector<std::string> got;
   for (const auto& [sequence, lines] : server) got.insert(got.end(), lines.begin(), lines.end());
   EXPECT_EQ(got.size(), want.size());
-  EXPECT_EQ(got, want);
+  for (size_t i = 0; i < std::min(got.size(), want.size()); ++i) {
+    ASSERT_EQ(got[i], want[i]) << "line " << i;
+  }
   EXPECT_EQ(tailer_->GetStats().lost.truncated_before_read, 0u);
   EXPECT_EQ(tailer_->GetStats().lost.rotated_away, 0u);
 }
