@@ -1,5 +1,5 @@
-// The wire and write-ahead-log form of Rows of one stream: columns apart, text as one LZ4 block. Described byte for byte in
-// proto/README.md. What an agent encoded is taken over by the log as it is.
+// The wire and write-ahead-log form of Rows of one stream: columns apart, text as one LZ4 block. Described
+// byte for byte in proto/README.md. What an agent encoded is taken over by the log as it is.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ struct RowsLimits {
   uint64_t max_metadata_columns = 1024;
 };
 
-// Decodes all of bytes into *rows (cleared first). DataLoss with what is wrong where, for truncated or malformed bytes, broken
-// invariants (times that do not ascend, text without its '\n's) or trailing bytes; ResourceExhausted over a limit, checked before
-// anything is allocated by it.
+// Decodes all of bytes into *rows (cleared first). DataLoss with what is wrong where, for truncated or
+// malformed bytes, broken invariants (times that do not ascend, text without its '\n's) or trailing bytes;
+// ResourceExhausted over a limit, checked before anything is allocated by it.
 absl::Status DecodeRows(std::string_view bytes, const RowsLimits& limits, Rows* rows);
 
 }  // namespace skald

@@ -18,8 +18,8 @@ namespace {
 absl::Status CheckName(std::string_view name) {
   bool sound = !name.empty() && name[0] != '.' && name.size() <= 200 && !name.ends_with(kTemporarySuffix);
   for (const char c : name) {
-    sound = sound && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                      c == '-');
+    sound = sound && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                      c == '.' || c == '_' || c == '-');
   }
   if (!sound) return InvalidArgument("\"{}\" is no name of a blob", name);
   return absl::OkStatus();
@@ -72,7 +72,8 @@ class LocalBlobWriter : public BlobWriter {
     absl::Status status = Failpoint("blob.sync_directory");
     if (status.ok()) status = SyncDirectory(directory_);
     if (!status.ok()) {
-      ::unlink(path_.c_str());  // the caller takes it for not written, so it must not come back as a duplicate
+      ::unlink(
+          path_.c_str());  // the caller takes it for not written, so it must not come back as a duplicate
     }
     return status;
   }
@@ -114,7 +115,8 @@ class LocalBlobStore : public BlobStore {
 
   absl::Status Delete(const std::string& name) override {
     RETURN_IF_ERROR(CheckName(name));
-    if (absl::Status status = RemoveFile(Path(name)); !status.ok() && !absl::IsNotFound(status)) return status;
+    if (absl::Status status = RemoveFile(Path(name)); !status.ok() && !absl::IsNotFound(status))
+      return status;
     return SyncDirectory(directory_);
   }
 

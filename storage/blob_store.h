@@ -1,5 +1,5 @@
-// Where immutable files (segments) live: a flat set of names with whole, unchanging contents. OpenLocalBlobStore keeps them in a local
-// directory; another implementation may be an object store.
+// Where immutable files (segments) live: a flat set of names with whole, unchanging contents.
+// OpenLocalBlobStore keeps them in a local directory; another implementation may be an object store.
 #pragma once
 
 #include <cstddef>
@@ -14,14 +14,16 @@
 
 namespace skald {
 
-// A committed blob, open for reading. Thread-safe. Stays readable for its lifetime, also after it was deleted from the store.
+// A committed blob, open for reading. Thread-safe. Stays readable for its lifetime, also after it was deleted
+// from the store.
 class Blob {
  public:
   virtual ~Blob() = default;
 
   const std::string& name() const { return name_; }
   uint64_t size() const { return size_; }
-  // Exactly n bytes from offset on into buffer. OutOfRange if the blob has not that many there; Unavailable for an I/O error.
+  // Exactly n bytes from offset on into buffer. OutOfRange if the blob has not that many there; Unavailable
+  // for an I/O error.
   virtual absl::Status Read(uint64_t offset, size_t n, char* buffer) const = 0;
 
  protected:
@@ -32,8 +34,8 @@ class Blob {
   const uint64_t size_;
 };
 
-// A blob in the making: nobody sees it before Commit. Used by one thread. Destroyed without a successful Commit it leaves
-// nothing behind.
+// A blob in the making: nobody sees it before Commit. Used by one thread. Destroyed without a successful
+// Commit it leaves nothing behind.
 class BlobWriter {
  public:
   virtual ~BlobWriter() = default;
@@ -62,8 +64,9 @@ class BlobStore {
   virtual absl::StatusOr<uint64_t> Size(const std::string& name) const = 0;
 };
 
-// Files of a directory, which is made if it is missing. Unfinished files that a crash left (<name>.tmp) are deleted: no two stores may
-// have one directory at a time. Create writes <name>.tmp; Commit syncs it, renames it and syncs the directory.
+// Files of a directory, which is made if it is missing. Unfinished files that a crash left (<name>.tmp) are
+// deleted: no two stores may have one directory at a time. Create writes <name>.tmp; Commit syncs it, renames
+// it and syncs the directory.
 absl::StatusOr<std::unique_ptr<BlobStore>> OpenLocalBlobStore(std::string directory);
 
 }  // namespace skald

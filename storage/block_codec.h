@@ -1,6 +1,7 @@
-// The unit of storage: rows of one or several streams, sorted by stream and then time, as columns that are stored, checksummed
-// and decoded apart. A block carries its own front header and the labels of its streams, so that it can be read and saved from a segment
-// whose footer is lost. storage/FORMAT.md describes it byte for byte.
+// The unit of storage: rows of one or several streams, sorted by stream and then time, as columns that are
+// stored, checksummed and decoded apart. A block carries its own front header and the labels of its streams,
+// so that it can be read and saved from a segment whose footer is lost. storage/FORMAT.md describes it byte
+// for byte.
 #pragma once
 
 #include <cstddef>
@@ -35,10 +36,12 @@ struct BlockPiece {
   uint32_t row_end = 0;
 };
 
-// Appends one block to *out and returns its header, whose location is relative to what out was before. Pieces of one stream stand together, in
-// order of time (ties as they came); a stream stands in one run of pieces. A piece beyond `streams`, descending times within a stream
-// or more than kMaxRowsText bytes of text are broken invariants of the caller.
-BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces, std::string* out);
+// Appends one block to *out and returns its header, whose location is relative to what out was before. Pieces
+// of one stream stand together, in order of time (ties as they came); a stream stands in one run of pieces. A
+// piece beyond `streams`, descending times within a stream or more than kMaxRowsText bytes of text are broken
+// invariants of the caller.
+BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces,
+                        std::string* out);
 
 // Stored numbers: never renumbered.
 enum class SectionKind : uint8_t { kTimes = 1, kLengths = 2, kMetadata = 3, kText = 4, kDirectory = 5 };
@@ -74,16 +77,18 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes);
 // [begin, end) within the block that holds all wanted sections; empty if nothing is wanted.
 std::pair<uint32_t, uint32_t> WantedBytes(const BlockFront& front, ColumnSet want);
 
-// Decodes the wanted columns into *rows, whose capacity is reused; others are left empty. bytes are the block's from bytes_offset
-// on and hold at least WantedBytes. DataLoss ("section text: crc mismatch at offset 1234", offsets from the block's beginning) leaves *rows empty.
-absl::Status DecodeBlockColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset, ColumnSet want,
-                                Rows* rows);
+// Decodes the wanted columns into *rows, whose capacity is reused; others are left empty. bytes are the
+// block's from bytes_offset on and hold at least WantedBytes. DataLoss ("section text: crc mismatch at offset
+// 1234", offsets from the block's beginning) leaves *rows empty.
+absl::Status DecodeBlockColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset,
+                                ColumnSet want, Rows* rows);
 
 // The same for a whole block in memory.
 absl::Status DecodeBlock(std::string_view bytes, ColumnSet want, Rows* rows);
 
-// The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams. block: the whole.
-absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block, std::vector<SegmentStream>* streams,
-                                  std::vector<BlockSlice>* slices);
+// The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams.
+// block: the whole.
+absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block,
+                                  std::vector<SegmentStream>* streams, std::vector<BlockSlice>* slices);
 
 }  // namespace skald

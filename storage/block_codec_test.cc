@@ -23,12 +23,15 @@ constexpr ColumnSet kAll = {.times = true, .lines = true, .metadata = true};
 std::vector<SegmentStream> Streams(size_t n) {
   std::vector<SegmentStream> streams;
   for (size_t i = 0; i < n; ++i) {
-    streams.push_back({StreamId(static_cast<uint32_t>(100 + i)), i % 2 == 0 ? "a" : "b", fmt::format("{{n=\"{}\"}}", i)});
+    streams.push_back(
+        {StreamId(static_cast<uint32_t>(100 + i)), i % 2 == 0 ? "a" : "b", fmt::format("{{n=\"{}\"}}", i)});
   }
   return streams;
 }
 
-BlockPiece Whole(uint32_t stream, const Rows& rows) { return {stream, &rows, 0, static_cast<uint32_t>(rows.size())}; }
+BlockPiece Whole(uint32_t stream, const Rows& rows) {
+  return {stream, &rows, 0, static_cast<uint32_t>(rows.size())};
+}
 
 struct WantRow {
   int64_t t_ns;
@@ -104,7 +107,8 @@ std::string CheckRoundTrip(const std::vector<SegmentStream>& streams, const std:
 
   static Rows scratch;  // dirty from the rounds before, on purpose
   for (int mask = 0; mask < 8; ++mask) {
-    const ColumnSet columns = {.times = (mask & 1) != 0, .lines = (mask & 2) != 0, .metadata = (mask & 4) != 0};
+    const ColumnSet columns = {
+        .times = (mask & 1) != 0, .lines = (mask & 2) != 0, .metadata = (mask & 4) != 0};
     EXPECT_EQ(DecodeBlock(bytes, columns, &scratch), absl::OkStatus());
     ExpectRows(scratch, want, columns);
     // Only the wanted bytes.
@@ -145,9 +149,11 @@ TEST(BlockCodecTest, PartsOfRowsAndSeveralPiecesOfAStream) {
   const Rows later = SampleRows(50, 3);
   Rows shifted;
   for (size_t i = 0; i < later.size(); ++i) {
-    AppendRow(&shifted, later.time_ns[i] + 10'000'000'000, later.line(i), {{"pod", "p" + std::to_string(i % 3)}});
+    AppendRow(&shifted, later.time_ns[i] + 10'000'000'000, later.line(i),
+              {{"pod", "p" + std::to_string(i % 3)}});
   }
-  CheckRoundTrip(Streams(3), {{1, &rows, 10, 20}, {1, &rows, 20, 21}, {1, &shifted, 0, 50}, {0, &rows, 299, 300}});
+  CheckRoundTrip(Streams(3),
+                 {{1, &rows, 10, 20}, {1, &rows, 20, 21}, {1, &shifted, 0, 50}, {0, &rows, 299, 300}});
 }
 
 TEST(BlockCodecTest, ManyTinyStreams) {
@@ -156,7 +162,8 @@ TEST(BlockCodecTest, ManyTinyStreams) {
   for (size_t i = 0; i < rows.size(); ++i) {
     for (size_t k = 0; k <= i % 3; ++k) {
       AppendRow(&rows[i], static_cast<int64_t>(1000 * (i % 7) + k), fmt::format("line {} of {}", k, i),
-                i % 2 == 0 ? SampleMetadata{{"detected_level", "info"}} : SampleMetadata{{fmt::format("k{}", i % 5), "v"}});
+                i % 2 == 0 ? SampleMetadata{{"detected_level", "info"}}
+                           : SampleMetadata{{fmt::format("k{}", i % 5), "v"}});
     }
     pieces.push_back(Whole(static_cast<uint32_t>(i), rows[i]));
   }
@@ -296,7 +303,8 @@ TEST(BlockCodecTest, EachFlippedByteIsFoundOrDoesNotMatter) {
       ASSERT_TRUE(absl::IsDataLoss(status)) << i;
       ASSERT_EQ(back.size() + back.text.size() + back.metadata.size(), 0u);
       // Damage costs the columns it is in, no others.
-      for (const ColumnSet columns : {ColumnSet{.times = true}, ColumnSet{.lines = true}, ColumnSet{.metadata = true}}) {
+      for (const ColumnSet columns :
+           {ColumnSet{.times = true}, ColumnSet{.lines = true}, ColumnSet{.metadata = true}}) {
         const absl::Status part = DecodeBlock(damaged, columns, &back);
         const auto [begin, end] = WantedBytes(sound, columns);
         if (i < sound.header_size) {
@@ -348,7 +356,8 @@ TEST(BlockCodecTest, DamageBehindGoodChecksumsKeepsInvariants) {
     }
     uint32_t header_size;
     std::memcpy(&header_size, damaged.data() + 12, 4);
-    const uint32_t crc = Crc32c(std::string_view(damaged).substr(12, std::min<size_t>(header_size, damaged.size()) - 12));
+    const uint32_t crc =
+        Crc32c(std::string_view(damaged).substr(12, std::min<size_t>(header_size, damaged.size()) - 12));
     if (header_size >= 12) std::memcpy(damaged.data() + 8, &crc, 4);
     if (const auto front = DecodeBlockFront(damaged); front.ok()) {
       std::vector<SegmentStream> streams;
@@ -382,8 +391,10 @@ TEST(BlockCodecTest, ErrorsSayWhere) {
     EXPECT_EQ(MessageOf(DecodeBlock(bytes, kAll, &back)),
               fmt::format("section text: crc mismatch at offset {}", section.offset));
   }
-  EXPECT_THAT(std::string(MessageOf(DecodeBlockFront("SkaldBlkxxxxxxxxxxxx").status())), HasSubstr("header of"));
-  EXPECT_THAT(std::string(MessageOf(DecodeBlockFront("nothing of that kind").status())), HasSubstr("no block begins"));
+  EXPECT_THAT(std::string(MessageOf(DecodeBlockFront("SkaldBlkxxxxxxxxxxxx").status())),
+              HasSubstr("header of"));
+  EXPECT_THAT(std::string(MessageOf(DecodeBlockFront("nothing of that kind").status())),
+              HasSubstr("no block begins"));
 }
 
 }  // namespace

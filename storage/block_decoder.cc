@@ -17,7 +17,8 @@ using block_format::IndexMode;
 
 constexpr size_t kKeptScratch = size_t{8} << 20;
 
-// Calls take(value) for n varints from *p on; take says whether it goes on. False for malformed or missing bytes, or when take stopped.
+// Calls take(value) for n varints from *p on; take says whether it goes on. False for malformed or missing
+// bytes, or when take stopped.
 template <typename Take>
 bool GetVarints(const char** p, const char* end, size_t n, Take take) {
   const char* at = *p;
@@ -39,11 +40,15 @@ bool GetVarints(const char** p, const char* end, size_t n, Take take) {
 
 bool IsWanted(SectionKind kind, ColumnSet want) {
   switch (kind) {
-    case SectionKind::kTimes: return want.times;
+    case SectionKind::kTimes:
+      return want.times;
     case SectionKind::kLengths:
-    case SectionKind::kText: return want.lines;
-    case SectionKind::kMetadata: return want.metadata;
-    case SectionKind::kDirectory: return false;
+    case SectionKind::kText:
+      return want.lines;
+    case SectionKind::kMetadata:
+      return want.metadata;
+    case SectionKind::kDirectory:
+      return false;
   }
   return false;  // a kind of a later build
 }
@@ -53,7 +58,8 @@ absl::Status Malformed(const Section& section) {
 }
 
 // The section's stored bytes, checked. bytes are the block's from bytes_offset on.
-absl::StatusOr<std::string_view> Stored(const Section& section, std::string_view bytes, uint32_t bytes_offset) {
+absl::StatusOr<std::string_view> Stored(const Section& section, std::string_view bytes,
+                                        uint32_t bytes_offset) {
   if (section.offset < bytes_offset || section.offset - bytes_offset > bytes.size() ||
       section.stored_size > bytes.size() - (section.offset - bytes_offset)) {
     return DataLoss("section {} at offset {} is cut off", SectionName(section.kind), section.offset);
@@ -66,7 +72,8 @@ absl::StatusOr<std::string_view> Stored(const Section& section, std::string_view
 }
 
 // The section's raw bytes: the stored ones, or decompressed into *scratch.
-absl::StatusOr<std::string_view> RawBytes(const Section& section, std::string_view bytes, uint32_t bytes_offset, TextBuffer* scratch) {
+absl::StatusOr<std::string_view> RawBytes(const Section& section, std::string_view bytes,
+                                          uint32_t bytes_offset, TextBuffer* scratch) {
   ASSIGN_OR_RETURN(const std::string_view stored, Stored(section, bytes, bytes_offset));
   if (static_cast<Codec>(section.codec) == Codec::kRaw) return stored;
   scratch->clear();
@@ -91,7 +98,8 @@ bool DecodeTimes(std::string_view raw, uint32_t count, std::vector<int64_t>* tim
   return sound && p == end;
 }
 
-bool DecodeLengths(std::string_view raw, uint32_t count, uint32_t text_bytes, std::vector<uint32_t>* line_end) {
+bool DecodeLengths(std::string_view raw, uint32_t count, uint32_t text_bytes,
+                   std::vector<uint32_t>* line_end) {
   line_end->resize(count);
   uint32_t* out = line_end->data();
   uint64_t end_of_line = 0;
@@ -160,7 +168,8 @@ bool DecodeMetadata(std::string_view raw, uint32_t count, MetadataColumn* column
     case IndexMode::kU32:
       if (!GetNarrow<uint32_t>(&in, largest, &column->index)) return false;
       break;
-    default: return false;
+    default:
+      return false;
   }
   return in.remaining() == 0;
 }
@@ -186,15 +195,20 @@ absl::Status CheckSections(const BlockFront& front) {
         if (section.raw_size != front.text_bytes) return Malformed(section);
         ++text;
         break;
-      case SectionKind::kDirectory: ++directory; break;
-      default: break;
+      case SectionKind::kDirectory:
+        ++directory;
+        break;
+      default:
+        break;
     }
   }
-  if (times != 1 || lengths != 1 || text != 1 || directory != 1) return DataLoss("sections are missing or doubled");
+  if (times != 1 || lengths != 1 || text != 1 || directory != 1)
+    return DataLoss("sections are missing or doubled");
   return absl::OkStatus();
 }
 
-absl::Status DecodeColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset, ColumnSet want, Rows* rows) {
+absl::Status DecodeColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset,
+                           ColumnSet want, Rows* rows) {
   thread_local TextBuffer scratch;
   if (scratch.capacity() > kKeptScratch) scratch = TextBuffer();
   size_t columns = 0;
@@ -224,10 +238,12 @@ absl::Status DecodeColumns(const BlockFront& front, std::string_view bytes, uint
         ASSIGN_OR_RETURN(const std::string_view stored, Stored(section, bytes, bytes_offset));
         rows->text.clear();  // nothing to keep when it grows
         rows->text.resize(front.text_bytes);
-        if (!Decompress(section.codec, stored, rows->text.data(), front.text_bytes)) return Malformed(section);
+        if (!Decompress(section.codec, stored, rows->text.data(), front.text_bytes))
+          return Malformed(section);
         break;
       }
-      case SectionKind::kDirectory: break;
+      case SectionKind::kDirectory:
+        break;
     }
   }
   rows->metadata.resize(columns);
@@ -243,17 +259,23 @@ absl::Status DecodeColumns(const BlockFront& front, std::string_view bytes, uint
 
 std::string_view SectionName(SectionKind kind) {
   switch (kind) {
-    case SectionKind::kTimes: return "times";
-    case SectionKind::kLengths: return "lengths";
-    case SectionKind::kMetadata: return "metadata";
-    case SectionKind::kText: return "text";
-    case SectionKind::kDirectory: return "directory";
+    case SectionKind::kTimes:
+      return "times";
+    case SectionKind::kLengths:
+      return "lengths";
+    case SectionKind::kMetadata:
+      return "metadata";
+    case SectionKind::kText:
+      return "text";
+    case SectionKind::kDirectory:
+      return "directory";
   }
   return "unknown";
 }
 
 absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
-  if (bytes.size() < block_format::kFixedHeaderSize) return DataLoss("header is cut off after {} bytes", bytes.size());
+  if (bytes.size() < block_format::kFixedHeaderSize)
+    return DataLoss("header is cut off after {} bytes", bytes.size());
   if (!bytes.starts_with(kBlockMagic)) return DataLoss("no block begins here");
   ByteReader fixed(bytes.substr(block_format::kHeaderCrcOffset));
   const auto crc = fixed.Fixed<uint32_t>();
@@ -274,10 +296,13 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
   front.min_ns = in.SignedVarint();
   front.max_ns = static_cast<int64_t>(static_cast<uint64_t>(front.min_ns) + in.Varint());
   const uint64_t sections = in.Varint();
-  if (!in.ok() || rows == 0 || rows > text_bytes || text_bytes > kMaxRowsText || front.max_ns < front.min_ns) {
-    return DataLoss("header: {} rows with {} bytes from {} to {}", rows, text_bytes, front.min_ns, front.max_ns);
+  if (!in.ok() || rows == 0 || rows > text_bytes || text_bytes > kMaxRowsText ||
+      front.max_ns < front.min_ns) {
+    return DataLoss("header: {} rows with {} bytes from {} to {}", rows, text_bytes, front.min_ns,
+                    front.max_ns);
   }
-  if (sections > in.remaining() / 8) return DataLoss("header: {} sections in {} bytes", sections, in.remaining());
+  if (sections > in.remaining() / 8)
+    return DataLoss("header: {} sections in {} bytes", sections, in.remaining());
   front.rows = static_cast<uint32_t>(rows);
   front.text_bytes = static_cast<uint32_t>(text_bytes);
   front.sections.reserve(sections);
@@ -290,8 +315,10 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
     const uint64_t raw_size = in.Varint();
     section.crc = in.Fixed<uint32_t>();
     if (!in.ok() || !PlausibleRawSize(section.codec, stored_size, raw_size) ||
-        raw_size > std::numeric_limits<uint32_t>::max() || stored_size > std::numeric_limits<uint32_t>::max() - offset) {
-      return DataLoss("header: section {} with codec {} of {} bytes from {}", i, section.codec, raw_size, stored_size);
+        raw_size > std::numeric_limits<uint32_t>::max() ||
+        stored_size > std::numeric_limits<uint32_t>::max() - offset) {
+      return DataLoss("header: section {} with codec {} of {} bytes from {}", i, section.codec, raw_size,
+                      stored_size);
     }
     section.offset = static_cast<uint32_t>(offset);
     section.stored_size = static_cast<uint32_t>(stored_size);
@@ -315,8 +342,8 @@ std::pair<uint32_t, uint32_t> WantedBytes(const BlockFront& front, ColumnSet wan
   return {begin, end};
 }
 
-absl::Status DecodeBlockColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset, ColumnSet want,
-                                Rows* rows) {
+absl::Status DecodeBlockColumns(const BlockFront& front, std::string_view bytes, uint32_t bytes_offset,
+                                ColumnSet want, Rows* rows) {
   const absl::Status status = DecodeColumns(front, bytes, bytes_offset, want, rows);
   if (!status.ok()) rows->clear();
   return status;
@@ -331,8 +358,8 @@ absl::Status DecodeBlock(std::string_view bytes, ColumnSet want, Rows* rows) {
   return DecodeBlockColumns(*front, bytes, 0, want, rows);
 }
 
-absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block, std::vector<SegmentStream>* streams,
-                                  std::vector<BlockSlice>* slices) {
+absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block,
+                                  std::vector<SegmentStream>* streams, std::vector<BlockSlice>* slices) {
   streams->clear();
   slices->clear();
   for (const Section& section : front.sections) {

@@ -105,8 +105,10 @@ class Encoder {
     uint64_t text_bytes = 0;
     for (const BlockPiece& piece : pieces_) {
       const Rows& rows = *piece.rows;
-      SKALD_CHECK(piece.stream < streams_.size() && piece.row_begin < piece.row_end && piece.row_end <= rows.size());
-      SKALD_CHECK(std::is_sorted(rows.time_ns.begin() + piece.row_begin, rows.time_ns.begin() + piece.row_end));
+      SKALD_CHECK(piece.stream < streams_.size() && piece.row_begin < piece.row_end &&
+                  piece.row_end <= rows.size());
+      SKALD_CHECK(
+          std::is_sorted(rows.time_ns.begin() + piece.row_begin, rows.time_ns.begin() + piece.row_end));
       const int64_t first_ns = rows.time_ns[piece.row_begin];
       const int64_t last_ns = rows.time_ns[piece.row_end - 1];
       if (header_.slices.empty() || header_.slices.back().stream != piece.stream) {
@@ -265,9 +267,12 @@ class Encoder {
           i = end;
         }
         return;
-      case IndexMode::kU8: return PutNarrow<uint8_t>(index);
-      case IndexMode::kU16: return PutNarrow<uint16_t>(index);
-      case IndexMode::kU32: return PutNarrow<uint32_t>(index);
+      case IndexMode::kU8:
+        return PutNarrow<uint8_t>(index);
+      case IndexMode::kU16:
+        return PutNarrow<uint16_t>(index);
+      case IndexMode::kU32:
+        return PutNarrow<uint32_t>(index);
     }
   }
 
@@ -305,7 +310,8 @@ class Encoder {
 
 }  // namespace
 
-BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces, std::string* out) {
+BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces,
+                        std::string* out) {
   return Encoder(streams, pieces).Encode(out);
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr uint32_t kMaxU32 = std::numeric_limits<uint32_t>::max();
 
-// Levels that are written as one byte, their place here + 1; 0 is followed by the level's text. Stored: append only.
+// Levels that are written as one byte, their place here + 1; 0 is followed by the level's text. Stored:
+// append only.
 constexpr std::string_view kKnownLevels[] = {"",         "debug", "info",  "warn",   "error",
                                              "critical", "fatal", "trace", "unknown"};
 
@@ -30,7 +31,9 @@ bool GetLevel(ByteReader* in, std::string* level) {
   return in->ok();
 }
 
-uint64_t Distance(int64_t from, int64_t to) { return static_cast<uint64_t>(to) - static_cast<uint64_t>(from); }
+uint64_t Distance(int64_t from, int64_t to) {
+  return static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
+}
 
 // base + distance; false if that is beyond the last time.
 bool AddDistance(int64_t base, uint64_t distance, int64_t* sum) {
@@ -49,8 +52,8 @@ absl::Status GetLocation(ByteReader* in, BlockLocation* location) {
   const uint64_t size = in->Varint();
   const uint64_t header_size = in->Varint();
   if (!in->ok() || size > kMaxU32 || header_size > size || location->offset > (uint64_t{1} << 62)) {
-    return DataLoss("block entry: no block lies at {} with {} bytes, {} of them header", location->offset, size,
-                    header_size);
+    return DataLoss("block entry: no block lies at {} with {} bytes, {} of them header", location->offset,
+                    size, header_size);
   }
   location->size = static_cast<uint32_t>(size);
   location->header_size = static_cast<uint32_t>(header_size);
@@ -90,7 +93,8 @@ void EncodeSlice(const BlockSlice& slice, int64_t base_ns, std::string* out) {
   }
 }
 
-absl::Status DecodeSlice(ByteReader* in, uint32_t row_begin, uint32_t max_rows, int64_t base_ns, BlockSlice* slice) {
+absl::Status DecodeSlice(ByteReader* in, uint32_t row_begin, uint32_t max_rows, int64_t base_ns,
+                         BlockSlice* slice) {
   const uint64_t rows = in->Varint();
   const uint64_t from_base = in->Varint();
   const uint64_t span = in->Varint();
@@ -102,7 +106,8 @@ absl::Status DecodeSlice(ByteReader* in, uint32_t row_begin, uint32_t max_rows, 
     return DataLoss("slice: times beyond the last nanosecond");
   }
   if (slice->line_bytes > kMaxRowsText) return DataLoss("slice: {} bytes of lines", slice->line_bytes);
-  if (levels == 0 || levels > rows || levels > in->remaining()) return DataLoss("slice: {} levels in {} rows", levels, rows);
+  if (levels == 0 || levels > rows || levels > in->remaining())
+    return DataLoss("slice: {} levels in {} rows", levels, rows);
   slice->row_begin = row_begin;
   slice->row_end = row_begin + static_cast<uint32_t>(rows);
   slice->levels.resize(levels);
@@ -166,7 +171,8 @@ absl::Status DecodeBlockHeader(ByteReader* in, uint32_t streams, BlockHeader* he
   header->min_ns = in->SignedVarint();
   const uint64_t span = in->Varint();
   const uint64_t slices = in->Varint();
-  if (!in->ok() || !AddDistance(header->min_ns, span, &header->max_ns)) return DataLoss("block header: malformed times");
+  if (!in->ok() || !AddDistance(header->min_ns, span, &header->max_ns))
+    return DataLoss("block header: malformed times");
   if (slices == 0 || slices > header->rows || slices > in->remaining() / 7) {
     return DataLoss("block header: {} slices of {} rows", slices, header->rows);
   }
@@ -178,13 +184,14 @@ absl::Status DecodeBlockHeader(ByteReader* in, uint32_t streams, BlockHeader* he
     if (!in->ok() || stream >= streams) return DataLoss("block header: stream {} of {}", stream, streams);
     slice.stream = static_cast<uint32_t>(stream);
     RETURN_IF_ERROR(DecodeSlice(in, row, header->rows - row, header->min_ns, &slice));
-    if (slice.max_ns > header->max_ns) return DataLoss("block header: slice of stream {} is later than the block", stream);
+    if (slice.max_ns > header->max_ns)
+      return DataLoss("block header: slice of stream {} is later than the block", stream);
     row = slice.row_end;
     text_bytes += slice.line_bytes;
   }
   if (row != header->rows || text_bytes != header->text_bytes) {
-    return DataLoss("block header: slices have {} rows and {} bytes, the block {} and {}", row, text_bytes, header->rows,
-                    header->text_bytes);
+    return DataLoss("block header: slices have {} rows and {} bytes, the block {} and {}", row, text_bytes,
+                    header->rows, header->text_bytes);
   }
   return absl::OkStatus();
 }

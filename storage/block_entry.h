@@ -1,5 +1,6 @@
-// What is known of a stored block without reading it, and its encodings: for a segment's footer (all slices of all blocks) and
-// for the label index (one stream's slice of one block). storage/FORMAT.md describes them byte for byte.
+// What is known of a stored block without reading it, and its encodings: for a segment's footer (all slices
+// of all blocks) and for the label index (one stream's slice of one block). storage/FORMAT.md describes them
+// byte for byte.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +29,8 @@ struct BlockSlice {
   uint32_t row_end = 0;
   int64_t min_ns = 0;  // both inclusive
   int64_t max_ns = 0;
-  uint64_t line_bytes = 0;          // without separators
-  std::vector<LevelCount> levels;   // never empty; sorted by level; sums to the slice's rows and line_bytes
+  uint64_t line_bytes = 0;         // without separators
+  std::vector<LevelCount> levels;  // never empty; sorted by level; sums to the slice's rows and line_bytes
 
   uint32_t rows() const { return row_end - row_begin; }
 };
@@ -62,9 +63,10 @@ void EncodeBlockHeader(const BlockHeader& header, std::string* out);
 // Bounds checked: slices cover exactly the rows, streams are below `streams`.
 absl::Status DecodeBlockHeader(ByteReader* in, uint32_t streams, BlockHeader* header);
 
-// Building stones of the above, and of a block's own directory. The slice's row_begin and stream are the caller's; times are
-// written as their difference to base_ns (the block's first, never above the slice's).
+// Building stones of the above, and of a block's own directory. The slice's row_begin and stream are the
+// caller's; times are written as their difference to base_ns (the block's first, never above the slice's).
 void EncodeSlice(const BlockSlice& slice, int64_t base_ns, std::string* out);
-absl::Status DecodeSlice(ByteReader* in, uint32_t row_begin, uint32_t max_rows, int64_t base_ns, BlockSlice* slice);
+absl::Status DecodeSlice(ByteReader* in, uint32_t row_begin, uint32_t max_rows, int64_t base_ns,
+                         BlockSlice* slice);
 
 }  // namespace skald

@@ -36,7 +36,8 @@ BlockEntry Typical() {
   entry.location = {12'345'678, 70'000, 120};
   entry.block_rows = 1000;
   entry.block_text_bytes = 250'000;
-  entry.slice = {0, 0, 1000, 1'700'000'000'000'000'000, 1'700'000'060'000'000'000, 249'000, {{"info", 1000, 249'000}}};
+  entry.slice = {
+      0, 0, 1000, 1'700'000'000'000'000'000, 1'700'000'060'000'000'000, 249'000, {{"info", 1000, 249'000}}};
   return entry;
 }
 
@@ -44,7 +45,9 @@ TEST(BlockEntryTest, RoundTripsOneAfterTheOther) {
   std::vector<BlockEntry> entries = {Typical(), Typical(), Typical()};
   entries[1].slice.levels = {{"", 1, 0}, {"error", 9, 4000}, {"my own", 90, 5000}, {"warn", 900, 240'000}};
   entries[2].location = {uint64_t{1} << 40, ~uint32_t{0}, 99};
-  entries[2].slice = {0, 999, 1000, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(), 0, {{"", 1, 0}}};
+  entries[2].slice = {
+      0, 999,         1000, std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max(),
+      0, {{"", 1, 0}}};
   std::string bytes;
   for (const BlockEntry& entry : entries) EncodeBlockEntry(entry, &bytes);
   ByteReader in(bytes);
@@ -75,7 +78,8 @@ TEST(BlockEntryTest, DamageIsAnErrorOrAnEntryWithinBounds) {
   std::mt19937 random(5);
   for (int round = 0; round < 20'000; ++round) {
     std::string damaged = bytes;
-    for (uint32_t k = 0; k <= random() % 3; ++k) damaged[random() % damaged.size()] = static_cast<char>(random());
+    for (uint32_t k = 0; k <= random() % 3; ++k)
+      damaged[random() % damaged.size()] = static_cast<char>(random());
     ByteReader in(damaged);
     BlockEntry got;
     if (!DecodeBlockEntry(&in, &got).ok()) continue;

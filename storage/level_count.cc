@@ -7,9 +7,11 @@ namespace skald {
 namespace {
 
 void Add(std::string_view level, uint32_t rows, uint64_t line_bytes, std::vector<LevelCount>* levels) {
-  auto at = std::lower_bound(levels->begin(), levels->end(), level,
-                             [](const LevelCount& count, std::string_view name) { return count.level < name; });
-  if (at == levels->end() || at->level != level) at = levels->insert(at, LevelCount{std::string(level), 0, 0});
+  auto at =
+      std::lower_bound(levels->begin(), levels->end(), level,
+                       [](const LevelCount& count, std::string_view name) { return count.level < name; });
+  if (at == levels->end() || at->level != level)
+    at = levels->insert(at, LevelCount{std::string(level), 0, 0});
   at->rows += rows;
   at->line_bytes += line_bytes;
 }
@@ -19,7 +21,8 @@ void Add(std::string_view level, uint32_t rows, uint64_t line_bytes, std::vector
 void AddLevels(const Rows& rows, size_t begin, size_t end, std::vector<LevelCount>* levels) {
   if (begin >= end) return;
   const MetadataColumn* column = rows.FindMetadata(kDetectedLevelKey);
-  if (column == nullptr) return Add("", static_cast<uint32_t>(end - begin), rows.line_bytes(begin, end), levels);
+  if (column == nullptr)
+    return Add("", static_cast<uint32_t>(end - begin), rows.line_bytes(begin, end), levels);
   struct Count {
     uint32_t rows = 0;
     uint64_t line_bytes = 0;

@@ -1,4 +1,5 @@
-// Counts of rows and line bytes per detected level: what lets counting and volume queries answer without decoding lines.
+// Counts of rows and line bytes per detected level: what lets counting and volume queries answer without
+// decoding lines.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +14,8 @@ namespace skald {
 // The metadata key the level of a line is stored under.
 inline constexpr std::string_view kDetectedLevelKey = "detected_level";
 
-// Adds rows [begin, end) to *levels, which is sorted by level and stays so. Rows without the key count as level "".
+// Adds rows [begin, end) to *levels, which is sorted by level and stays so. Rows without the key count as
+// level "".
 void AddLevels(const Rows& rows, size_t begin, size_t end, std::vector<LevelCount>* levels);
 
 }  // namespace skald

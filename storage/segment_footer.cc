@@ -15,7 +15,8 @@ constexpr uint64_t kMaxFooterBytes = uint64_t{1} << 30;
 
 absl::Status CheckVersion(uint32_t version) {
   if (version == kSegmentVersion) return absl::OkStatus();
-  return FailedPrecondition("segment version {} is not known to this build, which writes {}", version, kSegmentVersion);
+  return FailedPrecondition("segment version {} is not known to this build, which writes {}", version,
+                            kSegmentVersion);
 }
 
 }  // namespace
@@ -33,9 +34,11 @@ std::string EncodeSegmentHead(const SegmentProperties& properties) {
 }
 
 absl::StatusOr<SegmentProperties> DecodeSegmentHead(std::string_view bytes) {
-  if (bytes.size() < kSegmentHeadSize) return DataLoss("segment head is cut off after {} bytes", bytes.size());
+  if (bytes.size() < kSegmentHeadSize)
+    return DataLoss("segment head is cut off after {} bytes", bytes.size());
   if (!bytes.starts_with(kSegmentMagic)) return DataLoss("segment head: wrong magic at offset 0");
-  const std::string_view fields = bytes.substr(kSegmentMagic.size(), kSegmentHeadSize - kSegmentMagic.size() - 4);
+  const std::string_view fields =
+      bytes.substr(kSegmentMagic.size(), kSegmentHeadSize - kSegmentMagic.size() - 4);
   ByteReader in(bytes.substr(kSegmentMagic.size(), kSegmentHeadSize - kSegmentMagic.size()));
   const auto version = in.Fixed<uint32_t>();
   SegmentProperties properties;
@@ -85,7 +88,8 @@ absl::StatusOr<SegmentTail> DecodeSegmentTail(std::string_view bytes, uint64_t f
     return DataLoss("{} bytes are too few for a segment", file_size);
   }
   const uint64_t at = file_size - kSegmentTailSize;
-  if (!bytes.ends_with(kSegmentMagic)) return DataLoss("segment tail: wrong magic at offset {}", file_size - 8);
+  if (!bytes.ends_with(kSegmentMagic))
+    return DataLoss("segment tail: wrong magic at offset {}", file_size - 8);
   ByteReader in(bytes);
   SegmentTail tail;
   tail.footer_offset = in.Fixed<uint64_t>();
@@ -94,25 +98,32 @@ absl::StatusOr<SegmentTail> DecodeSegmentTail(std::string_view bytes, uint64_t f
   const auto codec = in.Fixed<uint32_t>();
   tail.footer_crc = in.Fixed<uint32_t>();
   const auto version = in.Fixed<uint32_t>();
-  if (in.Fixed<uint32_t>() != Crc32c(bytes.substr(0, 36))) return DataLoss("segment tail: crc mismatch at offset {}", at);
+  if (in.Fixed<uint32_t>() != Crc32c(bytes.substr(0, 36)))
+    return DataLoss("segment tail: crc mismatch at offset {}", at);
   RETURN_IF_ERROR(CheckVersion(version));
-  if (tail.footer_offset < kSegmentHeadSize || tail.footer_offset > at || tail.footer_size != at - tail.footer_offset) {
-    return DataLoss("segment tail: footer of {} bytes at {} does not end at {}", tail.footer_size, tail.footer_offset, at);
+  if (tail.footer_offset < kSegmentHeadSize || tail.footer_offset > at ||
+      tail.footer_size != at - tail.footer_offset) {
+    return DataLoss("segment tail: footer of {} bytes at {} does not end at {}", tail.footer_size,
+                    tail.footer_offset, at);
   }
   if (codec > 0xff || tail.raw_size > kMaxFooterBytes ||
       !PlausibleRawSize(static_cast<uint8_t>(codec), tail.footer_size, tail.raw_size)) {
-    return DataLoss("segment tail: footer codec {} cannot make {} bytes of {}", codec, tail.raw_size, tail.footer_size);
+    return DataLoss("segment tail: footer codec {} cannot make {} bytes of {}", codec, tail.raw_size,
+                    tail.footer_size);
   }
   tail.codec = static_cast<uint8_t>(codec);
   return tail;
 }
 
 absl::StatusOr<SegmentFooter> DecodeSegmentFooter(const SegmentTail& tail, std::string_view bytes) {
-  if (bytes.size() != tail.footer_size) return DataLoss("segment footer: {} bytes of {}", bytes.size(), tail.footer_size);
-  if (Crc32c(bytes) != tail.footer_crc) return DataLoss("segment footer: crc mismatch at offset {}", tail.footer_offset);
+  if (bytes.size() != tail.footer_size)
+    return DataLoss("segment footer: {} bytes of {}", bytes.size(), tail.footer_size);
+  if (Crc32c(bytes) != tail.footer_crc)
+    return DataLoss("segment footer: crc mismatch at offset {}", tail.footer_offset);
   TextBuffer raw;
   raw.resize(tail.raw_size);
-  if (!Decompress(tail.codec, bytes, raw.data(), tail.raw_size)) return DataLoss("segment footer does not decompress");
+  if (!Decompress(tail.codec, bytes, raw.data(), tail.raw_size))
+    return DataLoss("segment footer does not decompress");
 
   ByteReader in(raw.view());
   SegmentFooter footer;
@@ -124,10 +135,12 @@ absl::StatusOr<SegmentFooter> DecodeSegmentFooter(const SegmentTail& tail, std::
   footer.rows = in.Varint();
   footer.line_bytes = in.Varint();
   const uint64_t streams = in.Varint();
-  if (!in.ok() || shard > std::numeric_limits<uint32_t>::max() || shard_count > std::numeric_limits<uint32_t>::max()) {
+  if (!in.ok() || shard > std::numeric_limits<uint32_t>::max() ||
+      shard_count > std::numeric_limits<uint32_t>::max()) {
     return DataLoss("segment footer: malformed totals");
   }
-  if (streams > in.remaining() / 3) return DataLoss("segment footer: {} streams in {} bytes", streams, in.remaining());
+  if (streams > in.remaining() / 3)
+    return DataLoss("segment footer: {} streams in {} bytes", streams, in.remaining());
   footer.properties.shard = static_cast<uint32_t>(shard);
   footer.properties.shard_count = static_cast<uint32_t>(shard_count);
   footer.streams.resize(streams);
@@ -135,7 +148,8 @@ absl::StatusOr<SegmentFooter> DecodeSegmentFooter(const SegmentTail& tail, std::
     const uint64_t id = in.Varint();
     stream.tenant = in.Text();
     stream.labels = in.Text();
-    if (!in.ok() || id > std::numeric_limits<uint32_t>::max()) return DataLoss("segment footer: malformed stream");
+    if (!in.ok() || id > std::numeric_limits<uint32_t>::max())
+      return DataLoss("segment footer: malformed stream");
     stream.id = StreamId(static_cast<uint32_t>(id));
   }
   const uint64_t blocks = in.Varint();
@@ -149,7 +163,8 @@ absl::StatusOr<SegmentFooter> DecodeSegmentFooter(const SegmentTail& tail, std::
     const BlockLocation& location = block.location;
     if (location.offset < previous_end || location.offset > tail.footer_offset ||
         location.size > tail.footer_offset - location.offset) {
-      return DataLoss("segment footer: block of {} bytes at {} is out of place", location.size, location.offset);
+      return DataLoss("segment footer: block of {} bytes at {} is out of place", location.size,
+                      location.offset);
     }
     previous_end = location.offset + location.size;
   }

@@ -1,4 +1,5 @@
-// The fixed parts of a segment file around its blocks: head, footer, tail. storage/FORMAT.md describes them byte for byte.
+// The fixed parts of a segment file around its blocks: head, footer, tail. storage/FORMAT.md describes them
+// byte for byte.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +48,8 @@ struct SegmentTail {
 };
 
 std::string EncodeSegmentHead(const SegmentProperties& properties);
-// bytes: kSegmentHeadSize. DataLoss if damaged or no segment, FailedPrecondition for a version this build does not know.
+// bytes: kSegmentHeadSize. DataLoss if damaged or no segment, FailedPrecondition for a version this build
+// does not know.
 absl::StatusOr<SegmentProperties> DecodeSegmentHead(std::string_view bytes);
 
 // Footer and tail: the end of the file. footer_offset is where they will stand.

@@ -29,10 +29,12 @@ absl::Status ReadBytes(const Blob& blob, uint64_t offset, size_t n, TextBuffer* 
 }
 
 // Decodes everything a block has; OK if all of it is sound.
-absl::Status CheckBlock(std::string_view bytes, BlockHeader* header, std::vector<SegmentStream>* streams, Rows* rows) {
+absl::Status CheckBlock(std::string_view bytes, BlockHeader* header, std::vector<SegmentStream>* streams,
+                        Rows* rows) {
   ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(bytes));
   if (front.size > bytes.size()) return DataLoss("block is cut off");
-  RETURN_IF_ERROR(DecodeBlockColumns(front, bytes, 0, {.times = true, .lines = true, .metadata = true}, rows));
+  RETURN_IF_ERROR(
+      DecodeBlockColumns(front, bytes, 0, {.times = true, .lines = true, .metadata = true}, rows));
   RETURN_IF_ERROR(DecodeBlockDirectory(front, bytes, streams, &header->slices));
   header->location.size = front.size;
   header->location.header_size = front.header_size;
@@ -43,10 +45,11 @@ absl::Status CheckBlock(std::string_view bytes, BlockHeader* header, std::vector
   return absl::OkStatus();
 }
 
-// The block at offset, if a sound one begins there. If only its front header is sound, *block_end still says where it ends, so that
-// nothing is looked for inside of it (a line may hold the bytes of a block); otherwise it is left alone.
-absl::StatusOr<BlockHeader> TryBlock(const Blob& blob, uint64_t offset, uint64_t end, TextBuffer* buffer, Rows* rows,
-                                     std::vector<SegmentStream>* streams, uint64_t* block_end) {
+// The block at offset, if a sound one begins there. If only its front header is sound, *block_end still says
+// where it ends, so that nothing is looked for inside of it (a line may hold the bytes of a block); otherwise
+// it is left alone.
+absl::StatusOr<BlockHeader> TryBlock(const Blob& blob, uint64_t offset, uint64_t end, TextBuffer* buffer,
+                                     Rows* rows, std::vector<SegmentStream>* streams, uint64_t* block_end) {
   // The front header first, for the block's size: most are far below this.
   size_t n = std::min<uint64_t>(end - offset, 4096);
   RETURN_IF_ERROR(ReadBytes(blob, offset, n, buffer));
@@ -81,14 +84,16 @@ absl::StatusOr<uint64_t> FindBlock(const Blob& blob, uint64_t offset, uint64_t e
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentReader::Open(const BlobStore& blobs, const std::string& name) {
+absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentReader::Open(const BlobStore& blobs,
+                                                                         const std::string& name) {
   ASSIGN_OR_RETURN(std::shared_ptr<const Blob> blob, blobs.Open(name));
   return std::make_shared<const SegmentReader>(std::move(blob));
 }
 
 absl::StatusOr<SegmentFooter> SegmentReader::ReadFooter() const {
   const auto read = [&]() -> absl::StatusOr<SegmentFooter> {
-    if (size() < kSegmentHeadSize + kSegmentTailSize) return DataLoss("{} bytes are too few for a segment", size());
+    if (size() < kSegmentHeadSize + kSegmentTailSize)
+      return DataLoss("{} bytes are too few for a segment", size());
     TextBuffer buffer;
     RETURN_IF_ERROR(ReadBytes(*blob_, 0, kSegmentHeadSize, &buffer));
     ASSIGN_OR_RETURN(const SegmentProperties properties, DecodeSegmentHead(buffer.view()));
@@ -104,25 +109,28 @@ absl::StatusOr<SegmentFooter> SegmentReader::ReadFooter() const {
   return footer;
 }
 
-absl::Status SegmentReader::ReadBlock(const BlockLocation& location, uint32_t expected_rows, ColumnSet want, Rows* rows,
-                                      ReadStats* stats) const {
+absl::Status SegmentReader::ReadBlock(const BlockLocation& location, uint32_t expected_rows, ColumnSet want,
+                                      Rows* rows, ReadStats* stats) const {
   const absl::Status status = ReadBlockUnnamed(location, expected_rows, want, rows, stats);
   if (status.ok()) return status;
   rows->clear();
   return Annotate(status, fmt::format("segment {} block at {}", name(), location.offset));
 }
 
-absl::Status SegmentReader::ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows, ColumnSet want,
-                                             Rows* rows, ReadStats* stats) const {
+absl::Status SegmentReader::ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows,
+                                             ColumnSet want, Rows* rows, ReadStats* stats) const {
   thread_local TextBuffer stored;
   if (stored.capacity() > kKeptScratch) stored = TextBuffer();
-  // With lines nearly all of the block is needed: one read. Otherwise the header first, and then what it takes.
-  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, want.lines ? location.size : location.header_size, &stored));
+  // With lines nearly all of the block is needed: one read. Otherwise the header first, and then what it
+  // takes.
+  RETURN_IF_ERROR(
+      ReadBytes(*blob_, location.offset, want.lines ? location.size : location.header_size, &stored));
   uint64_t taken = stored.size();
   ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(stored.view()));
-  if (front.size != location.size || front.header_size != location.header_size || front.rows != expected_rows) {
-    return DataLoss("block has {} rows in {} bytes, {} in {} were expected", front.rows, front.size, expected_rows,
-                    location.size);
+  if (front.size != location.size || front.header_size != location.header_size ||
+      front.rows != expected_rows) {
+    return DataLoss("block has {} rows in {} bytes, {} in {} were expected", front.rows, front.size,
+                    expected_rows, location.size);
   }
   uint32_t begin = 0;
   if (!want.lines) {
@@ -156,7 +164,8 @@ absl::StatusOr<SegmentReader::Salvaged> SegmentReader::Salvage() const {
   uint64_t end = size();
   if (size() >= kSegmentHeadSize + kSegmentTailSize) {
     RETURN_IF_ERROR(ReadBytes(*blob_, size() - kSegmentTailSize, kSegmentTailSize, &buffer));
-    if (absl::StatusOr<SegmentTail> tail = DecodeSegmentTail(buffer.view(), size()); tail.ok()) end = tail->footer_offset;
+    if (absl::StatusOr<SegmentTail> tail = DecodeSegmentTail(buffer.view(), size()); tail.ok())
+      end = tail->footer_offset;
   }
   SegmentFooter& footer = out.footer;
   std::map<std::pair<std::string, std::string>, uint32_t> ordinals;  // of (tenant, labels)

@@ -1,4 +1,5 @@
-// Reads a segment file. Thread-safe after Open; stays readable for its lifetime, also when the file is deleted.
+// Reads a segment file. Thread-safe after Open; stays readable for its lifetime, also when the file is
+// deleted.
 #pragma once
 
 #include <cstdint>
@@ -20,18 +21,21 @@ namespace skald {
 class SegmentReader {
  public:
   // Reads nothing yet: who has a BlockLocation from the index needs neither head nor footer.
-  static absl::StatusOr<std::shared_ptr<const SegmentReader>> Open(const BlobStore& blobs, const std::string& name);
+  static absl::StatusOr<std::shared_ptr<const SegmentReader>> Open(const BlobStore& blobs,
+                                                                   const std::string& name);
   explicit SegmentReader(std::shared_ptr<const Blob> blob) : blob_(std::move(blob)) {}
 
   const std::string& name() const { return blob_->name(); }
   uint64_t size() const { return blob_->size(); }
 
-  // Head, tail and footer, validated. DataLoss if any is damaged (Salvage may help), FailedPrecondition for an unknown version.
+  // Head, tail and footer, validated. DataLoss if any is damaged (Salvage may help), FailedPrecondition for
+  // an unknown version.
   absl::StatusOr<SegmentFooter> ReadFooter() const;
 
-  // Decodes the wanted columns of the block at location into *rows (capacity reused, other columns left empty). expected_rows guards against an index
-  // that speaks of another file. Of a block of which no lines are wanted only the wanted sections are read. DataLoss: "segment X block at
-  // 123 section text: crc mismatch at offset 456" costs this block only. stats may be null.
+  // Decodes the wanted columns of the block at location into *rows (capacity reused, other columns left
+  // empty). expected_rows guards against an index that speaks of another file. Of a block of which no lines
+  // are wanted only the wanted sections are read. DataLoss: "segment X block at 123 section text: crc
+  // mismatch at offset 456" costs this block only. stats may be null.
   absl::Status ReadBlock(const BlockLocation& location, uint32_t expected_rows, ColumnSet want, Rows* rows,
                          ReadStats* stats) const;
   absl::Status ReadBlock(const BlockHeader& header, ColumnSet want, Rows* rows, ReadStats* stats) const {
@@ -39,18 +43,19 @@ class SegmentReader {
   }
 
   struct Salvaged {
-    SegmentFooter footer;     // rebuilt; properties are zero if the head is damaged as well
+    SegmentFooter footer;  // rebuilt; properties are zero if the head is damaged as well
     bool head_ok = false;
-    // Bytes between head and footer that belong to no sound block; with a damaged tail the footer's own are among them.
+    // Bytes between head and footer that belong to no sound block; with a damaged tail the footer's own are
+    // among them.
     uint64_t lost_bytes = 0;
   };
-  // For a damaged footer: walks the file for blocks and gives a footer of those whose every section is sound, with their streams' labels.
-  // Reads the whole file.
+  // For a damaged footer: walks the file for blocks and gives a footer of those whose every section is sound,
+  // with their streams' labels. Reads the whole file.
   absl::StatusOr<Salvaged> Salvage() const;
 
  private:
-  absl::Status ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows, ColumnSet want, Rows* rows,
-                                ReadStats* stats) const;
+  absl::Status ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows, ColumnSet want,
+                                Rows* rows, ReadStats* stats) const;
 
   const std::shared_ptr<const Blob> blob_;
 };

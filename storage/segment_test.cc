@@ -22,7 +22,9 @@ using ::testing::HasSubstr;
 constexpr ColumnSet kAll = {.times = true, .lines = true, .metadata = true};
 const std::string kName = "0000000000000007.seg";
 
-BlockPiece Whole(uint32_t stream, const Rows& rows) { return {stream, &rows, 0, static_cast<uint32_t>(rows.size())}; }
+BlockPiece Whole(uint32_t stream, const Rows& rows) {
+  return {stream, &rows, 0, static_cast<uint32_t>(rows.size())};
+}
 
 // All that a segment holds, as text: what tests compare.
 std::string Dump(const SegmentReader& reader, const SegmentFooter& footer, bool skip_damaged = false) {
@@ -49,12 +51,16 @@ std::string Dump(const SegmentReader& reader, const SegmentFooter& footer, bool 
 // The segment that storage/testdata/v1 keeps and FORMAT.md shows.
 struct Example {
   Example() {
-    AppendRow(&web, 1'700'000'000'000'000'000, "GET /index.html 200", {{"detected_level", "info"}, {"pod", "web-0"}});
-    AppendRow(&web, 1'700'000'000'250'000'000, "GET /missing 404", {{"detected_level", "warn"}, {"pod", "web-0"}});
+    AppendRow(&web, 1'700'000'000'000'000'000, "GET /index.html 200",
+              {{"detected_level", "info"}, {"pod", "web-0"}});
+    AppendRow(&web, 1'700'000'000'250'000'000, "GET /missing 404",
+              {{"detected_level", "warn"}, {"pod", "web-0"}});
     AppendRow(&web, 1'700'000'000'250'000'000, "", {});
-    AppendRow(&db, 1'700'000'001'000'000'000, "checkpoint complete:\nwrote 12 buffers", {{"detected_level", "info"}});
+    AppendRow(&db, 1'700'000'001'000'000'000, "checkpoint complete:\nwrote 12 buffers",
+              {{"detected_level", "info"}});
     for (int i = 0; i < 4; ++i) {
-      AppendRow(&later, 1'700'000'002'000'000'001 + i, "GET /healthz 200 GET /healthz 200", {{"detected_level", "info"}});
+      AppendRow(&later, 1'700'000'002'000'000'001 + i, "GET /healthz 200 GET /healthz 200",
+                {{"detected_level", "info"}});
     }
   }
 
@@ -75,7 +81,8 @@ const char kExampleDump[] =
     "team-a {app=\"web\"} 1700000000000000000 GET /index.html 200 detected_level=info pod=web-0\n"
     "team-a {app=\"web\"} 1700000000250000000 GET /missing 404 detected_level=warn pod=web-0\n"
     "team-a {app=\"web\"} 1700000000250000000 \n"
-    "team-b {app=\"db\", env=\"prod\"} 1700000001000000000 checkpoint complete:\nwrote 12 buffers detected_level=info\n"
+    "team-b {app=\"db\", env=\"prod\"} 1700000001000000000 checkpoint complete:\nwrote 12 buffers "
+    "detected_level=info\n"
     "team-a {app=\"web\"} 1700000002000000001 GET /healthz 200 GET /healthz 200 detected_level=info\n"
     "team-a {app=\"web\"} 1700000002000000002 GET /healthz 200 GET /healthz 200 detected_level=info\n"
     "team-a {app=\"web\"} 1700000002000000003 GET /healthz 200 GET /healthz 200 detected_level=info\n"
@@ -87,7 +94,9 @@ std::string ExampleBytes() {
   return blobs.Get(kName);
 }
 
-SegmentReader ReaderOf(std::string bytes) { return SegmentReader(std::make_shared<const MemoryBlob>("s.seg", std::move(bytes))); }
+SegmentReader ReaderOf(std::string bytes) {
+  return SegmentReader(std::make_shared<const MemoryBlob>("s.seg", std::move(bytes)));
+}
 
 TEST(SegmentTest, WritesAndReadsFiles) {
   const TempDir dir;
@@ -169,7 +178,8 @@ TEST(SegmentTest, EachFlippedByteIsDataLossOrEqualContent) {
       damaged[i] = static_cast<char>(damaged[i] ^ flip);
       const SegmentReader reader = ReaderOf(damaged);
       const auto footer = reader.ReadFooter();
-      const bool in_blocks = i >= blocks[0].location.offset && i < blocks[1].location.offset + blocks[1].location.size;
+      const bool in_blocks =
+          i >= blocks[0].location.offset && i < blocks[1].location.offset + blocks[1].location.size;
       ASSERT_EQ(footer.ok(), in_blocks) << i;
       // Head, footer or tail: an error by name, and everything can be saved.
       if (!footer.ok()) {
@@ -205,7 +215,8 @@ TEST(SegmentTest, EachTruncationIsDataLossAndSavesWhatIsWhole) {
     const auto salvaged = reader.Salvage();
     ASSERT_EQ(salvaged.status(), absl::OkStatus());
     uint64_t whole = 0;
-    for (const BlockHeader& block : sound.blocks) whole += block.location.offset + block.location.size <= n ? 1 : 0;
+    for (const BlockHeader& block : sound.blocks)
+      whole += block.location.offset + block.location.size <= n ? 1 : 0;
     ASSERT_EQ(salvaged->footer.blocks.size(), whole) << n;
     for (const BlockHeader& block : sound.blocks) {  // an index that knows more than the file has
       Rows rows;
@@ -228,9 +239,9 @@ TEST(SegmentTest, SalvageStepsOverDamagedBlocks) {
   }
   const SegmentFooter footer = *writer->Finish();
   std::string bytes = blobs.Get("x");
-  bytes[footer.blocks[1].location.offset + 3] ^= 1;      // its magic: found again by the next one's
-  bytes[footer.blocks[3].location.offset + 5000] ^= 1;   // in its text
-  bytes.resize(bytes.size() - 1);                        // and no tail
+  bytes[footer.blocks[1].location.offset + 3] ^= 1;     // its magic: found again by the next one's
+  bytes[footer.blocks[3].location.offset + 5000] ^= 1;  // in its text
+  bytes.resize(bytes.size() - 1);                       // and no tail
   const auto salvaged = ReaderOf(bytes).Salvage();
   ASSERT_EQ(salvaged.status(), absl::OkStatus());
   ASSERT_EQ(salvaged->footer.blocks.size(), 3u);
@@ -266,10 +277,12 @@ TEST(SegmentTest, ErrorsNameSegmentBlockAndSection) {
   bytes[text] = 'P';
   Rows rows;
   EXPECT_EQ(MessageOf(ReaderOf(bytes).ReadBlock(footer.blocks[0], kAll, &rows, nullptr)),
-            fmt::format("segment s.seg block at {}: section text: crc mismatch at offset {}", offset, text - offset));
+            fmt::format("segment s.seg block at {}: section text: crc mismatch at offset {}", offset,
+                        text - offset));
   BlockHeader other = footer.blocks[1];
   other.rows = 5;
-  EXPECT_THAT(std::string(MessageOf(ReaderOf(bytes).ReadBlock(other, kAll, &rows, nullptr))), HasSubstr("4 rows"));
+  EXPECT_THAT(std::string(MessageOf(ReaderOf(bytes).ReadBlock(other, kAll, &rows, nullptr))),
+              HasSubstr("4 rows"));
 }
 
 // Version 1 must be readable for ever, as must be what FORMAT.md shows of it.

@@ -12,7 +12,8 @@ SegmentWriter::SegmentWriter(std::unique_ptr<BlobWriter> blob, const SegmentProp
   footer_.properties = properties;
 }
 
-absl::StatusOr<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(BlobStore* blobs, const std::string& name,
+absl::StatusOr<std::unique_ptr<SegmentWriter>> SegmentWriter::Create(BlobStore* blobs,
+                                                                     const std::string& name,
                                                                      const SegmentProperties& properties) {
   ASSIGN_OR_RETURN(std::unique_ptr<BlobWriter> blob, blobs->Create(name));
   RETURN_IF_ERROR(blob->Append(EncodeSegmentHead(properties)));

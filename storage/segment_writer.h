@@ -17,7 +17,8 @@ namespace skald {
 
 class SegmentWriter {
  public:
-  // blobs must outlive the writer. Nothing is visible before Finish; a writer destroyed earlier leaves nothing.
+  // blobs must outlive the writer. Nothing is visible before Finish; a writer destroyed earlier leaves
+  // nothing.
   static absl::StatusOr<std::unique_ptr<SegmentWriter>> Create(BlobStore* blobs, const std::string& name,
                                                                const SegmentProperties& properties);
 
@@ -27,15 +28,15 @@ class SegmentWriter {
   // Encodes and writes one block; see EncodeBlock for what pieces must be. Rows are not kept.
   absl::Status AddBlock(const std::vector<BlockPiece>& pieces);
 
-  // Writes a block that EncodeBlock made before, as it is. header: what EncodeBlock answered, its slices' streams replaced by ordinals of
-  // this segment; its offset is of no matter.
+  // Writes a block that EncodeBlock made before, as it is. header: what EncodeBlock answered, its slices'
+  // streams replaced by ordinals of this segment; its offset is of no matter.
   absl::Status AddEncodedBlock(BlockHeader header, std::string_view block);
 
   uint64_t size() const { return blob_->size(); }
   const SegmentFooter& footer() const { return footer_; }
 
-  // Writes footer and tail and commits. OK: the segment is durable under its name. Returns what a reader would find as its footer; the writer is of no
-  // more use after it.
+  // Writes footer and tail and commits. OK: the segment is durable under its name. Returns what a reader
+  // would find as its footer; the writer is of no more use after it.
   absl::StatusOr<SegmentFooter> Finish();
 
  private:

@@ -1,5 +1,6 @@
-// Blocks of 256 KiB of JSON lines: bytes/s are bytes of decoded text. Each iteration takes the next of many different blocks: one block again
-// and again would sit in the cache, and the branch predictor would learn it by heart.
+// Blocks of 256 KiB of JSON lines: bytes/s are bytes of decoded text. Each iteration takes the next of many
+// different blocks: one block again and again would sit in the cache, and the branch predictor would learn it
+// by heart.
 #include <string>
 #include <vector>
 
@@ -25,7 +26,8 @@ struct Sample {
     }
   }
 
-  const std::vector<SegmentStream> streams = {{StreamId(1), "tenant", R"({app="web", namespace="prod", pod="web-0"})"}};
+  const std::vector<SegmentStream> streams = {
+      {StreamId(1), "tenant", R"({app="web", namespace="prod", pod="web-0"})"}};
   std::vector<Rows> rows = Reserved();
   std::vector<std::vector<BlockPiece>> pieces;
   std::vector<std::string> blocks;
@@ -83,8 +85,9 @@ BENCHMARK(BM_BlockEncode)->UseRealTime();
 
 void BM_BlockDecode(benchmark::State& state) {
   const Sample& sample = TheSample();
-  const ColumnSet want = {
-      .times = (state.range(0) & 1) != 0, .lines = (state.range(0) & 2) != 0, .metadata = (state.range(0) & 4) != 0};
+  const ColumnSet want = {.times = (state.range(0) & 1) != 0,
+                          .lines = (state.range(0) & 2) != 0,
+                          .metadata = (state.range(0) & 4) != 0};
   Meter meter(&state);
   Rows rows;
   size_t i = 0;

@@ -18,7 +18,8 @@ namespace skald {
 
 class MemoryBlob : public Blob {
  public:
-  MemoryBlob(std::string name, std::string bytes) : Blob(std::move(name), bytes.size()), bytes_(std::move(bytes)) {}
+  MemoryBlob(std::string name, std::string bytes)
+      : Blob(std::move(name), bytes.size()), bytes_(std::move(bytes)) {}
   absl::Status Read(uint64_t offset, size_t n, char* buffer) const override {
     if (offset > size() || n > size() - offset) return OutOfRange("{}: {} bytes at {}", name(), n, offset);
     if (n > 0) std::memcpy(buffer, bytes_.data() + offset, n);

@@ -57,8 +57,8 @@ inline Rows SampleRows(size_t count, uint32_t seed) {
                                                          "retrying upstream call", "connection reset by peer",
                                                          "user session refreshed", "slow query"};
   constexpr std::array<std::string_view, 4> kMethods = {"GET", "GET", "POST", "PUT"};
-  constexpr std::array<std::string_view, 5> kPaths = {"/api/v1/orders/{}/items", "/search?q={}", "/static/app.{}.js",
-                                                      "/login?from={}", "/healthz?n={}"};
+  constexpr std::array<std::string_view, 5> kPaths = {"/api/v1/orders/{}/items", "/search?q={}",
+                                                      "/static/app.{}.js", "/login?from={}", "/healthz?n={}"};
   constexpr std::array<std::string_view, 4> kCountries = {"US", "DE", "BR", "IN"};
   Rows rows;
   int64_t t_ns = 1'700'000'000'000'000'000;
@@ -67,11 +67,13 @@ inline Rows SampleRows(size_t count, uint32_t seed) {
     const std::string_view level = kLevels[random() % kLevels.size()];
     const std::string path = fmt::format(fmt::runtime(kPaths[random() % kPaths.size()]), random() % 10'000);
     const std::string line = fmt::format(
-        R"({{"level":"{}","ts":{},"msg":"{}","method":"{}","path":"{}","status":{},"duration_ms":{}.{:02},"bytes":{},)"
+        R"({{"level":"{}","ts":{},"msg":"{}","method":"{}",)"
+        R"("path":"{}","status":{},"duration_ms":{}.{:02},"bytes":{},)"
         R"("request_id":"req-{:08x}{:08x}","user":{{"id":{},"country":"{}"}},"host":"10.{}.{}.{}"}})",
-        level, t_ns / 1'000'000, kMessages[random() % kMessages.size()], kMethods[random() % kMethods.size()], path,
-        level == "error" ? 500 : 200, random() % 200, random() % 100, random() % 1'000'000, random(), random(),
-        random() % 9'000, kCountries[random() % kCountries.size()], random() % 3, random() % 256, random() % 256);
+        level, t_ns / 1'000'000, kMessages[random() % kMessages.size()], kMethods[random() % kMethods.size()],
+        path, level == "error" ? 500 : 200, random() % 200, random() % 100, random() % 1'000'000, random(),
+        random(), random() % 9'000, kCountries[random() % kCountries.size()], random() % 3, random() % 256,
+        random() % 256);
     AppendRow(&rows, t_ns, line, {{"detected_level", std::string(level)}});
   }
   return rows;
