@@ -83,21 +83,17 @@ class BlockFiller {
  public:
   BlockFiller(SegmentWriter* writer, uint64_t block_text_bytes) : writer_(writer), block_text_bytes_(block_text_bytes) {}
 
-  // pieces of one stream; they may point into merged, which is kept until they are written.
-  absl::Status Add(std::string_view tenant, std::vector<BlockPiece> pieces, Rows merged) {
+  // pieces of one stream; if *merged is not empty they all point to it, and it is taken over.
+  absl::Status Add(std::string_view tenant, std::vector<BlockPiece> pieces, Rows* merged) {
     uint64_t bytes = 0;
     for (const BlockPiece& piece : pieces) bytes += TextBytes(piece);
     // A block is of one tenant, so that a tenant's data can be deleted without touching another's.
     if (!pending_.empty() && (tenant != tenant_ || pending_bytes_ + bytes > block_text_bytes_)) RETURN_IF_ERROR(Write());
     tenant_ = tenant;
     pending_bytes_ += bytes;
-    if (merged.size() > 0) {
-      const Rows* moved_from = pieces.front().rows;
-      kept_.push_back(std::move(merged));
-      for (BlockPiece& piece : pieces) {
-        SKALD_CHECK(piece.rows == moved_from);  // merging gives one piece, cut by day at most
-        piece.rows = &kept_.back();
-      }
+    if (merged->size() > 0) {
+      kept_.push_back(std::move(*merged));
+      for (BlockPiece& piece : pieces) piece.rows = &kept_.back();
     }
     pending_.insert(pending_.end(), pieces.begin(), pieces.end());
     return absl::OkStatus();
@@ -168,7 +164,7 @@ absl::Status WritePart(const std::vector<const StreamHead*>& heads, const Partit
     if (pieces.empty()) continue;
     const uint32_t stream = add_stream();
     for (BlockPiece& piece : pieces) piece.stream = stream;
-    RETURN_IF_ERROR(filler.Add(head->info->tenant(), std::move(pieces), std::move(merged)));
+    RETURN_IF_ERROR(filler.Add(head->info->tenant(), std::move(pieces), &merged));
   }
   return filler.Write();
 }

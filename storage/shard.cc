@@ -264,7 +264,6 @@ void Shard::RunFlushes() {
     {
       std::lock_guard lock(mu_);
       flush_status_ = absl::OkStatus();
-      flushed_serial_ = heads->serial;
       frozen_ = nullptr;
       for (const auto& [id, head] : heads->streams) {
         if (active_->streams.contains(id)) continue;
@@ -275,10 +274,16 @@ void Shard::RunFlushes() {
     }
     LogDebug("heads flushed", "shard={} streams={} rows={} segments={} covered_lsn={}", options_.number, heads->streams.size(),
              heads->rows, commit.segments.size(), Raw(commit.flushed));
+    const uint64_t serial = heads->serial;
     heads.reset();  // frees the memory here, not under a lock
+    environment_.flushed(commit);
+    {
+      // Who waits for the flush finds the log shortened too.
+      std::lock_guard lock(mu_);
+      flushed_serial_ = serial;
+    }
     changed_.notify_all();
     wake_.notify_all();
-    environment_.flushed(commit);
     environment_.progress();
   }
 }
