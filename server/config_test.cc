@@ -62,7 +62,7 @@ limits_config:
   EXPECT_EQ(got.warnings.size(), 6u);
   EXPECT_THAT(got.warnings, Contains(HasSubstr("schema_config is ignored; not needed: there is one storage format")));
   EXPECT_THAT(got.warnings, Contains(HasSubstr("limits_config.unordered_writes is ignored; not needed")));
-  EXPECT_THAT(got.warnings, Contains("skald.yaml:25:13: limits_config.nonsense is not a setting of skald and is ignored"));
+  EXPECT_THAT(got.warnings, Contains("skald.yaml:24:13: limits_config.nonsense is not a setting of skald and is ignored"));
 }
 
 TEST(ServerConfig, PrintsWhatItReads) {

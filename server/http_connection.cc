@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <ctime>
+#include <limits>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -129,7 +130,7 @@ void HttpConnection::WaitForRequest() {
 void HttpConnection::ReadHead() {
   parser_.emplace();
   parser_->header_limit(shared_->options.max_head_bytes);
-  parser_->body_limit(boost::none);
+  parser_->body_limit(std::numeric_limits<uint64_t>::max());  // the route's own once it is known
   Expire(shared_->options.head_timeout_ms);
   http::async_read_header(stream_, buffer_, *parser_, [self = shared_from_this()](error_code ec, size_t) {
     if (!ec) return self->OnHead();

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "server/push_decode.h"
+#include "text/json_scan.h"
 #include "text/rfc3339.h"
 
 namespace skald::server {
@@ -269,6 +270,19 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   }
   if (code != simdjson::SUCCESS) return BadJson(code);
   out->parser = parser;
+  absl::Status status = ReadRequest(document, legacy, out);
+  if (status.ok()) return status;
+  // What follows the closing brace is nobody's business: without it, it may be a push.
+  const char* const end = text.data() + text.size();
+  const char* const begin = SkipJsonSpace(text.data(), end);
+  const char* const close = begin < end && *begin == '{' ? FindBlockEnd(begin, end) : nullptr;
+  if (close == nullptr || SkipJsonSpace(close, end) == end) return status;
+  text.resize(static_cast<size_t>(close - text.data()));
+  out->streams.clear();
+  out->entries.clear();
+  out->metadata.clear();
+  code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+  if (code != simdjson::SUCCESS) return BadJson(code);
   return ReadRequest(document, legacy, out);
 }
 
