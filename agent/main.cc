@@ -1,0 +1,70 @@
+// skald-agent: see agent/agent.h for how it works, --help for how to use it.
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/agent_config.h"
+#include "agent/dry_run.h"
+#include "agent/http_page.h"
+#include "base/error.h"
+#include "base/log.h"
+
+namespace {
+
+skald::agent::Agent* g_agent = nullptr;  // for the signal handler; set before it is installed
+
+void OnSignal(int) { g_agent->Stop(); }
+
+skald::LogLevel LevelOf(const std::string& name) {
+  if (name == "debug") return skald::LogLevel::kDebug;
+  if (name == "warn") return skald::LogLevel::kWarn;
+  if (name == "error") return skald::LogLevel::kError;
+  return skald::LogLevel::kInfo;
+}
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "skald-agent: %s\n", std::string(skald::MessageOf(status)).c_str());
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
+  if (!settings.ok()) return Fail(settings.status());
+  if (!settings->exit_text.empty()) {
+    std::fputs(settings->exit_text.c_str(), stdout);
+    return 0;
+  }
+  skald::SetLogLevel(LevelOf(settings->log_level));
+  for (const std::string& warning : settings->warnings) skald::LogWarn(warning);
+  if (settings->dry_run) {
+    const absl::Status done = skald::agent::DryRun(settings->agent);
+    return done.ok() ? 0 : Fail(done);
+  }
+  absl::StatusOr<std::unique_ptr<skald::agent::Agent>> agent = skald::agent::Agent::Create(settings->agent);
+  if (!agent.ok()) return Fail(agent.status());
+  g_agent = agent->get();
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
+  std::unique_ptr<skald::agent::HttpPage> page;
+  if (!settings->agent.http_listen.empty()) {
+    absl::StatusOr<std::unique_ptr<skald::agent::HttpPage>> started =
+        skald::agent::HttpPage::Start(settings->agent.http_listen, g_agent);
+    // A busy port is no reason to leave the logs.
+    if (started.ok()) {
+      page = std::move(*started);
+    } else {
+      skald::LogError("own page is off", "err=\"{}\"", skald::MessageOf(started.status()));
+    }
+  }
+  g_agent->Run();
+  page.reset();
+  skald::LogInfo("agent stopped");
+  return 0;
+}

@@ -1,0 +1,173 @@
+#include "agent/scrape_config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <filesystem>
+
+#include "base/config.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace skald::agent {
+namespace {
+
+constexpr std::string_view kPodFiles = "/var/log/pods/*/*/*.log";
+constexpr std::string_view kDockerFiles = "/var/lib/docker/containers/*/*-json.log";
+
+class Reader {
+ public:
+  Reader(std::string_view place, std::string_view node_name, ScrapeConfigs* out) : place_(place), node_name_(node_name), out_(out) {}
+
+  absl::Status ReadJob(const YAML::Node& job) {
+    if (!job.IsMap()) return InvalidArgument("{}: a scrape config is not a map", At(job));
+    std::string name;
+    LogFormat format = LogFormat::kAuto;
+    for (const auto& item : job) {
+      const std::string key = item.first.Scalar();
+      if (key == "job_name") {
+        name = item.second.Scalar();
+      } else if (key == "pipeline_stages") {
+        ReadStages(item.second, &format);
+      }
+    }
+    for (const auto& item : job) {
+      const std::string key = item.first.Scalar();
+      if (key == "job_name" || key == "pipeline_stages") continue;
+      if (key == "static_configs") {
+        for (const YAML::Node& one : item.second) RETURN_IF_ERROR(ReadStatic(one, name, format));
+      } else if (key == "journal") {
+        RETURN_IF_ERROR(ReadJournal(item.second));
+      } else if (key == "kubernetes_sd_configs") {
+        RETURN_IF_ERROR(AddFiles(name, kPodFiles, {}, {}, format, item.first));
+        Warn(item.first, "pods are found by their log files; labels come from the path");
+      } else if (key == "docker_sd_configs") {
+        RETURN_IF_ERROR(AddFiles(name, kDockerFiles, {}, {}, format, item.first));
+        Warn(item.first, "containers are found by their log files; labels come from config.v2.json");
+      } else if (key == "relabel_configs") {
+        Warn(item.first, "relabelling is not done; the labels are those of the static config and of the path");
+      } else {
+        Warn(item.first, key + " is not known here and is ignored");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string At(const YAML::Node& node) const {
+    return fmt::format("{}:{}:{}", place_, node.Mark().line + 1, node.Mark().column + 1);
+  }
+  void Warn(const YAML::Node& node, const std::string& text) { out_->warnings.push_back(At(node) + ": " + text); }
+
+  void ReadStages(const YAML::Node& stages, LogFormat* format) {
+    if (!stages.IsSequence()) return;
+    for (const YAML::Node& stage : stages) {
+      const std::string name = stage.IsMap() && stage.size() > 0 ? stage.begin()->first.Scalar() : stage.IsScalar() ? stage.Scalar() : "";
+      if (name == "cri") {
+        *format = LogFormat::kCri;
+      } else if (name == "docker") {
+        *format = LogFormat::kDocker;
+      } else {
+        Warn(stage, fmt::format("stage \"{}\" is not done by the agent; parse at query time instead", name));
+      }
+    }
+  }
+
+  absl::Status AddFiles(const std::string& job, std::string_view include, const std::vector<std::string>& exclude, Labels labels,
+                        LogFormat format, const YAML::Node& where) {
+    std::string pattern(include);
+    if (!pattern.starts_with('/')) {
+      std::error_code error;
+      pattern = (std::filesystem::current_path(error) / pattern).lexically_normal().string();
+    }
+    absl::StatusOr<Target> target = MakeTarget(job, {pattern}, exclude, std::move(labels), format);
+    if (!target.ok()) return InvalidArgument("{}: {}", At(where), MessageOf(target.status()));
+    out_->targets.push_back(std::move(*target));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadStatic(const YAML::Node& config, const std::string& job, LogFormat format) {
+    std::string path;
+    std::vector<std::string> exclude;
+    Labels labels;
+    bool here = true;
+    if (!config.IsMap()) return InvalidArgument("{}: a static config is not a map", At(config));
+    for (const auto& item : config) {
+      const std::string key = item.first.Scalar();
+      if (key == "targets") continue;
+      if (key != "labels" || !item.second.IsMap()) {
+        Warn(item.first, key + " is not known here and is ignored");
+        continue;
+      }
+      for (const auto& label : item.second) {
+        const std::string name = label.first.Scalar();
+        const std::string value = label.second.Scalar();
+        if (name == "__path__") {
+          path = value;
+        } else if (name == "__path_exclude__") {
+          exclude.push_back(value);
+        } else if (name == "__host__") {
+          here = value == node_name_;
+        } else if (name.starts_with("__")) {
+          Warn(label.first, name + " has no meaning without relabelling");
+        } else if (!IsLabelName(name)) {
+          return InvalidArgument("{}: \"{}\" is not a label name", At(label.first), name);
+        } else {
+          labels.Set(name, value);
+        }
+      }
+    }
+    if (!here) return absl::OkStatus();
+    if (path.empty()) {
+      Warn(config, "no __path__ among the labels: nothing to tail");
+      return absl::OkStatus();
+    }
+    return AddFiles(job, path, exclude, std::move(labels), format, config);
+  }
+
+  absl::Status ReadJournal(const YAML::Node& journal) {
+    out_->wants_journal = true;
+    if (!journal.IsMap()) return absl::OkStatus();
+    for (const auto& item : journal) {
+      const std::string key = item.first.Scalar();
+      if (key == "path") {
+        out_->journal.path = item.second.Scalar();
+      } else if (key == "max_age") {
+        const std::optional<int64_t> age = ParseConfigDuration(item.second.Scalar());
+        if (!age) return InvalidArgument("{}: \"{}\" is not a duration like 12h", At(item.second), item.second.Scalar());
+        out_->journal.max_age_ns = *age;
+      } else if (key == "matches") {
+        const std::string& text = item.second.Scalar();
+        for (size_t begin = 0; begin < text.size();) {
+          size_t end = text.find(' ', begin);
+          if (end == std::string::npos) end = text.size();
+          if (end > begin) out_->journal.matches.push_back(text.substr(begin, end - begin));
+          begin = end + 1;
+        }
+      } else if (key == "labels" && item.second.IsMap()) {
+        for (const auto& label : item.second) out_->journal.labels.Set(label.first.Scalar(), label.second.Scalar());
+      } else {
+        Warn(item.first, key + " is not known here and is ignored");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const std::string_view place_;
+  const std::string_view node_name_;
+  ScrapeConfigs* const out_;
+};
+
+}  // namespace
+
+absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name, ScrapeConfigs* out) {
+  try {
+    if (!list.IsSequence()) return InvalidArgument("{}:{}: scrape_configs is not a list", place, list.Mark().line + 1);
+    Reader reader(place, node_name, out);
+    for (const YAML::Node& job : list) RETURN_IF_ERROR(reader.ReadJob(job));
+    return absl::OkStatus();
+  } catch (const YAML::Exception& e) {
+    return InvalidArgument("{}: {}", place, e.what());
+  }
+}
+
+}  // namespace skald::agent
