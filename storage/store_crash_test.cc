@@ -1,0 +1,222 @@
+// Kills a process that appends and flushes, at random moments and at every step of a flush, and checks what a new one finds: each
+// acknowledged batch exactly once, none twice, and nothing of a batch that is not whole.
+//
+// The process to be killed is this program itself, started with --append-to=<directory>: a forked copy of a process that had RocksDB's
+// threads would not have them.
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <random>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "base/failpoint.h"
+#include "base/file.h"
+#include "storage/testing/store_fixture.h"
+#include "storage/testing/temp_dir.h"
+
+extern char** environ;
+
+namespace skald {
+namespace {
+
+constexpr int kAgents = 3;
+constexpr int kStreams = 7;
+constexpr int kStreamsOfBatch = 3;
+constexpr int kLines = 4;
+constexpr int64_t kDayNs = 24 * 60 * 60 * kNsPerSecond;
+
+// Small, so that some seconds see many files of everything.
+StoreOptions Options(const std::string& directory) {
+  StoreOptions options;
+  options.directory = directory;
+  options.shards = 2;
+  options.block_text_bytes = 2048;
+  options.head_memory_bytes = 96 << 10;
+  options.wal_file_bytes = 16 << 10;
+  return options;
+}
+
+// What batch `sequence` of an agent holds, always the same.
+AppendBatch BatchOf(int agent, uint64_t sequence) {
+  AppendBatch batch;
+  batch.tenant = "t";
+  batch.agent_id = "agent" + std::to_string(agent);
+  batch.sequence = BatchSeq{sequence};
+  for (int s = 0; s < kStreamsOfBatch; ++s) {
+    std::vector<TestLine> lines;
+    for (int i = 0; i < kLines; ++i) {
+      const int64_t t = static_cast<int64_t>(20'000 + sequence % 3) * kDayNs + static_cast<int64_t>(sequence * 100 + static_cast<uint64_t>(i));
+      lines.push_back({t, fmt::format("agent {} sequence {} stream {} line {}", agent, sequence, s, i)});
+    }
+    batch.streams.push_back({{{"app", std::to_string((sequence + static_cast<uint64_t>(s)) % kStreams)}}, MakeRows(std::move(lines)), ""});
+  }
+  return batch;
+}
+
+// Appends until it is killed; each acknowledged (agent, sequence) goes to the file `acknowledged`, which outlives the process.
+int AppendUntilKilled(const std::string& directory, const std::string& acknowledged) {
+  auto store = Store::Open(Options(directory));
+  if (!store.ok()) {
+    std::fprintf(stderr, "open: %s\n", store.status().ToString().c_str());
+    return 3;
+  }
+  const int fd = ::open(acknowledged.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  std::vector<std::thread> agents;
+  for (int agent = 0; agent < kAgents; ++agent) {
+    agents.emplace_back([&, agent] {
+      std::atomic<int> in_flight{0};
+      const uint64_t last = Raw((*store)->LastSequence("t", "agent" + std::to_string(agent)));
+      // Some are sent again, as a sender does that missed the answers.
+      for (uint64_t sequence = last > 2 ? last - 2 : 1;; ++sequence) {
+        while (in_flight >= 4) std::this_thread::yield();
+        ++in_flight;
+        (*store)->Append(BatchOf(agent, sequence), [&, agent, sequence](absl::Status status) {
+          if (status.ok()) {
+            const uint64_t record[2] = {static_cast<uint64_t>(agent), sequence};
+            if (::write(fd, record, sizeof(record)) != sizeof(record)) ::_exit(4);
+          } else {
+            std::fprintf(stderr, "append: %s\n", status.ToString().c_str());
+            ::_exit(5);
+          }
+          --in_flight;
+        });
+      }
+    });
+  }
+  for (std::thread& agent : agents) agent.join();
+  return 0;
+}
+
+class CrashTest : public ::testing::Test {
+ protected:
+  pid_t Start(const std::string& failpoint = "", int hit = 0) {
+    std::vector<std::string> args{"/proc/self/exe", "--append-to=" + directory_, "--acknowledged=" + acknowledged_,
+                                  "--die-at=" + failpoint, "--hit=" + std::to_string(hit)};
+    std::vector<char*> argv;
+    for (std::string& arg : args) argv.push_back(arg.data());
+    argv.push_back(nullptr);
+    pid_t pid = 0;
+    EXPECT_EQ(::posix_spawn(&pid, "/proc/self/exe", nullptr, nullptr, argv.data(), environ), 0);
+    return pid;
+  }
+
+  // Opens what is left and compares.
+  void Check(const std::string& when) {
+    std::map<int, uint64_t> acknowledged;
+    if (FileExists(acknowledged_)) {
+      const std::string bytes = *ReadWholeFile(acknowledged_);
+      for (size_t at = 0; at + 16 <= bytes.size(); at += 16) {
+        uint64_t record[2];
+        std::memcpy(record, bytes.data() + at, 16);
+        uint64_t& last = acknowledged[static_cast<int>(record[0])];
+        last = std::max(last, record[1]);
+      }
+    }
+    auto store = Store::Open(Options(directory_));
+    ASSERT_TRUE(store.ok()) << store.status();
+    std::vector<std::string> want;
+    for (int agent = 0; agent < kAgents; ++agent) {
+      const uint64_t last = Raw((*store)->LastSequence("t", "agent" + std::to_string(agent)));
+      ASSERT_GE(last, acknowledged[agent]) << when;
+      for (uint64_t sequence = 1; sequence <= last; ++sequence) {
+        const AppendBatch batch = BatchOf(agent, sequence);
+        for (const StreamRows& stream : batch.streams) {
+          for (size_t i = 0; i < stream.rows->size(); ++i) {
+            want.push_back(fmt::format("{} {} {}", stream.rows->time_ns[i], stream.labels.ToString(), stream.rows->line(i)));
+          }
+        }
+      }
+      batches_ += last;
+    }
+    std::sort(want.begin(), want.end());
+    const ReadResult got = ReadAll(**store, {});
+    // Everything up to the last durable sequence, whole, nothing beyond, and nothing that stands in two places.
+    ASSERT_EQ(got.rows.size(), want.size()) << when;
+    ASSERT_EQ(got.rows, want) << when;
+    ASSERT_EQ(got.repetitions, 0u) << when;
+    ASSERT_EQ(got.damaged_blocks, 0u) << when;
+    segments_ = (*store)->Stats().segments;
+    rows_ = want.size();
+  }
+
+  TempDir dir_;
+  const std::string directory_ = dir_.path() + "/data";
+  const std::string acknowledged_ = dir_.path() + "/acknowledged";
+  uint64_t batches_ = 0;
+  uint64_t segments_ = 0;
+  uint64_t rows_ = 0;
+};
+
+TEST_F(CrashTest, KilledAtRandomMoments) {
+  std::mt19937 random(std::random_device{}());
+  constexpr int kKills = 25;
+  for (int kill = 0; kill < kKills; ++kill) {
+    const pid_t pid = Start();
+    std::this_thread::sleep_for(std::chrono::milliseconds(40 + random() % 250));
+    ::kill(pid, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the process ended by itself: " << status;
+    ASSERT_NO_FATAL_FAILURE(Check("after kill " + std::to_string(kill)));
+  }
+  std::printf("%d kills, %zu rows in %zu segments\n", kKills, static_cast<size_t>(rows_), static_cast<size_t>(segments_));
+  EXPECT_GT(segments_, 10u);
+}
+
+TEST_F(CrashTest, DiesAtEveryStep) {
+  for (const char* step : {"index.create", "flush.before_segment", "flush.before_finish", "flush.after_part", "flush.after_last_part",
+                           "flush.before_commit", "index.commit", "flush.after_commit", "wal.write", "wal.after_write", "wal.sync",
+                           "wal.after_sync", "wal.open", "index.register"}) {
+    for (const int hit : {1, 4}) {
+      const pid_t pid = Start(step, hit);
+      int status = 0;
+      ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+      ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 77) << step << ": " << status;
+      ASSERT_NO_FATAL_FAILURE(Check(std::string(step) + " hit " + std::to_string(hit)));
+    }
+  }
+  EXPECT_GT(segments_, 3u);
+}
+
+}  // namespace
+}  // namespace skald
+
+int main(int argc, char** argv) {
+  std::string append_to;
+  std::string acknowledged;
+  std::string die_at;
+  int hit = 0;
+  const auto option = [](std::string_view arg, std::string_view name, std::string* value) {
+    if (arg.starts_with(name)) *value = arg.substr(name.size());
+    return arg.starts_with(name);
+  };
+  std::string number;
+  for (int i = 1; i < argc; ++i) {
+    option(argv[i], "--append-to=", &append_to);
+    option(argv[i], "--acknowledged=", &acknowledged);
+    option(argv[i], "--die-at=", &die_at);
+    if (option(argv[i], "--hit=", &number)) hit = std::atoi(number.c_str());
+  }
+  if (!append_to.empty()) {
+    if (!die_at.empty()) {
+      static std::atomic<int> hits{0};
+      skald::SetFailpoint(die_at, [hit] {
+        if (++hits == hit) ::_exit(77);
+        return absl::OkStatus();
+      });
+    }
+    return skald::AppendUntilKilled(append_to, acknowledged);
+  }
+  ::testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
