@@ -42,7 +42,8 @@ std::string Describe(const std::vector<StreamRows>& streams) {
     for (size_t i = 0; i < stream.rows->size(); ++i) {
       out += fmt::format(" {}:{}", stream.rows->time_ns[i] - kNow, stream.rows->line(i));
       for (const MetadataColumn& column : stream.rows->metadata) {
-        if (column.index[i] != 0) out += fmt::format("[{}={}]", column.name, column.value(column.index[i] - 1));
+        if (column.index[i] != 0)
+          out += fmt::format("[{}={}]", column.name, column.value(column.index[i] - 1));
       }
     }
     out += ";";
@@ -51,19 +52,23 @@ std::string Describe(const std::vector<StreamRows>& streams) {
 }
 
 std::string Stream(const std::string& labels, const std::vector<std::string>& entries) {
-  return "{\"streams\":[{\"stream\":" + labels + ",\"values\":[" + fmt::format("{}", fmt::join(entries, ",")) + "]}]}";
+  return "{\"streams\":[{\"stream\":" + labels + ",\"values\":[" +
+         fmt::format("{}", fmt::join(entries, ",")) + "]}]}";
 }
 
 std::string Entry(int64_t seconds, const std::string& line, const std::string& metadata = "") {
-  return fmt::format("[\"{}\",\"{}\"{}]", kNow + seconds * kSecond, line, metadata.empty() ? "" : "," + metadata);
+  return fmt::format("[\"{}\",\"{}\"{}]", kNow + seconds * kSecond, line,
+                     metadata.empty() ? "" : "," + metadata);
 }
 
 TEST(Admission, AddsServiceAndLevelAndSorts) {
   Door door;
-  AdmissionResult got = door.Push(Stream(R"({"app":"p","empty":""})", {Entry(0, "later"), Entry(-5, "level=warn x"), Entry(0, "same time")}));
+  AdmissionResult got = door.Push(Stream(
+      R"({"app":"p","empty":""})", {Entry(0, "later"), Entry(-5, "level=warn x"), Entry(0, "same time")}));
   EXPECT_EQ(got.answer.status, 204);
   EXPECT_EQ(Describe(got.streams),
-            "{app=\"p\", service_name=\"p\"} -5000000000:level=warn x[detected_level=warn] 0:later[detected_level=unknown] 0:same "
+            "{app=\"p\", service_name=\"p\"} -5000000000:level=warn x[detected_level=warn] "
+            "0:later[detected_level=unknown] 0:same "
             "time[detected_level=unknown];");
   EXPECT_EQ(got.lines, 3u);
   got = door.Push(Stream(R"({"zone":"z"})", {Entry(0, "x")}));
@@ -96,16 +101,19 @@ TEST(Admission, Levels) {
   }
   Door off;
   off.limits.discover_log_levels = false;
-  EXPECT_EQ(Describe(off.Push(Stream(R"({"app":"p"})", {Entry(0, "error")})).streams), "{app=\"p\", service_name=\"p\"} 0:error;");
+  EXPECT_EQ(Describe(off.Push(Stream(R"({"app":"p"})", {Entry(0, "error")})).streams),
+            "{app=\"p\", service_name=\"p\"} 0:error;");
 }
 
 TEST(Admission, MetadataNames) {
   Door door;
   door.limits.discover_log_levels = false;
-  AdmissionResult got = door.Push(Stream(
-      R"({"app":"p"})", {Entry(0, "x", R"({"trace_id":"abc","a.b":"1","a__b":"2","9x":"3"})"), Entry(1, "y"), Entry(2, "z", R"({"trace_id":"d"})")}));
+  AdmissionResult got = door.Push(
+      Stream(R"({"app":"p"})", {Entry(0, "x", R"({"trace_id":"abc","a.b":"1","a__b":"2","9x":"3"})"),
+                                Entry(1, "y"), Entry(2, "z", R"({"trace_id":"d"})")}));
   EXPECT_EQ(Describe(got.streams),
-            "{app=\"p\", service_name=\"p\"} 0:x[a_b=2][key_9x=3][trace_id=abc] 1000000000:y 2000000000:z[trace_id=d];");
+            "{app=\"p\", service_name=\"p\"} 0:x[a_b=2][key_9x=3][trace_id=abc] 1000000000:y "
+            "2000000000:z[trace_id=d];");
   got = door.Push(Stream(R"({"app":"p"})", {Entry(0, "x", R"({"":"v"})")}));
   EXPECT_EQ(got.answer.status, 500);
   EXPECT_EQ(got.answer.message, "label name is empty");
@@ -131,20 +139,27 @@ TEST(Admission, RefusalTexts) {
       {Stream(R"({"app":"e"})", {Entry(601, "x")}), "too_far_in_future",
        "entry for stream '{app=\"e\", service_name=\"e\"}' has timestamp too new: 2026-11-01T13:10:01Z"},
       {Stream(R"({"app":"e"})", {Entry(-700'000, "x")}), "greater_than_max_sample_age",
-       "entry for stream '{app=\"e\", service_name=\"e\"}' has timestamp too old: 2026-10-24T10:33:20Z, oldest acceptable timestamp is: "
+       "entry for stream '{app=\"e\", service_name=\"e\"}' has timestamp too old: 2026-10-24T10:33:20Z, "
+       "oldest acceptable timestamp is: "
        "2026-10-25T13:00:00Z"},
       {Stream(R"({"app":"e"})", {Entry(0, "12345678901")}), "line_too_long",
-       "max entry size '10' bytes exceeded for stream '{app=\"e\", service_name=\"e\"}' while adding an entry with length '11' bytes"},
+       "max entry size '10' bytes exceeded for stream '{app=\"e\", service_name=\"e\"}' while adding an "
+       "entry with length '11' bytes"},
       {Stream(R"({"app":"e"})", {Entry(0, "x", R"({"abc":"defghijk"})")}), "structured_metadata_too_large",
-       "stream '{app=\"e\", service_name=\"e\"}' has structured metadata too large: '11' bytes, limit: '10' bytes. Please see "
+       "stream '{app=\"e\", service_name=\"e\"}' has structured metadata too large: '11' bytes, limit: '10' "
+       "bytes. Please see "
        "`limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it"},
       {Stream(R"({"app":"e"})", {Entry(0, "x", R"({"a":"","b":"","c":""})")}), "structured_metadata_too_many",
-       "stream '{app=\"e\", service_name=\"e\"}' has too many structured metadata labels: '3', limit: '2'. Please see "
-       "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it"},
+       "stream '{app=\"e\", service_name=\"e\"}' has too many structured metadata labels: '3', limit: '2'. "
+       "Please see "
+       "`limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase "
+       "it"},
       {Stream(R"({"app":"e","v":"12345678901234567"})", {Entry(0, "x")}), "label_value_too_long",
-       "stream '{app=\"e\", service_name=\"e\", v=\"12345678901234567\"}' has label value too long: '12345678901234567'"},
+       "stream '{app=\"e\", service_name=\"e\", v=\"12345678901234567\"}' has label value too long: "
+       "'12345678901234567'"},
       {Stream(R"({"app":"e","abcdefghijklmnopq":"1"})", {Entry(0, "x")}), "label_name_too_long",
-       "stream '{abcdefghijklmnopq=\"1\", app=\"e\", service_name=\"e\"}' has label name too long: 'abcdefghijklmnopq'"},
+       "stream '{abcdefghijklmnopq=\"1\", app=\"e\", service_name=\"e\"}' has label name too long: "
+       "'abcdefghijklmnopq'"},
   };
   for (const auto& row : kRows) {
     Door door;
@@ -159,10 +174,12 @@ TEST(Admission, RefusalTexts) {
     EXPECT_EQ(got.answer.message, row.want);
     ASSERT_EQ(got.refusals.size(), 1u);
     EXPECT_EQ(got.refusals[0].reason, row.reason);
-    EXPECT_THAT(door.metrics.Text(), HasSubstr("loki_discarded_samples_total{reason=\"" + row.reason + "\",tenant=\"fake\"} 1\n"));
+    EXPECT_THAT(door.metrics.Text(),
+                HasSubstr("loki_discarded_samples_total{reason=\"" + row.reason + "\",tenant=\"fake\"} 1\n"));
   }
   Door door;
-  EXPECT_THAT(door.Push(Stream(many, {Entry(0, "x")})).answer.message, HasSubstr("' has 21 label names; limit 15"));
+  EXPECT_THAT(door.Push(Stream(many, {Entry(0, "x")})).answer.message,
+              HasSubstr("' has 21 label names; limit 15"));
   EXPECT_EQ(door.Push("{\"streams\":[]}").answer.status, 422);
   EXPECT_EQ(door.Push(Stream(R"({"app":"e"})", {})).answer.status, 204);
   const AdmissionResult bad = door.Push(Stream(R"({"a-b":"e"})", {Entry(0, "x")}));
@@ -172,18 +189,22 @@ TEST(Admission, RefusalTexts) {
   no_metadata.limits.allow_structured_metadata = false;
   EXPECT_THAT(no_metadata.Push(Stream(R"({"app":"e"})", {Entry(0, "x", R"({"a":"b"})")})).answer.message,
               HasSubstr("includes structured metadata, but this feature is disallowed"));
-  EXPECT_EQ(Describe(no_metadata.Push(Stream(R"({"app":"e"})", {Entry(0, "x")})).streams), "{app=\"e\", service_name=\"e\"} 0:x;");
+  EXPECT_EQ(Describe(no_metadata.Push(Stream(R"({"app":"e"})", {Entry(0, "x")})).streams),
+            "{app=\"e\", service_name=\"e\"} 0:x;");
 }
 
 TEST(Admission, GoodEntriesStayAndErrorsAreGrouped) {
   Door door;
   door.limits.max_line_size = 3;
-  const AdmissionResult got = door.Push(Stream(R"({"app":"e"})", {Entry(0, "12345"), Entry(1, "ok"), Entry(2, "67890"), Entry(3, "123456")}));
+  const AdmissionResult got = door.Push(
+      Stream(R"({"app":"e"})", {Entry(0, "12345"), Entry(1, "ok"), Entry(2, "67890"), Entry(3, "123456")}));
   EXPECT_EQ(got.lines, 1u);
   EXPECT_EQ(got.answer.status, 400);
   EXPECT_EQ(got.answer.message,
-            "2 errors like: max entry size '3' bytes exceeded for stream '{app=\"e\", service_name=\"e\"}' while adding an entry with length "
-            "'5' bytes; 1 errors like: max entry size '3' bytes exceeded for stream '{app=\"e\", service_name=\"e\"}' while adding an entry "
+            "2 errors like: max entry size '3' bytes exceeded for stream '{app=\"e\", service_name=\"e\"}' "
+            "while adding an entry with length "
+            "'5' bytes; 1 errors like: max entry size '3' bytes exceeded for stream '{app=\"e\", "
+            "service_name=\"e\"}' while adding an entry "
             "with length '6' bytes");
   ASSERT_EQ(got.refusals.size(), 1u);
   EXPECT_EQ(got.refusals[0].lines, 3u);
@@ -196,7 +217,8 @@ TEST(Admission, TruncatesAndMovesEqualTimesApart) {
   door.limits.max_line_size_truncate = true;
   door.limits.max_line_size_truncate_identifier = "..";
   door.limits.increment_duplicate_timestamp = true;
-  const AdmissionResult got = door.Push(Stream(R"({"app":"e"})", {Entry(0, "123456789"), Entry(0, "b"), Entry(0, "c"), Entry(1, "d")}));
+  const AdmissionResult got = door.Push(
+      Stream(R"({"app":"e"})", {Entry(0, "123456789"), Entry(0, "b"), Entry(0, "c"), Entry(1, "d")}));
   EXPECT_EQ(Describe(got.streams), "{app=\"e\", service_name=\"e\"} 0:123.. 1:b 2:c 1000000000:d;");
 }
 
@@ -207,7 +229,8 @@ TEST(Admission, TenantRate) {
   const AdmissionResult got = door.Push(Stream(R"({"app":"e"})", {Entry(0, std::string(90, 'x'))}));
   EXPECT_EQ(got.answer.status, 429);
   EXPECT_EQ(got.answer.message,
-            "ingestion rate limit exceeded for user fake (limit: 100 bytes/sec) while attempting to ingest '1' lines totaling '90' bytes, "
+            "ingestion rate limit exceeded for user fake (limit: 100 bytes/sec) while attempting to ingest "
+            "'1' lines totaling '90' bytes, "
             "reduce log volume or contact your Loki administrator to see if the limit can be increased");
   EXPECT_TRUE(got.streams.empty());
 }
@@ -220,8 +243,10 @@ TEST(Admission, StreamRate) {
   EXPECT_EQ(door.Push(Stream(R"({"app":"f"})", {Entry(0, std::string(90, 'x'))})).answer.status, 204);
   const AdmissionResult got = door.Push(Stream(R"({"app":"e"})", {Entry(0, std::string(90, 'x'))}));
   EXPECT_EQ(got.answer.status, 429);
-  EXPECT_THAT(got.answer.message, HasSubstr("Per stream rate limit exceeded (limit: 100B/sec) while attempting to ingest for stream "
-                                            "'{app=\"e\", service_name=\"e\"}' totaling 90B"));
+  EXPECT_THAT(
+      got.answer.message,
+      HasSubstr("Per stream rate limit exceeded (limit: 100B/sec) while attempting to ingest for stream "
+                "'{app=\"e\", service_name=\"e\"}' totaling 90B"));
 }
 
 TEST(Admission, ManyMetadataNamesBecomeSeveralRows) {
@@ -255,7 +280,8 @@ TEST(Admission, AgentRowsPassThroughWhenNothingChanges) {
   AdmissionResult got = door.admission->AdmitAgent("fake", std::move(streams));
   ASSERT_EQ(got.streams.size(), 1u);
   EXPECT_EQ(got.streams[0].encoded, encoded);
-  EXPECT_EQ(Describe(got.streams), "{app=\"a\", service_name=\"a\"} -5:a[detected_level=info] 0:b[detected_level=info];");
+  EXPECT_EQ(Describe(got.streams),
+            "{app=\"a\", service_name=\"a\"} -5:a[detected_level=info] 0:b[detected_level=info];");
 
   // One row without a level: the column is completed, the encoded form no longer fits.
   rows.metadata[0].index[1] = 0;
@@ -264,8 +290,9 @@ TEST(Admission, AgentRowsPassThroughWhenNothingChanges) {
   streams.push_back(AgentRows("{app=\"a\"}", rows));
   got = door.admission->AdmitAgent("fake", std::move(streams));
   EXPECT_EQ(got.streams[0].encoded, "");
-  EXPECT_EQ(Describe(got.streams),
-            "{app=\"a\", service_name=\"a\"} -5:a[detected_level=info] 0:b[detected_level=unknown][trace=x];");
+  EXPECT_EQ(
+      Describe(got.streams),
+      "{app=\"a\", service_name=\"a\"} -5:a[detected_level=info] 0:b[detected_level=unknown][trace=x];");
 }
 
 TEST(Admission, AgentRefusalsAreNamed) {

@@ -60,9 +60,11 @@ limits_config:
   EXPECT_EQ(got.settings.limits.max_line_size, 1u << 20);
   EXPECT_THAT(got.settings.limits.discover_service_name, IsEmpty());
   EXPECT_EQ(got.warnings.size(), 6u);
-  EXPECT_THAT(got.warnings, Contains(HasSubstr("schema_config is ignored; not needed: there is one storage format")));
+  EXPECT_THAT(got.warnings,
+              Contains(HasSubstr("schema_config is ignored; not needed: there is one storage format")));
   EXPECT_THAT(got.warnings, Contains(HasSubstr("limits_config.unordered_writes is ignored; not needed")));
-  EXPECT_THAT(got.warnings, Contains("skald.yaml:24:13: limits_config.nonsense is not a setting of skald and is ignored"));
+  EXPECT_THAT(got.warnings,
+              Contains("skald.yaml:24:13: limits_config.nonsense is not a setting of skald and is ignored"));
 }
 
 TEST(ServerConfig, PrintsWhatItReads) {
@@ -83,7 +85,8 @@ TEST(ServerConfig, Validates) {
             "--http-listen: \"3100\" is not an address of the form host:port, such as 127.0.0.1:3100");
   config = {};
   config.query_memory = 1;
-  EXPECT_THAT(std::string(MessageOf(ValidateServerConfig(config))), HasSubstr("query.memory_per_query (512MB) is more than"));
+  EXPECT_THAT(std::string(MessageOf(ValidateServerConfig(config))),
+              HasSubstr("query.memory_per_query (512MB) is more than"));
   EXPECT_EQ(MessageOf(Loaded("server: {http_listen_port: 99999}").status),
             "skald.yaml:1:28: server.http_listen_port: \"99999\" is not a port from 0 to 65535");
 }

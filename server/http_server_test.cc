@@ -1,11 +1,11 @@
 #include "server/http_server.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "server/testing/http_client.h"
@@ -22,10 +22,13 @@ class HttpServerTest : public ::testing::Test {
   void SetUp() override {
     Route echo;
     echo.max_body_bytes = 1000;
-    echo.too_large = [](const HttpRequest&, uint64_t size) { return TextResponse(413, fmt::format("too large {}", size)); };
+    echo.too_large = [](const HttpRequest&, uint64_t size) {
+      return TextResponse(413, fmt::format("too large {}", size));
+    };
     echo.handle = [](const HttpRequestPtr& request, const ResponderPtr& responder) {
-      responder->Send(TextResponse(200, fmt::format("{} {} [{}] {}", request->method, request->PathParam("name"), request->raw_query,
-                                                    request->body)));
+      responder->Send(
+          TextResponse(200, fmt::format("{} {} [{}] {}", request->method, request->PathParam("name"),
+                                        request->raw_query, request->body)));
     };
     router_.Add({"GET", "POST"}, "/echo/{name}", echo);
     Route slow;
@@ -90,8 +93,9 @@ TEST_F(HttpServerTest, RoutesAsLokiDoes) {
 
 TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
   testing::Socket socket(server_->port());
-  socket.Write("POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabGET /echo/2 HTTP/1.1\r\nHost: x\r\n\r\n"
-               "GET /echo/3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  socket.Write(
+      "POST /echo/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nabGET /echo/2 HTTP/1.1\r\nHost: x\r\n\r\n"
+      "GET /echo/3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   const std::string all = socket.ReadAll();
   const size_t first = all.find("POST 1 [] ab");
   const size_t second = all.find("GET 2 [] ");
@@ -103,17 +107,21 @@ TEST_F(HttpServerTest, PipelinedRequestsAreAnsweredInOrder) {
 
 TEST_F(HttpServerTest, BodiesAreBounded) {
   EXPECT_EQ(testing::HttpCall(server_->port(), "POST", "/echo/a", {}, std::string(1000, 'x')).status, 200);
-  const testing::HttpAnswer got = testing::HttpCall(server_->port(), "POST", "/echo/a", {}, std::string(1001, 'x'));
+  const testing::HttpAnswer got =
+      testing::HttpCall(server_->port(), "POST", "/echo/a", {}, std::string(1001, 'x'));
   EXPECT_EQ(got.status, 413);
   EXPECT_EQ(got.body, "too large 1001");
   testing::Socket socket(server_->port());
-  socket.Write("POST /echo/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" + std::string(2048, 'x') + "\r\n0\r\n\r\n");
+  socket.Write("POST /echo/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n800\r\n" +
+               std::string(2048, 'x') + "\r\n0\r\n\r\n");
   EXPECT_THAT(socket.ReadAll(), AllOf(StartsWith("HTTP/1.1 413"), EndsWith("too large 0")));
 }
 
 TEST_F(HttpServerTest, ContinueIsSent) {
   testing::Socket socket(server_->port());
-  socket.Write("POST /echo/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
+  socket.Write(
+      "POST /echo/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: "
+      "1\r\n\r\n");
   EXPECT_EQ(socket.Read(25), "HTTP/1.1 100 Continue\r\n\r\n");
   socket.Write("z");
   EXPECT_THAT(socket.ReadAll(), AllOf(StartsWith("HTTP/1.1 200"), EndsWith(" z")));
@@ -136,9 +144,11 @@ TEST_F(HttpServerTest, AClientThatLeavesCancels) {
     WaitForSlow();
     EXPECT_FALSE(slow_request_->cancel->cancelled());
   }
-  for (int i = 0; i < 200 && !slow_request_->cancel->cancelled(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 200 && !slow_request_->cancel->cancelled(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_TRUE(slow_request_->cancel->cancelled());
   slow_responder_->Send(EmptyResponse(200));  // to nobody: no harm
+  slow_responder_ = nullptr;
 }
 
 TEST_F(HttpServerTest, ShutdownLetsARunningRequestFinish) {
@@ -150,7 +160,8 @@ TEST_F(HttpServerTest, ShutdownLetsARunningRequestFinish) {
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   slow_responder_->Send(TextResponse(200, "done"));
   slow_responder_ = nullptr;
-  EXPECT_THAT(socket.ReadAll(), AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Connection: close"), EndsWith("done")));
+  EXPECT_THAT(socket.ReadAll(),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Connection: close"), EndsWith("done")));
   EXPECT_EQ(idle.ReadAll(), "");
   stopper.join();
 }
@@ -160,7 +171,8 @@ TEST_F(HttpServerTest, TakenAddressIsNamed) {
   options.listen = fmt::format("127.0.0.1:{}", server_->port());
   const auto second = HttpServer::Start(options, &router_, &metrics_);
   EXPECT_EQ(MessageOf(second.status()),
-            fmt::format("cannot listen on {}: address already in use; another Skald or Loki may be running, choose another with --http-listen",
+            fmt::format("cannot listen on {}: address already in use; another Skald or Loki may be running, "
+                        "choose another with --http-listen",
                         options.listen));
 }
 

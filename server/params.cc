@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -113,7 +114,10 @@ absl::StatusOr<int64_t> ParseTimeParam(std::string_view text, int64_t fallback_n
     if (time.ok()) return *time;
     return number.status();
   }
-  if (text.size() <= 10) return *number * kNsPerSecond;
+  if (text.size() <= 10) {
+    constexpr int64_t kMostSeconds = kMaxTimeNs / kNsPerSecond;
+    return std::clamp(*number, -kMostSeconds, kMostSeconds) * kNsPerSecond;
+  }
   return *number;
 }
 

@@ -63,7 +63,8 @@ TEST(Params, RangeQueryErrors) {
     const char* query;
     const char* want;
   } kRows[] = {
-      {"start=yesterday", "could not parse 'start' parameter: strconv.ParseInt: parsing \"yesterday\": invalid syntax"},
+      {"start=yesterday",
+       "could not parse 'start' parameter: strconv.ParseInt: parsing \"yesterday\": invalid syntax"},
       {"end=x", "could not parse 'end' parameter: strconv.ParseInt: parsing \"x\": invalid syntax"},
       {"since=1.5h", "could not parse 'since' parameter: unknown unit \".\" in duration \"1.5h\""},
       {"start=2&end=1", "end timestamp must not be before or equal to start time"},
@@ -72,7 +73,8 @@ TEST(Params, RangeQueryErrors) {
       {"direction=sideways", "invalid direction 'sideways'"},
       {"step=0", "zero or negative query resolution step widths are not accepted. Try a positive integer"},
       {"step=1ms",
-       "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step parameter"},
+       "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step "
+       "parameter"},
       {"step=5x", "cannot parse \"5x\" to a valid duration"},
       {"step=1e300", "cannot parse \"1e300\" to a valid duration. It overflows int64"},
       {"interval=-1", "interval must be >= 0"},
@@ -91,7 +93,8 @@ TEST(Params, RangeQueryDefaults) {
   EXPECT_EQ(q->step_ns, 14 * kNsPerSecond);
   EXPECT_EQ(q->limit, 100u);
   EXPECT_EQ(q->direction, Direction::kBackward);
-  q = ParseRangeQuery(Form("start=5&end=5&step=1.0019&interval=2m&direction=FORWARD"), kNow);  // equal ends are fine
+  q = ParseRangeQuery(Form("start=5&end=5&step=1.0019&interval=2m&direction=FORWARD"),
+                      kNow);  // equal ends are fine
   ASSERT_TRUE(q.ok());
   EXPECT_EQ(q->step_ns, 1'001'000'000);
   EXPECT_EQ(q->interval_ns, 120 * kNsPerSecond);
@@ -99,7 +102,8 @@ TEST(Params, RangeQueryDefaults) {
 }
 
 TEST(Params, InstantQuery) {
-  EXPECT_EQ(MessageOf(ParseInstantQuery(Form("time=we"), kNow).status()), "strconv.ParseInt: parsing \"we\": invalid syntax");
+  EXPECT_EQ(MessageOf(ParseInstantQuery(Form("time=we"), kNow).status()),
+            "strconv.ParseInt: parsing \"we\": invalid syntax");
   EXPECT_EQ(ParseInstantQuery(Form("time=4000000000"), kNow)->end_ns, 4'000'000'000'000'000'000);
 }
 
@@ -145,7 +149,8 @@ TEST(Url, CleanPath) {
   const struct {
     const char* path;
     const char* want;
-  } kRows[] = {{"/", "/"}, {"/a/b", "/a/b"}, {"//a", "/a"}, {"/a/../b", "/b"}, {"/a/", "/a/"}, {"/../x", "/x"}, {"/a/./b", "/a/b"}};
+  } kRows[] = {{"/", "/"},     {"/a/b", "/a/b"}, {"//a", "/a"},     {"/a/../b", "/b"},
+               {"/a/", "/a/"}, {"/../x", "/x"},  {"/a/./b", "/a/b"}};
   for (const auto& row : kRows) EXPECT_EQ(CleanPath(row.path), row.want) << row.path;
 }
 

@@ -1,10 +1,9 @@
 #include "server/push_decode.h"
 
-#include <snappy.h>
-#include <zlib.h>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <snappy.h>
+#include <zlib.h>
 
 #include "base/coding.h"
 #include "base/error.h"
@@ -56,8 +55,8 @@ logproto::PushRequest Sample() {
   return request;
 }
 
-PushDecodeResult Decode(const std::string& type, const std::string& encoding, std::string body, uint64_t max = 1 << 20,
-                        bool legacy = false) {
+PushDecodeResult Decode(const std::string& type, const std::string& encoding, std::string body,
+                        uint64_t max = 1 << 20, bool legacy = false) {
   return DecodePush({type, encoding, legacy, max}, std::move(body));
 }
 
@@ -153,7 +152,8 @@ TEST(PushDecode, Json) {
        "{a=\"x\\\"y\", b=\"2\"} 5:l\n\xc3\xbc 6:m[k=v];"},
       {R"({"other":{"x":[1]},"streams":[{"values":[["5"]],"stream":{"n":5,"o":null,"p":{"q": 1},"n":6}}]})",
        "{n=\"6\", o=\"null\", p=\"{\\\"q\\\": 1}\"} 5:;"},
-      {R"({"streams":[{"stream":{"a":"b"},"values":null},{"values":[null,["-7","x"]]}]})", "{a=\"b\"};{} -7:x;"},
+      {R"({"streams":[{"stream":{"a":"b"},"values":null},{"values":[null,["-7","x"]]}]})",
+       "{a=\"b\"};{} -7:x;"},
       {R"({"streams":null})", ""},
       {"null", ""},
       {"{}", ""},
@@ -164,7 +164,8 @@ TEST(PushDecode, Json) {
     EXPECT_EQ(Describe(got.push), row.want) << row.json;
   }
   // Bytes that are no UTF-8 do not spoil a push.
-  PushDecodeResult got = Decode("application/json", "", "{\"streams\":[{\"stream\":{},\"values\":[[\"1\",\"a\xff!\"]]}]}");
+  PushDecodeResult got =
+      Decode("application/json", "", "{\"streams\":[{\"stream\":{},\"values\":[[\"1\",\"a\xff!\"]]}]}");
   ASSERT_TRUE(got.ok) << got.error.message;
   EXPECT_EQ(Describe(got.push), "{} 1:a\xEF\xBF\xBD!;");
 }

@@ -35,41 +35,52 @@ std::string Body(const QueryResult& result, const std::vector<std::string>& flag
 TEST(QueryJson, Streams) {
   EXPECT_EQ(Body(TwoEntries(), {}),
             "{\"status\":\"success\",\"warnings\":[\"w\"],\"data\":{\"resultType\":\"streams\",\"result\":["
-            "{\"stream\":{\"app\":\"a<b\",\"level\":\"info\",\"trace\":\"t\"},\"values\":[[\"20\",\"x \\u003c\\u0026\\u003e \\ufffd\"]]},"
+            "{\"stream\":{\"app\":\"a<b\",\"level\":\"info\",\"trace\":\"t\"},\"values\":[[\"20\",\"x "
+            "\\u003c\\u0026\\u003e \\ufffd\"]]},"
             "{\"stream\":{\"app\":\"a<b\"},\"values\":[[\"10\",\"y\"]]}]}}\n");
   QueryResult empty;
   empty.data = Streams();
-  EXPECT_EQ(Body(empty, {}), "{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}\n");
+  EXPECT_EQ(Body(empty, {}),
+            "{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[]}}\n");
 }
 
 TEST(QueryJson, CategorizedStreams) {
-  EXPECT_EQ(Body(TwoEntries(), {"x", "categorize-labels"}),
-            "{\"status\":\"success\",\"warnings\":[\"w\"],\"data\":{\"resultType\":\"streams\",\"encodingFlags\":[\"x\",\"categorize-"
-            "labels\"],\"result\":[{\"stream\":{\"app\":\"a<b\"},\"values\":[[\"20\",\"x \\u003c\\u0026\\u003e \\ufffd\","
-            "{\"structuredMetadata\":{\"trace\":\"t\"},\"parsed\":{\"level\":\"info\"}}],[\"10\",\"y\",{}]]}]}}\n");
+  EXPECT_EQ(
+      Body(TwoEntries(), {"x", "categorize-labels"}),
+      "{\"status\":\"success\",\"warnings\":[\"w\"],\"data\":{\"resultType\":\"streams\",\"encodingFlags\":["
+      "\"x\",\"categorize-"
+      "labels\"],\"result\":[{\"stream\":{\"app\":\"a<b\"},\"values\":[[\"20\",\"x \\u003c\\u0026\\u003e "
+      "\\ufffd\","
+      "{\"structuredMetadata\":{\"trace\":\"t\"},\"parsed\":{\"level\":\"info\"}}],[\"10\",\"y\",{}]]}]}}\n");
 }
 
 TEST(QueryJson, Numbers) {
   QueryResult result;
   Matrix matrix;
-  matrix.series.push_back({Labels{{"a", "<"}}, {{1'568'404'331'324, 0.013333333333333334}, {1'588'889'221'000, 1e12}, {5, 1e-8}}});
+  matrix.series.push_back(
+      {Labels{{"a", "<"}},
+       {{1'568'404'331'324, 0.013333333333333334}, {1'588'889'221'000, 1e12}, {5, 1e-8}}});
   result.data = matrix;
-  EXPECT_EQ(Body(result, {"categorize-labels"}),
-            "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"a\":\"\\u003c\"},\"values\":["
-            "[1568404331.324,\"0.013333333333333334\"],[1588889221,\"1000000000000\"],[0.005,\"0.00000001\"]]}]}}");
+  EXPECT_EQ(
+      Body(result, {"categorize-labels"}),
+      "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"a\":"
+      "\"\\u003c\"},\"values\":["
+      "[1568404331.324,\"0.013333333333333334\"],[1588889221,\"1000000000000\"],[0.005,\"0.00000001\"]]}]}}");
   Vector vector;
   vector.t_ms = 4'000'000'000'000;
   vector.samples.push_back({Labels(), 2});
   result.data = vector;
   result.warnings = {"w"};
   EXPECT_EQ(Body(result, {}),
-            "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[4000000000,\"2\"]}]},"
+            "{\"status\":\"success\",\"data\":{\"resultType\":\"vector\",\"result\":[{\"metric\":{},"
+            "\"value\":[4000000000,\"2\"]}]},"
             "\"warnings\":[\"w\"]}");
   result.warnings.clear();
   Scalar scalar;
   scalar.value = 2;
   result.data = scalar;
-  EXPECT_EQ(Body(result, {}), "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[0,\"2\"]}}");
+  EXPECT_EQ(Body(result, {}),
+            "{\"status\":\"success\",\"data\":{\"resultType\":\"scalar\",\"result\":[0,\"2\"]}}");
 }
 
 TEST(QueryJson, StatsHaveAllFields) {
@@ -77,9 +88,11 @@ TEST(QueryJson, StatsHaveAllFields) {
   stats.bytes_processed = 1000;
   stats.lines_processed = 10;
   const std::string json = StatsJson(stats, {500'000'000, 0});
-  EXPECT_THAT(json, StartsWith("{\"summary\":{\"bytesProcessedPerSecond\":2000,\"linesProcessedPerSecond\":20,\"totalBytesProcessed\":1000,"));
-  for (const char* key : {"execTime\":0.5", "\"querier\":{\"store\":{", "\"ingester\":{\"totalReached\":0", "\"instantMetricResult\":{",
-                          "\"usedBloomFilters\":false", "\"dataobj\":{\"prePredicateDecompressedRows\":0", "\"totalDuplicates\":0"}) {
+  EXPECT_THAT(json, StartsWith("{\"summary\":{\"bytesProcessedPerSecond\":2000,\"linesProcessedPerSecond\":"
+                               "20,\"totalBytesProcessed\":1000,"));
+  for (const char* key : {"execTime\":0.5", "\"querier\":{\"store\":{", "\"ingester\":{\"totalReached\":0",
+                          "\"instantMetricResult\":{", "\"usedBloomFilters\":false",
+                          "\"dataobj\":{\"prePredicateDecompressedRows\":0", "\"totalDuplicates\":0"}) {
     EXPECT_THAT(json, HasSubstr(key));
   }
 }

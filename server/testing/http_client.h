@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,8 +13,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "base/status_macros.h"
 
@@ -63,9 +62,11 @@ struct HttpAnswer {
 };
 
 inline HttpAnswer HttpCall(uint16_t port, const std::string& method, const std::string& target,
-                           const std::vector<std::pair<std::string, std::string>>& headers, const std::string& body) {
+                           const std::vector<std::pair<std::string, std::string>>& headers,
+                           const std::string& body) {
   Socket socket(port);
-  std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", method, target);
+  std::string request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", method, target);
   for (const auto& [name, value] : headers) request += name + ": " + value + "\r\n";
   if (!body.empty() || method == "POST") request += fmt::format("Content-Length: {}\r\n", body.size());
   socket.Write(request + "\r\n" + body);
