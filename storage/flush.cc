@@ -211,9 +211,14 @@ absl::StatusOr<SegmentCommit> WriteHeads(const HeadSet& heads, const SegmentProp
   for (uint32_t part = partition.count(); part-- > 0;) {
     const SegmentId id = SegmentOfGroup(heads.segment_group, part);
     const std::string name = SegmentFileName(id);
-    RETURN_IF_ERROR(blobs->Delete(name));
     RETURN_IF_ERROR(Failpoint("flush.before_segment"));
-    ASSIGN_OR_RETURN(const std::unique_ptr<SegmentWriter> writer, SegmentWriter::Create(blobs, name, properties));
+    absl::StatusOr<std::unique_ptr<SegmentWriter>> created = SegmentWriter::Create(blobs, name, properties);
+    if (created.status().code() == absl::StatusCode::kAlreadyExists) {
+      RETURN_IF_ERROR(blobs->Delete(name));
+      created = SegmentWriter::Create(blobs, name, properties);
+    }
+    RETURN_IF_ERROR(created.status());
+    const std::unique_ptr<SegmentWriter> writer = *std::move(created);
     std::vector<StreamId> ids;
     RETURN_IF_ERROR(WritePart(order, partition, part, block_text_bytes, writer.get(), &ids));
     RETURN_IF_ERROR(Failpoint("flush.before_finish"));

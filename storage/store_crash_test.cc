@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <random>
 #include <thread>
@@ -178,6 +180,8 @@ TEST_F(CrashTest, DiesAtEveryStep) {
                            "flush.before_commit", "index.commit", "flush.after_commit", "wal.write", "wal.after_write", "wal.sync",
                            "wal.after_sync", "wal.open", "index.register"}) {
     for (const int hit : {1, 4}) {
+      // Only the first start creates streams.
+      if (hit > 1 && std::string_view(step) == "index.create") continue;
       const pid_t pid = Start(step, hit);
       int status = 0;
       ASSERT_EQ(::waitpid(pid, &status, 0), pid);
@@ -208,6 +212,8 @@ int main(int argc, char** argv) {
     if (option(argv[i], "--hit=", &number)) hit = std::atoi(number.c_str());
   }
   if (!append_to.empty()) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::alarm(60);  // a step that is never passed must not run for ever
     if (!die_at.empty()) {
       static std::atomic<int> hits{0};
       skald::SetFailpoint(die_at, [hit] {
