@@ -64,7 +64,7 @@ bool DuplicateFilter::IsFirst(uint32_t stream, const Rows& rows, uint32_t row) {
   }
   const XXH128_hash_t hash = XXH3_128bits_digest(&state);
   Shard& shard = shards_[hash.low64 % shards_.size()];
-  absl::MutexLock lock(&shard.mu);
+  std::lock_guard lock(shard.mu);
   const bool first = shard.seen.emplace(hash.low64, hash.high64).second;
   if (first) entries_.fetch_add(1, std::memory_order_relaxed);
   return first;

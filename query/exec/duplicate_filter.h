@@ -2,11 +2,12 @@
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
-#include <absl/synchronization/mutex.h>
 
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #include "base/memory_budget.h"
@@ -42,8 +43,8 @@ class DuplicateFilter {
  private:
   static constexpr int64_t kBytesPerEntry = 32;
   struct Shard {
-    absl::Mutex mu;
-    absl::flat_hash_set<std::pair<uint64_t, uint64_t>> seen ABSL_GUARDED_BY(mu);
+    std::mutex mu;
+    absl::flat_hash_set<std::pair<uint64_t, uint64_t>> seen;  // guarded by mu
   };
 
   std::vector<std::vector<Region>>

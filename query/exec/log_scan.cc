@@ -1,11 +1,11 @@
 #include "query/exec/log_scan.h"
 
 #include <absl/container/flat_hash_map.h>
-#include <absl/synchronization/mutex.h>
 
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -63,7 +63,7 @@ class TopEntries {
   // Takes what is good enough, leaves *batch empty. ResourceExhausted when the entries held outgrow the
   // budget.
   absl::Status Add(std::vector<Candidate>* batch) {
-    absl::MutexLock lock(&mu_);
+    std::lock_guard lock(mu_);
     for (Candidate& candidate : *batch) {
       if (heap_.size() == limit_) {
         if (!before_(candidate, heap_.front())) continue;
@@ -82,7 +82,7 @@ class TopEntries {
 
   // In order of the answer.
   std::vector<Candidate> Take() {
-    absl::MutexLock lock(&mu_);
+    std::lock_guard lock(mu_);
     std::sort_heap(heap_.begin(), heap_.end(), before_);
     return std::move(heap_);
   }
@@ -93,9 +93,9 @@ class TopEntries {
   const size_t limit_;
   MemoryAccount* const memory_;  // used under mu_
   std::atomic<int64_t> bound_ns_;
-  absl::Mutex mu_;
-  std::vector<Candidate> heap_ ABSL_GUARDED_BY(mu_);
-  int64_t line_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::mutex mu_;
+  std::vector<Candidate> heap_;  // guarded by mu_
+  int64_t line_bytes_ = 0;       // guarded by mu_
 };
 
 // What all workers of one round share.

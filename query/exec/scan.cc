@@ -1,8 +1,8 @@
 #include "query/exec/scan.h"
 
-#include <absl/synchronization/mutex.h>
-
 #include <algorithm>
+#include <atomic>
+#include <mutex>
 
 namespace skald::exec {
 
@@ -15,7 +15,7 @@ absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t task
                       const std::function<absl::Status(uint32_t worker, size_t task)>& work) {
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
-  absl::Mutex mu;
+  std::mutex mu;
   absl::Status first_error;
   context.pool->ParallelFor(static_cast<int>(workers), [&](int worker) {
     while (!failed.load(std::memory_order_relaxed)) {
@@ -25,7 +25,7 @@ absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t task
       if (status.ok()) status = work(static_cast<uint32_t>(worker), task);
       if (status.ok()) continue;
       failed.store(true, std::memory_order_relaxed);
-      absl::MutexLock lock(&mu);
+      std::lock_guard lock(mu);
       if (first_error.ok()) first_error = std::move(status);
     }
   });
