@@ -380,7 +380,9 @@ def main(*tests):
             with scratch(test.__name__) as directory:
                 test(directory)
             print(f"ok    {test.__name__}  {time.monotonic() - began:.1f} s", flush=True)
-        except Failure as failure:
+        except (Failure, OSError, http.client.HTTPException) as failure:
+            # A program that went away shows as a broken connection: the next test may still say more.
             failed += 1
-            print(f"FAIL  {test.__name__}: {failure}", flush=True)
+            kind = "" if isinstance(failure, Failure) else f"{type(failure).__name__}: "
+            print(f"FAIL  {test.__name__}: {kind}{failure}", flush=True)
     sys.exit(1 if failed else 0)

@@ -118,7 +118,7 @@ def clear_errors(directory):
         check(text in run.stderr, f"{arguments}: {text!r} is not in {run.stderr!r}")
     with running(Server(directory)) as server:
         run = ctl(server, "query", '{app="x" |= "y"')
-        check(run.returncode == 1 and "parse error at line 1" in run.stderr, f"bad query: {run.stderr}")
+        check(run.returncode == 1 and "parse error at line 0, col 10: syntax error: unexpected |=" in run.stderr, f"bad query: {run.stderr}")
         run = ctl(server, "tail", 'rate({app="x"}[1m])')
         check(run.returncode == 1 and "only log queries" in run.stderr, f"tail of a metric: {run.stderr}")
     run = ctl(None, "--help")
