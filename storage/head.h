@@ -80,9 +80,12 @@ uint64_t TextBytes(const BlockPiece& piece);  // with separators
 // All heads of a shard from one flush to the next. Written by the shard's thread under the shard's lock until it is frozen, immutable
 // from then on.
 struct HeadSet {
-  explicit HeadSet(uint64_t serial_number) : serial(serial_number) {}
+  HeadSet(uint64_t serial_number, uint64_t group) : serial(serial_number), segment_group(group) {}
 
   const uint64_t serial;
+  // Its segments will be this group's (segment_group.h). Known from the beginning: a reader that saw the set leaves the group out of what
+  // it reads from the index a moment later.
+  const uint64_t segment_group;
   absl::flat_hash_map<uint32_t, std::unique_ptr<StreamHead>> streams;      // by stream id
   absl::flat_hash_map<std::string_view, const StreamHead*> by_key;         // keys live in the heads' info
   Lsn first_lsn{0};  // of the log records it holds rows of; 0 if none
@@ -90,7 +93,6 @@ struct HeadSet {
   uint64_t rows = 0;
   uint64_t memory_bytes = 0;
   int64_t first_append_ns = 0;  // monotonic
-  uint64_t segment_group = 0;   // given at freezing: its segments are the group's (segment_group.h)
 
   bool empty() const { return streams.empty(); }
 };

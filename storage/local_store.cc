@@ -373,8 +373,8 @@ absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std:
     ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
     ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(ids));
     SelectionBuilder builder(std::move(streams), damaged_blocks_);
-    // Heads first, and with them which segments they are turning into; the index after that: a flush that ends in between is
-    // in both, and counts once.
+    // Heads first, and with them which segments they will turn into; the index after that: what is flushed in between is in
+    // both, and counts once.
     HeadView view;
     for (const auto& shard : shards_) shard->View(ids, range, &view);
     for (HeadView::Stream& stream : view.streams) {
@@ -383,7 +383,7 @@ absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std:
     }
     RETURN_IF_ERROR(index_->Blocks(ids, range, [&](StreamId stream, SegmentId segment, const BlockEntry& entry) {
       const uint64_t group = GroupOf(segment);
-      if (std::find(view.unfinished.begin(), view.unfinished.end(), group) == view.unfinished.end()) {
+      if (std::find(view.in_memory.begin(), view.in_memory.end(), group) == view.in_memory.end()) {
         builder.AddStored(stream, segment, entry);
       }
     }));

@@ -35,7 +35,7 @@ void DaysOfRows(const Rows& rows, std::vector<Day>* days) {
 }  // namespace
 
 Shard::Shard(ShardOptions options, ShardEnvironment environment)
-    : options_(options), environment_(std::move(environment)), active_(std::make_shared<HeadSet>(1)) {
+    : options_(options), environment_(std::move(environment)), active_(std::make_shared<HeadSet>(1, environment_.new_segment_group())) {
   thread_ = std::thread([this] { Run(); });
   flusher_ = std::thread([this] { RunFlushes(); });
 }
@@ -104,15 +104,13 @@ bool Shard::FreezeIsDue(int64_t now_ns) const {
 void Shard::Freeze() {
   {
     std::lock_guard lock(mu_);
-    auto next = std::make_shared<HeadSet>(active_->serial + 1);
     if (active_->empty()) {
       // Nothing to write: the serial alone moves on, for those who wait.
       flushed_serial_ = active_->serial;
-      active_ = std::move(next);
+      active_ = std::make_shared<HeadSet>(active_->serial + 1, active_->segment_group);
     } else {
-      active_->segment_group = environment_.new_segment_group();
-      frozen_ = std::move(active_);
-      active_ = std::move(next);
+      frozen_ = active_;
+      active_ = std::make_shared<HeadSet>(frozen_->serial + 1, environment_.new_segment_group());
     }
   }
   changed_.notify_all();
@@ -326,8 +324,10 @@ void Shard::View(const Roaring& ids, TimeRange range, HeadView* view) const {
   {
     std::lock_guard lock(mu_);
     add_all(*active_);
+    // These rows too may be in segments by the time the index is read.
+    view->in_memory.push_back(active_->segment_group);
     frozen = frozen_;
-    if (frozen) view->unfinished.push_back(frozen->segment_group);
+    if (frozen) view->in_memory.push_back(frozen->segment_group);
   }
   if (frozen) add_all(*frozen);
 }

@@ -74,7 +74,7 @@ struct HeadView {
     std::vector<std::shared_ptr<const SealedBlock>> sealed;
   };
   std::vector<Stream> streams;       // a stream may stand in it twice: with what is being flushed, and with what came since
-  std::vector<uint64_t> unfinished;  // segment groups whose rows are in streams already: not to be read from the index
+  std::vector<uint64_t> in_memory;  // segment groups that the heads seen here turn into: not to be read from the index
 };
 
 // Thread-safe.
