@@ -34,7 +34,8 @@ class DirectoryListener {
   virtual void OnDirectoryGone(const std::string& directory) = 0;
 };
 
-// Not thread-safe. targets and listener outlive it. The listener may call FollowLink from its methods, nothing else.
+// Not thread-safe. targets and listener outlive it. The listener may call FollowLink and MarkDirty
+// from its methods, nothing else.
 class DirectoryTree {
  public:
   DirectoryTree(const std::vector<Target>* targets, bool use_inotify, DirectoryListener* listener);

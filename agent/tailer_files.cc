@@ -39,6 +39,21 @@ bool IsRotationSuffix(std::string_view suffix) {
   return suffix.find_first_not_of("0123456789-:._T+Z", 1) == std::string_view::npos;
 }
 
+// Whether a rotated file was the log before another one was. File systems keep times of change to some milliseconds only; where they are the
+// same, names decide: dates ascend, the short numbers of a rename chain descend.
+bool IsOlder(int64_t a_ns, std::string_view a_path, int64_t b_ns, std::string_view b_path) {
+  if (a_ns != b_ns) return a_ns < b_ns;
+  const auto number = [](std::string_view path) {
+    const std::string_view end = path.substr(path.rfind('.') + 1);
+    if (end.size() > 3 || end.find_first_not_of("0123456789") != std::string_view::npos) return -1;
+    return std::atoi(std::string(end).c_str());
+  };
+  const int a = number(a_path);
+  const int b = number(b_path);
+  if (a >= 0 && b >= 0) return a > b;
+  return a_path < b_path;
+}
+
 absl::StatusOr<FileDescriptor> OpenLog(const std::string& path) { return OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY); }
 
 }  // namespace
@@ -181,7 +196,8 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
   }
   // Older generations first, so that each chain gets them in order.
   std::stable_sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return std::pair(!a.rotated, a.stat.modified_ns) < std::pair(!b.rotated, b.stat.modified_ns);
+    if (a.rotated != b.rotated) return a.rotated;
+    return IsOlder(a.stat.modified_ns, a.path, b.stat.modified_ns, b.path);
   });
   for (const Candidate& candidate : candidates) OpenCandidate(candidate);
   if (!ignored_.empty()) {
@@ -372,6 +388,9 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
   file->chain = chain;
   auto& files = chain->files();
   if (!file->rotated) {
+    // More than one generation may have come since the directory was listed. Those in between are found by listing it again, before
+    // anything of this one is read.
+    if (!files.empty()) tree_.MarkDirty(DirectoryOf(file->path));
     // The chain has a new live file: what had the name before is read to its end first.
     for (const auto& other : files) {
       if (!other->gone && !other->finished) {
@@ -381,8 +400,12 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
     }
     files.push_back(std::move(owned));
   } else {
-    const auto live = std::find_if(files.begin(), files.end(), [](const auto& other) { return !other->rotated && !other->gone; });
-    files.insert(live, std::move(owned));
+    // In front of the live file, and of rotated ones that are younger.
+    const auto younger = std::find_if(files.begin(), files.end(), [&](const auto& other) {
+      if (other->gone || other->finished) return false;
+      return !other->rotated || (other->reader.scanned() == 0 && IsOlder(file->modified_ns, file->path, other->modified_ns, other->path));
+    });
+    files.insert(younger, std::move(owned));
   }
   by_id_[file->file_id] = file;
   by_inode_[file->key] = file;
