@@ -78,6 +78,8 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
 
   void OnDone() override {
     --door_->connected;
+    // Finish may have been called on a pool thread that still holds the lock.
+    { const std::lock_guard lock(mu_); }
     delete this;
   }
 

@@ -1,10 +1,12 @@
 #include "server/grpc_server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "server/grpc_push.h"
 #include "server/grpc_pusher.h"
@@ -30,6 +32,8 @@ class GrpcServer::Impl {
     ASSIGN_OR_RETURN(const HostPort where, ParseHostPort(listen));
     static const bool health = [] {
       grpc::EnableDefaultHealthCheckService(true);
+      // The library's own lines would go to stderr past our log; its errors reach us as statuses.
+      gpr_set_log_function([](gpr_log_func_args* args) { LogDebug("grpc", "text=\"{}\"", args->message); });
       return true;
     }();
     (void)health;

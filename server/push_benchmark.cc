@@ -1,5 +1,6 @@
 // What a push costs before the store: snappy, decoding, admission. Bytes are those of the lines.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 #include <snappy.h>
 
 #include "proto/logproto.pb.h"
@@ -45,7 +46,7 @@ logproto::PushRequest Load(int kind, bool metadata, int64_t* line_bytes) {
       if (metadata) {
         auto* pair = entry->add_structuredmetadata();
         pair->set_name("trace_id");
-        pair->set_value(fmt::format("{:032x}", n * 0x9E3779B97F4A7C15));
+        pair->set_value(fmt::format("{:032x}", static_cast<uint64_t>(n) * 0x9E3779B97F4A7C15u));
         pair = entry->add_structuredmetadata();
         pair->set_name("node");
         pair->set_value("node-1");

@@ -10,8 +10,10 @@ void AddPushRoutes(const ServerConfig* config, IngestService* ingest, Router* ro
   const auto add = [&](const std::string& path, bool legacy) {
     Route route;
     route.max_body_bytes = config->push_max_bytes;
-    route.too_large = [config](const HttpRequest&, uint64_t size) {
-      return TextResponse(413,
+    route.too_large = [config](const HttpRequest& request, uint64_t size) {
+      // Loki reads JSON up to the cap and then complains about its sudden end.
+      const bool json = request.Header("Content-Type").starts_with("application/json");
+      return TextResponse(json ? 400 : 413,
                           fmt::format("request body too large: message size too large than max ({} vs {})\n",
                                       size > 0 ? size : config->push_max_bytes + 1, config->push_max_bytes));
     };

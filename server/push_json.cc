@@ -281,7 +281,8 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   out->streams.clear();
   out->entries.clear();
   out->metadata.clear();
-  code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+  code =
+      parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
   if (code != simdjson::SUCCESS) return BadJson(code);
   return ReadRequest(document, legacy, out);
 }

@@ -64,6 +64,7 @@ absl::Status Server::Open(std::string config_yaml) {
 
   query_service_ = {&config_,       store_.get(),     engine_.get(), queries_.get(),
                     lookups_.get(), &Clock::System(), &metrics_};
+  status_service_.config = &config_;
   status_service_.metrics = &metrics_;
   status_service_.store = store_.get();
   status_service_.stopping = &stopping_;

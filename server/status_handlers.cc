@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "server/config.h"
 #include "server/params.h"
+#include "server/tenant.h"
+#include "text/duration.h"
 
 namespace skald::server {
 namespace {
@@ -49,6 +51,43 @@ HttpResponse BuildInfo() {
       .Key("goVersion")
       .String("")
       .EndObject();
+  return Plain(std::move(body), "application/json");
+}
+
+// What Logs Drilldown wants to know before it asks. Loki reads the tenant header here even where tenants are
+// off.
+HttpResponse DrilldownLimits(const HttpRequest& request, const Limits& limits) {
+  const TenantOrError tenant = ResolveTenant(true, request.Header("X-Scope-OrgID"), true);
+  if (tenant.tenant.empty()) return TextResponse(401, "no org id\n");
+  std::string body;
+  JsonWriter w(&body);
+  const auto list = [&w](std::string_view key, const std::vector<std::string>& values) {
+    w.Key(key).BeginArray();
+    for (const std::string& value : values) w.String(value);
+    w.EndArray();
+  };
+  const auto duration = [&w](std::string_view key, int64_t ns) {
+    w.Key(key).String(FormatPrometheusDuration(ns));
+  };
+  w.BeginObject().Key("limits").BeginObject();
+  w.Key("discover_log_levels").Bool(limits.discover_log_levels);
+  list("discover_service_name", limits.discover_service_name);
+  list("log_level_fields", limits.log_level_fields);
+  w.Key("max_entries_limit_per_query").Int(limits.max_entries_limit_per_query);
+  w.Key("max_line_size_truncate").Bool(limits.max_line_size_truncate);
+  w.Key("max_query_bytes_read").String("0B");
+  duration("max_query_length", limits.max_query_length_ns);
+  duration("max_query_lookback", limits.max_query_lookback_ns);
+  duration("max_query_range", limits.max_query_range_ns);
+  w.Key("max_query_series").Int(limits.max_query_series);
+  w.Key("metric_aggregation_enabled").Bool(false);
+  w.Key("pattern_persistence_enabled").Bool(false);
+  duration("query_timeout", limits.query_timeout_ns);
+  duration("retention_period", 0);
+  list("retention_stream", {});
+  w.Key("volume_enabled").Bool(limits.volume_enabled);
+  w.Key("volume_max_series").Int(limits.volume_max_series);
+  w.EndObject().Key("pattern_ingester_enabled").Bool(false).Key("version").String(kVersion).EndObject();
   return Plain(std::move(body), "application/json");
 }
 
@@ -120,6 +159,9 @@ void AddStatusRoutes(const StatusService* service, Router* router) {
   router->Add({"GET", "POST"}, "/log_level", Simple(LogLevelAnswer));
   router->Add({"GET"}, "/loki/api/v1/status/buildinfo",
               Simple([](const HttpRequest&) { return BuildInfo(); }));
+  router->Add({"GET"}, "/loki/api/v1/drilldown-limits", Simple([service](const HttpRequest& request) {
+                return DrilldownLimits(request, service->config->limits);
+              }));
   Route flush;
   flush.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {
     service->run([service, responder] {

@@ -1,4 +1,4 @@
-// What the server says about itself: ready, metrics, config, services, log level, build, flush.
+// What the server says about itself: ready, metrics, config, services, log level, build, limits, flush.
 #pragma once
 
 #include <atomic>
@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "server/config.h"
 #include "server/router.h"
 #include "storage/store.h"
 
@@ -13,6 +14,7 @@ namespace skald::server {
 
 // Everything outlives the router.
 struct StatusService {
+  const ServerConfig* config;
   const Metrics* metrics;
   Store* store;
   std::atomic<bool>* stopping;                     // /ready answers 503 then

@@ -41,7 +41,7 @@ class StreamCache {
  private:
   // Texts are kept up to this count and size; then the older half goes.
   static constexpr size_t kMaxEntries = 8192;
-  static constexpr size_t kMaxTextBytes = 4096;
+  static constexpr size_t kMaxTextBytes = 2048;
   static constexpr size_t kShards = 16;
 
   using Map = absl::flat_hash_map<std::string, std::shared_ptr<const ResolvedStream>>;
