@@ -248,6 +248,32 @@ TEST_F(EngineTest, CountsComeFromHeadersWhereTheyCan) {
   EXPECT_EQ(source_.reads(), 1u);
 }
 
+TEST_F(EngineTest, SpreadForms) {
+  source_.AddBlock("t", {{Labels({{"app", "a"}, {"pod", "1"}}),
+                          {Line(1 * kS, "m=GET v=10 ok=1"), Line(2 * kS, "m=GET v=30 ok=1"),
+                           Line(3 * kS, "m=GET v=5 ok=0"), Line(4 * kS, "m=GET ok=1")}}});
+  const struct {
+    std::string query;
+    std::string want;
+  } rows[] = {
+      // 10 + 30 over all four lines.
+      {R"(avg_over_time({app="a"} | logfmt | unwrap v | ok="1" [1m]) by (m))", R"({m="GET"} 10)"},
+      {R"(avg by (m) (avg_over_time({app="a"} | logfmt | unwrap v | ok="1" [1m]) by (m, pod)))",
+       R"({m="GET"} 10)"},
+      {R"(avg_over_time({app="a"} | logfmt | drop m, ok | unwrap v [1m]))", R"({app="a", pod="1"} 11.25)"},
+      // Spread as a whole, and not at all.
+      {R"(sum(avg_over_time({app="a"} | logfmt | unwrap v | ok="1" [1m]) by (m)))", "{} 20"},
+      {R"(avg_over_time({app="a"} | logfmt | keep app | unwrap v [1m]) > 100)", ""},
+      {R"(avg_over_time({app="a"} | logfmt m, ok, v | ok="1" | v!="" | unwrap v [1m]))",
+       R"({app="a", m="GET", ok="1", pod="1"} 20)"},
+      {R"(count_over_time({app="a"} | logfmt v, none | v="30" [1m]))",
+       R"({app="a", none="", pod="1", v="30"} 1)"},
+      {R"(count_over_time({app="a"} | logfmt v, none | v="30" | drop pod [1m]))", R"({app="a", v="30"} 1)"},
+      {R"(max_over_time({app="a"} | logfmt | drop ok | unwrap v [1m]))", R"({app="a", m="GET", pod="1"} 30)"},
+  };
+  for (const auto& row : rows) EXPECT_EQ(Instant(row.query, 30 * kS), row.want) << row.query;
+}
+
 TEST_F(EngineTest, LimitsAndStops) {
   std::vector<MemoryEntry> entries;
   for (int i = 0; i < 600; ++i) entries.push_back(Line(i * kS, fmt::format("n={}", i)));

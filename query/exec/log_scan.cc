@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "base/clock.h"
@@ -123,7 +124,7 @@ class Worker {
     for (uint32_t s = 0; s < block.slices().size(); ++s) {
       const Slice& slice = block.slices()[s];
       if (!MayContribute(round, slice.min_ns, slice.max_ns)) continue;
-      todo_.push_back(s);
+      todo_.push_back(Todo{s, 0, 0, 0, 0});
       metadata |= slice.overlaps || pipeline_->MetadataMatters(*round.selection.streams[slice.stream].labels);
     }
     if (todo_.empty()) {
@@ -131,7 +132,7 @@ class Worker {
       return absl::OkStatus();
     }
     want.metadata = metadata;
-    absl::StatusOr<const Rows*> rows = block.Read(want, &scratch_, &stats_.read);
+    absl::StatusOr<const Rows*> rows = ReadAndFilter(round, block, want);
     if (!rows.ok()) {
       if (rows.status().code() != absl::StatusCode::kDataLoss) return rows.status();
       ++stats_.damaged_blocks;
@@ -139,12 +140,11 @@ class Worker {
     }
     ++stats_.blocks_decoded;
     stats_.metadata_bytes += MetadataBytes(**rows);
-    scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
-    for (const uint32_t s : todo_) {
-      RunSlice(round, block_index, s, **rows);
+    for (const Todo& todo : todo_) {
+      RunSlice(round, block_index, todo, **rows);
       RETURN_IF_ERROR(round.top->Add(&batch_));
     }
-    return memory_.Hold(scratch_bytes_ + static_cast<int64_t>(interner_.bytes()));
+    return memory_.Hold(reader_.bytes() + static_cast<int64_t>(interner_.bytes()));
   }
 
   const LabelSetInterner& interner() const { return interner_; }
@@ -156,13 +156,52 @@ class Worker {
   }
 
  private:
-  void RunSlice(const Round& round, uint32_t block_index, uint32_t slice_index, const Rows& rows) {
-    const Slice& slice = round.selection.blocks[block_index]->slices()[slice_index];
-    const auto [begin, end] = RowsInRange(rows, slice, round.range);
+  struct Todo {
+    uint32_t slice = 0;
+    uint32_t row_begin = 0;  // rows in the round's time range
+    uint32_t row_end = 0;
+    size_t candidate_begin = 0;  // of candidates_, where there are leading filters
+    size_t candidate_end = 0;
+  };
+
+  // The rows of todo_ with the wanted columns, after the leading filters; only what those need if they leave
+  // no row.
+  absl::StatusOr<const Rows*> ReadAndFilter(const Round& round, const Block& block, ColumnSet want) {
+    const bool filters = pipeline_->HasLeadingFilters();
+    ColumnSet first = want;
+    if (filters) {
+      first.metadata = false;
+      first.times = std::any_of(todo_.begin(), todo_.end(), [&](const Todo& todo) {
+        const Slice& slice = block.slices()[todo.slice];
+        return !round.range.Covers(slice.min_ns, slice.max_ns);
+      });
+    }
+    ASSIGN_OR_RETURN(const Rows* rows, reader_.Read(block, first, &stats_.read));
+    candidates_.clear();
+    for (Todo& todo : todo_) {
+      std::tie(todo.row_begin, todo.row_end) = RowsInRange(*rows, block.slices()[todo.slice], round.range);
+      todo.candidate_begin = candidates_.size();
+      if (filters) pipeline_->FilterRows(*rows, todo.row_begin, todo.row_end, &candidates_);
+      todo.candidate_end = candidates_.size();
+    }
+    if (filters && candidates_.empty()) return rows;
+    return reader_.Complete(block, first, want, &stats_.read);
+  }
+
+  void RunSlice(const Round& round, uint32_t block_index, const Todo& todo, const Rows& rows) {
+    const Slice& slice = round.selection.blocks[block_index]->slices()[todo.slice];
+    const uint32_t begin = todo.row_begin;
+    const uint32_t end = todo.row_end;
     if (begin == end) return;
+    const bool backward = round.direction == Direction::kBackward;
+    if (pipeline_->HasLeadingFilters()) {
+      stats_.lines_processed += end - begin;
+      stats_.bytes_processed += rows.line_bytes(begin, end);
+      if (todo.candidate_begin == todo.candidate_end) return;
+    }
     runner_.StartSlice(*round.selection.streams[slice.stream].labels, &rows);
     const DuplicateFilter::Region region =
-        slice.overlaps ? round.duplicates->RegionOf(block_index, slice_index) : DuplicateFilter::Region();
+        slice.overlaps ? round.duplicates->RegionOf(block_index, todo.slice) : DuplicateFilter::Region();
     // False: this row and all after it (in the direction) come too late.
     const auto run_row = [&](uint32_t row) {
       const int64_t t_ns = rows.time_ns[row];
@@ -178,22 +217,19 @@ class Worker {
           Candidate{t_ns, slice.stream, block_index, row, number_, entry.labels, std::string(entry.line)});
       return true;
     };
-    const bool backward = round.direction == Direction::kBackward;
-    uint32_t looked_at = 0;
     if (pipeline_->HasLeadingFilters()) {
-      candidates_.clear();
-      pipeline_->FilterRows(rows, begin, end, &candidates_);
-      looked_at = end - begin;
-      stats_.lines_after_leading_filters += candidates_.size();
-      if (backward) std::reverse(candidates_.begin(), candidates_.end());
-      for (const uint32_t row : candidates_) {
-        if (!run_row(row)) break;
+      const size_t candidates = todo.candidate_end - todo.candidate_begin;
+      stats_.lines_after_leading_filters += candidates;
+      for (size_t i = 0; i < candidates; ++i) {
+        const size_t at = backward ? todo.candidate_end - 1 - i : todo.candidate_begin + i;
+        if (!run_row(candidates_[at])) break;
       }
-    } else {
-      while (looked_at < end - begin && run_row(backward ? end - 1 - looked_at : begin + looked_at))
-        ++looked_at;
-      stats_.lines_after_leading_filters += looked_at;
+      return;
     }
+    uint32_t looked_at = 0;
+    while (looked_at < end - begin && run_row(backward ? end - 1 - looked_at : begin + looked_at))
+      ++looked_at;
+    stats_.lines_after_leading_filters += looked_at;
     stats_.lines_processed += looked_at;
     stats_.bytes_processed +=
         backward ? rows.line_bytes(end - looked_at, end) : rows.line_bytes(begin, begin + looked_at);
@@ -204,9 +240,8 @@ class Worker {
   LabelSetInterner interner_;
   PipelineRunner runner_;
   MemoryAccount memory_;
-  Rows scratch_;
-  int64_t scratch_bytes_ = 0;
-  std::vector<uint32_t> todo_;
+  BlockReader reader_;
+  std::vector<Todo> todo_;
   std::vector<uint32_t> candidates_;
   std::vector<Candidate> batch_;
   QueryStats stats_;

@@ -68,7 +68,7 @@ class Worker {
       ++(any_from_header ? stats_.blocks_from_header : stats_.blocks_skipped_time);
       return Account();
     }
-    absl::StatusOr<const Rows*> rows = block.Read(want, &scratch_, &stats_.read);
+    absl::StatusOr<const Rows*> rows = ReadAndFilter(block, want);
     if (!rows.ok()) {
       if (rows.status().code() != absl::StatusCode::kDataLoss) return rows.status();
       ++stats_.damaged_blocks;
@@ -76,7 +76,6 @@ class Worker {
     }
     ++stats_.blocks_decoded;
     stats_.metadata_bytes += MetadataBytes(**rows);
-    scratch_bytes_ = std::max(scratch_bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
     for (const Todo& todo : todo_) RunSlice(block_index, todo, **rows);
     return Account();
   }
@@ -90,6 +89,10 @@ class Worker {
     uint32_t slice = 0;
     bool whole = false;  // the slice lies in `bucket`
     WindowGrid::Bucket bucket;
+    uint32_t row_begin = 0;  // rows that may lie in a window
+    uint32_t row_end = 0;
+    size_t candidate_begin = 0;  // of candidates_, where there are leading filters
+    size_t candidate_end = 0;
   };
   // What is known of a stream whatever its rows are.
   struct StreamState {
@@ -98,6 +101,32 @@ class Worker {
     bool levels_suffice = false;
     std::optional<PipelineRunner::Constant> constant;
   };
+
+  // The rows of todo_ with the wanted columns, after the leading filters; only what those need if they leave
+  // no row.
+  absl::StatusOr<const Rows*> ReadAndFilter(const Block& block, ColumnSet want) {
+    const TimeRange range = scan_.grid.data_range();
+    ColumnSet first = want;
+    if (scan_.has_leading_filters) {
+      first.metadata = false;
+      first.times = std::any_of(todo_.begin(), todo_.end(), [&](const Todo& todo) {
+        const Slice& slice = block.slices()[todo.slice];
+        return !range.Covers(slice.min_ns, slice.max_ns);
+      });
+    }
+    ASSIGN_OR_RETURN(const Rows* rows, reader_.Read(block, first, &stats_.read));
+    candidates_.clear();
+    for (Todo& todo : todo_) {
+      std::tie(todo.row_begin, todo.row_end) = RowsInRange(*rows, block.slices()[todo.slice], range);
+      todo.candidate_begin = candidates_.size();
+      if (scan_.has_leading_filters) {
+        scan_.pipeline->FilterRows(*rows, todo.row_begin, todo.row_end, &candidates_);
+      }
+      todo.candidate_end = candidates_.size();
+    }
+    if (scan_.has_leading_filters && candidates_.empty()) return rows;
+    return reader_.Complete(block, first, want, &stats_.read);
+  }
 
   const StreamState& StateOf(uint32_t stream) {
     StreamState& state = streams_[stream];
@@ -170,21 +199,22 @@ class Worker {
   void Want(const Slice& slice, bool whole, ColumnSet* want) {
     const StreamState& state = StateOf(slice.stream);
     const ColumnSet columns = scan_.pipeline->Columns();
-    want->times |= !whole || scan_.needs_times || slice.overlaps;
+    // A stage may look at the time of a row that it is given.
+    want->times |= !whole || scan_.needs_times || slice.overlaps || !state.constant.has_value();
     want->lines |= columns.lines || scan_.kind == SampleKind::kBytes || slice.overlaps;
     want->metadata |= (columns.metadata && state.metadata_matters) || slice.overlaps;
   }
 
   void RunSlice(uint32_t block_index, const Todo& todo, const Rows& rows) {
     const Slice& slice = scan_.selection.blocks[block_index]->slices()[todo.slice];
-    uint32_t begin = slice.row_begin;
-    uint32_t end = slice.row_end;
-    if (!todo.whole) std::tie(begin, end) = RowsInRange(rows, slice, scan_.grid.data_range());
+    const uint32_t begin = todo.row_begin;
+    const uint32_t end = todo.row_end;
     if (begin == end) return;
     stats_.lines_processed += end - begin;
     stats_.bytes_processed += end - begin == slice.rows()   ? slice.line_bytes
                               : rows.line_end.size() >= end ? rows.line_bytes(begin, end)
                                                             : slice.line_bytes * (end - begin) / slice.rows();
+    if (scan_.has_leading_filters && todo.candidate_begin == todo.candidate_end) return;
     runner_.StartSlice(*scan_.selection.streams[slice.stream].labels, &rows);
     const std::optional<PipelineRunner::Constant> constant = runner_.SliceConstant();
     if (constant.has_value() && !constant->keep) return;
@@ -221,18 +251,16 @@ class Worker {
       for (uint32_t row = begin; row < end; ++row) run_row(row);
       return;
     }
-    candidates_.clear();
-    scan_.pipeline->FilterRows(rows, begin, end, &candidates_);
-    stats_.lines_after_leading_filters += candidates_.size();
+    const size_t candidates = todo.candidate_end - todo.candidate_begin;
+    stats_.lines_after_leading_filters += candidates;
     if (constant.has_value() && todo.whole && !slice.overlaps && scan_.kernel == RangeKernel::kSum &&
         scan_.kind != SampleKind::kBytes) {
-      if (candidates_.empty()) return;
-      stats_.post_filter_lines += candidates_.size();
-      Add(constant->labels, bucket.id, slice.max_ns,
-          constant->value * static_cast<double>(candidates_.size()), candidates_.size());
+      stats_.post_filter_lines += candidates;
+      Add(constant->labels, bucket.id, slice.max_ns, constant->value * static_cast<double>(candidates),
+          candidates);
       return;
     }
-    for (const uint32_t row : candidates_) run_row(row);
+    for (size_t i = todo.candidate_begin; i < todo.candidate_end; ++i) run_row(candidates_[i]);
   }
 
   // Every row of [begin, end) is a sample of one series: whole runs of rows per bucket, found in the time
@@ -267,7 +295,7 @@ class Worker {
   }
 
   absl::Status Account() {
-    return memory_.Hold(samples_bytes_ + scratch_bytes_ + static_cast<int64_t>(interner_.bytes()) +
+    return memory_.Hold(samples_bytes_ + reader_.bytes() + static_cast<int64_t>(interner_.bytes()) +
                         static_cast<int64_t>(series_.capacity() * sizeof(SeriesSamples)));
   }
 
@@ -279,8 +307,7 @@ class Worker {
   std::vector<StreamState> streams_;
   std::vector<Todo> todo_;
   std::vector<uint32_t> candidates_;
-  Rows scratch_;
-  int64_t scratch_bytes_ = 0;
+  BlockReader reader_;
   int64_t samples_bytes_ = 0;
   QueryStats stats_;
 };
@@ -408,7 +435,8 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
   }));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
   // So that sums and ties come out alike however the work was shared out.
-  std::sort(out.begin(), out.end(), [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
+  std::sort(out.begin(), out.end(),
+            [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
   return out;
 }
 

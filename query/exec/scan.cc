@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <utility>
+
+#include "base/status_macros.h"
 
 namespace skald::exec {
 
@@ -40,6 +43,33 @@ std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, 
   const auto end = std::lower_bound(begin, last, range.end_ns);
   return {static_cast<uint32_t>(begin - rows.time_ns.begin()),
           static_cast<uint32_t>(end - rows.time_ns.begin())};
+}
+
+absl::StatusOr<const Rows*> BlockReader::Read(const Block& block, ColumnSet want, ReadStats* stats) {
+  bytes_ = std::max(bytes_, static_cast<int64_t>(block.text_bytes() * 3 / 2));
+  ASSIGN_OR_RETURN(rows_, block.Read(want, &scratch_, stats));
+  return rows_;
+}
+
+absl::StatusOr<const Rows*> BlockReader::Complete(const Block& block, ColumnSet had, ColumnSet want,
+                                                  ReadStats* stats) {
+  ColumnSet missing;
+  missing.times = want.times && !had.times;
+  missing.lines = want.lines && !had.lines;
+  missing.metadata = want.metadata && !had.metadata;
+  // A block's own rows are complete.
+  if (rows_ != &scratch_ || !(missing.times || missing.lines || missing.metadata)) return rows_;
+  ReadStats again;
+  ASSIGN_OR_RETURN(const Rows* more, block.Read(missing, &more_, &again));
+  stats->stored_bytes += again.stored_bytes;  // the block and its lines are counted already
+  if (more != &more_) return rows_ = more;
+  if (missing.times) std::swap(scratch_.time_ns, more_.time_ns);
+  if (missing.lines) {
+    std::swap(scratch_.line_end, more_.line_end);
+    std::swap(scratch_.text, more_.text);
+  }
+  if (missing.metadata) std::swap(scratch_.metadata, more_.metadata);
+  return rows_;
 }
 
 uint64_t MetadataBytes(const Rows& rows) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <atomic>
 #include <cstdint>
@@ -59,6 +60,24 @@ class MemoryAccount {
 
 // Rows [begin, end) of a slice whose times lie in range; rows needs times.
 std::pair<uint32_t, uint32_t> RowsInRange(const Rows& rows, const Slice& slice, TimeRange range);
+
+// Reads blocks, one at a time, in one step or in two: first what the leading line filters look at, then the
+// rest if they leave a row. Not thread-safe; rows are valid until the next Read.
+class BlockReader {
+ public:
+  absl::StatusOr<const Rows*> Read(const Block& block, ColumnSet want, ReadStats* stats);
+  // The rows of the last Read, which was of this block and `had`, with the columns of `want` as well.
+  absl::StatusOr<const Rows*> Complete(const Block& block, ColumnSet had, ColumnSet want, ReadStats* stats);
+
+  // About what the decoded rows take.
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  Rows scratch_;
+  Rows more_;
+  const Rows* rows_ = nullptr;
+  int64_t bytes_ = 0;
+};
 
 // Of the decoded columns: dictionaries and indexes.
 uint64_t MetadataBytes(const Rows& rows);

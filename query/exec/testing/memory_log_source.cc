@@ -8,9 +8,9 @@ namespace {
 
 class MemoryBlock : public Block {
  public:
-  MemoryBlock(std::shared_ptr<const Rows> rows, std::vector<Slice> slices,
+  MemoryBlock(std::shared_ptr<const Rows> rows, std::vector<Slice> slices, bool decodes,
               std::shared_ptr<std::atomic<uint64_t>> reads)
-      : rows_(std::move(rows)), reads_(std::move(reads)) {
+      : rows_(std::move(rows)), decodes_(decodes), reads_(std::move(reads)) {
     slices_ = std::move(slices);
     min_ns_ = slices_.front().min_ns;
     max_ns_ = slices_.front().max_ns;
@@ -20,17 +20,26 @@ class MemoryBlock : public Block {
     }
   }
   uint64_t text_bytes() const override { return rows_->text.size(); }
-  absl::StatusOr<const Rows*> Read(ColumnSet, Rows*, ReadStats* stats) const override {
+  absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const override {
     reads_->fetch_add(1);
     ++stats->blocks;
     stats->decoded_bytes += rows_->text.size();
     stats->decoded_rows += rows_->size();
-    return rows_.get();
+    if (!decodes_) return rows_.get();
+    scratch->clear();
+    if (want.times) scratch->time_ns = rows_->time_ns;
+    if (want.lines) {
+      scratch->line_end = rows_->line_end;
+      scratch->text = rows_->text;
+    }
+    if (want.metadata) scratch->metadata = rows_->metadata;
+    return scratch;
   }
   std::vector<Slice>* mutable_slices() { return &slices_; }
 
  private:
   std::shared_ptr<const Rows> rows_;
+  const bool decodes_;
   std::shared_ptr<std::atomic<uint64_t>> reads_;
 };
 
@@ -95,6 +104,7 @@ void MemoryLogSource::AddBlock(const std::string& tenant_name, StreamEntries str
   }
   if (block.slices.empty()) return;
   block.rows = std::make_shared<const Rows>(std::move(rows));
+  block.decodes = tenant.blocks.size() % 2 == 1;
   tenant.blocks.push_back(std::move(block));
 }
 
@@ -131,7 +141,7 @@ absl::StatusOr<Selection> MemoryLogSource::Select(std::string_view tenant_name,
       has_rows[it->second] = true;
     }
     if (!slices.empty())
-      blocks.push_back(std::make_shared<MemoryBlock>(stored.rows, std::move(slices), reads_));
+      blocks.push_back(std::make_shared<MemoryBlock>(stored.rows, std::move(slices), stored.decodes, reads_));
   }
   std::vector<std::vector<Slice*>> of_stream(selection.streams.size());
   for (const auto& block : blocks) {

@@ -46,6 +46,7 @@ class MemoryLogSource : public LogSource {
   struct StoredBlock {
     std::shared_ptr<const Rows> rows;
     std::vector<Slice> slices;  // stream = index into Tenant::streams
+    bool decodes = false;  // Read fills the wanted columns only, as a block on disk does; every other block
   };
   struct Tenant {
     std::vector<StreamRef> streams;
