@@ -228,9 +228,9 @@ void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
 }
 
 std::vector<StepValue> SeriesSamples::Evaluate(logql::RangeOp op, bool unwrapped, double parameter,
-                                               const WindowGrid& grid) {
+                                               const WindowGrid& grid, const CancelToken* cancel) {
   const RangeKernel kernel = KernelOf(op, unwrapped);
-  return kernel == RangeKernel::kSamples ? EvaluateSamples(op, parameter, grid)
+  return kernel == RangeKernel::kSamples ? EvaluateSamples(op, parameter, grid, cancel)
                                          : EvaluateCells(op, kernel, grid);
 }
 
@@ -245,14 +245,19 @@ std::vector<StepValue> SeriesSamples::EvaluateCells(logql::RangeOp op, RangeKern
     const uint32_t last = grid.last_bucket(step);
     while (next < cells_.size() && cells_[next].bucket <= last) window.Push(cells_[next++]);
     window.PopBelow(first);
-    if (!window.empty()) out.push_back(StepValue{step, ValueOf(op, window.Total(), range_seconds)});
-    if (next == cells_.size() && window.empty()) break;
+    if (!window.empty()) {
+      out.push_back(StepValue{step, ValueOf(op, window.Total(), range_seconds)});
+    } else if (next == cells_.size()) {
+      break;
+    } else {
+      step = std::max(step, grid.FirstStepReaching(cells_[next].bucket) - 1);  // nothing in between
+    }
   }
   return out;
 }
 
 std::vector<StepValue> SeriesSamples::EvaluateSamples(logql::RangeOp op, double parameter,
-                                                      const WindowGrid& grid) {
+                                                      const WindowGrid& grid, const CancelToken* cancel) {
   if (!samples_sorted_) {
     std::stable_sort(samples_.begin(), samples_.end(),
                      [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
@@ -263,13 +268,24 @@ std::vector<StepValue> SeriesSamples::EvaluateSamples(logql::RangeOp op, double 
   std::vector<double> values;
   size_t begin = 0;
   size_t end = 0;
+  size_t seen = 0;  // over all windows, since the last look at cancel
   for (uint32_t step = 0; step < grid.steps() && begin < samples_.size(); ++step) {
     const int64_t after_ns = grid.window_begin_ns(step);
     const int64_t until_ns = grid.window_end_ns(step);
     while (begin < samples_.size() && samples_[begin].time_ns <= after_ns) ++begin;
     end = std::max(end, begin);
     while (end < samples_.size() && samples_[end].time_ns <= until_ns) ++end;
-    if (begin == end) continue;
+    if (begin == end) {
+      // Nothing in between.
+      if (begin < samples_.size()) step = std::max(step, grid.FirstStepEndingAt(samples_[begin].time_ns) - 1);
+      continue;
+    }
+    constexpr size_t kSamplesPerCheck = 1 << 20;
+    seen += end - begin;
+    if (cancel != nullptr && seen > kSamplesPerCheck) {
+      if (!cancel->Check().ok()) return out;
+      seen = 0;
+    }
     double value = 0;
     if (op == logql::RangeOp::kQuantileOverTime) {
       values.clear();

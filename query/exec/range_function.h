@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "query/exec/cancel_token.h"
 #include "query/exec/step_vector.h"
 #include "query/exec/window_grid.h"
 #include "query/logql/ast.h"
@@ -54,15 +55,16 @@ class SeriesSamples {
   void Merge(RangeKernel kernel, SeriesSamples&& other);
   bool empty() const { return cells_.empty() && samples_.empty(); }
 
-  // The values at all evaluation times whose window holds a sample, ascending. Consumes the order of samples,
-  // not their set.
-  std::vector<StepValue> Evaluate(logql::RangeOp op, bool unwrapped, double parameter,
-                                  const WindowGrid& grid);
+  // The values at all evaluation times whose window holds a sample, ascending. Sorts what was collected. May
+  // stop half-way once cancel (if any) says so: the caller asks it afterwards.
+  std::vector<StepValue> Evaluate(logql::RangeOp op, bool unwrapped, double parameter, const WindowGrid& grid,
+                                  const CancelToken* cancel = nullptr);
 
  private:
   Cell* FindOrAdd(uint32_t bucket, int64_t* grown);
   std::vector<StepValue> EvaluateCells(logql::RangeOp op, RangeKernel kernel, const WindowGrid& grid) const;
-  std::vector<StepValue> EvaluateSamples(logql::RangeOp op, double parameter, const WindowGrid& grid);
+  std::vector<StepValue> EvaluateSamples(logql::RangeOp op, double parameter, const WindowGrid& grid,
+                                         const CancelToken* cancel);
 
   std::vector<Cell> cells_;  // sorted by bucket
   size_t last_ = 0;          // of cells_, where the last sample went

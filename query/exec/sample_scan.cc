@@ -420,11 +420,13 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
   StepVector out(merged.size());
   constexpr size_t kSeriesPerTask = 256;
   const size_t tasks = (merged.size() + kSeriesPerTask - 1) / kSeriesPerTask;
-  RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, [&](uint32_t, size_t task) {
+  const auto evaluate = [&](uint32_t, size_t task) -> absl::Status {
     int64_t bytes = 0;
     const size_t end = std::min(merged.size(), (task + 1) * kSeriesPerTask);
     for (size_t i = task * kSeriesPerTask; i < end; ++i) {
-      out[i].points = merged[i].samples.Evaluate(range.op, unwrapped, range.parameter.value_or(0), grid);
+      out[i].points =
+          merged[i].samples.Evaluate(range.op, unwrapped, range.parameter.value_or(0), grid, context.cancel);
+      RETURN_IF_ERROR(context.cancel->Check());
       if (out[i].points.empty()) continue;
       const LabelSet& set = *merged[i].labels;
       if (set.has_error && !set.preserve_error) return PipelineError(set.labels);
@@ -432,7 +434,8 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
       bytes += static_cast<int64_t>(sizeof(StepSeries) + out[i].points.capacity() * sizeof(StepValue));
     }
     return context.budget->Reserve(bytes);
-  }));
+  };
+  RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, evaluate));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
   // So that sums and ties come out alike however the work was shared out.
   std::sort(out.begin(), out.end(),

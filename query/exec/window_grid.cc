@@ -24,7 +24,8 @@ WindowGrid::WindowGrid(int64_t start_ns, int64_t step_ns, uint32_t steps, int64_
       step_ns_(std::max<int64_t>(step_ns, 1)),
       steps_(steps),
       range_ns_(range_ns),
-      offset_ns_(offset_ns) {}
+      offset_ns_(offset_ns),
+      range_steps_(static_cast<int64_t>(CeilDiv(range_ns_, step_ns_))) {}
 
 WindowGrid::Bucket WindowGrid::Find(int64_t t_ns) const {
   const Wide last_edge = Wide{start_ns_} - offset_ns_;  // right edge of window 0
@@ -57,13 +58,31 @@ TimeRange WindowGrid::data_range() const {
 
 uint32_t WindowGrid::first_bucket(uint32_t step) const {
   // Just after left edge `step`: step + 1 left edges, and the right edges that are not after it.
-  const Wide right_edges = Wide{step} - CeilDiv(range_ns_, step_ns_) + 1;
-  return step + 1 + static_cast<uint32_t>(std::clamp<Wide>(right_edges, 0, steps_));
+  const int64_t right_edges = int64_t{step} + 1 - range_steps_;
+  return step + 1 + static_cast<uint32_t>(std::clamp<int64_t>(right_edges, 0, steps_));
 }
 
 uint32_t WindowGrid::last_bucket(uint32_t step) const {
-  const Wide left_edges = Wide{step} + CeilDiv(range_ns_, step_ns_);
-  return step + static_cast<uint32_t>(std::clamp<Wide>(left_edges, 0, steps_));
+  return step + static_cast<uint32_t>(std::min<int64_t>(int64_t{steps_} - step, range_steps_)) + step;
+}
+
+uint32_t WindowGrid::FirstStepReaching(uint32_t bucket) const {
+  uint32_t low = 0;
+  uint32_t high = steps_;
+  while (low < high) {
+    const uint32_t middle = low + (high - low) / 2;
+    if (last_bucket(middle) < bucket) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low;
+}
+
+uint32_t WindowGrid::FirstStepEndingAt(int64_t t_ns) const {
+  const Wide first_end = Wide{start_ns_} - offset_ns_;
+  return static_cast<uint32_t>(std::clamp<Wide>(CeilDiv(Wide{t_ns} - first_end, step_ns_), 0, steps_));
 }
 
 int64_t WindowGrid::window_begin_ns(uint32_t step) const {

@@ -38,6 +38,11 @@ class WindowGrid {
   uint32_t first_bucket(uint32_t step) const;
   uint32_t last_bucket(uint32_t step) const;
 
+  // The first window whose buckets reach `bucket`, whose right edge is not before t; steps() if there is
+  // none.
+  uint32_t FirstStepReaching(uint32_t bucket) const;
+  uint32_t FirstStepEndingAt(int64_t t_ns) const;
+
   // Window edges, left excluded, right included.
   int64_t window_begin_ns(uint32_t step) const;
   int64_t window_end_ns(uint32_t step) const;
@@ -48,6 +53,7 @@ class WindowGrid {
   uint32_t steps_;
   int64_t range_ns_;
   int64_t offset_ns_;
+  int64_t range_steps_;  // range / step, rounded up
 };
 
 }  // namespace skald::exec

@@ -71,6 +71,12 @@ TEST(WindowGrid, BucketsMatchWindowsOnRandomGrids) {
         any |= want;
       }
       ASSERT_EQ(bucket.in_window, any);
+      uint32_t reaching = 0;
+      while (reaching < steps && grid.last_bucket(reaching) < bucket.id) ++reaching;
+      ASSERT_EQ(grid.FirstStepReaching(bucket.id), reaching);
+      uint32_t ending = 0;
+      while (ending < steps && grid.window_end_ns(ending) < t) ++ending;
+      ASSERT_EQ(grid.FirstStepEndingAt(t), ending);
       if (any) {
         ASSERT_TRUE(grid.data_range().Contains(t));
       }
