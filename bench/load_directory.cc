@@ -1,7 +1,6 @@
 #include "bench/load_directory.h"
 
 #include <fcntl.h>
-
 #include <fmt/format.h>
 #include <simdjson.h>
 #include <snappy.h>
@@ -70,12 +69,18 @@ absl::StatusOr<LoadSummary> WriteLoad(const LoadOptions& options, const std::str
   std::string json;
   JsonWriter(&json)
       .BeginObject()
-      .Key("lines").UInt(summary.lines)
-      .Key("raw_bytes").UInt(summary.raw_bytes)
-      .Key("bodies").UInt(summary.bodies)
-      .Key("seed").UInt(summary.seed)
-      .Key("start").Int(summary.start_ns)
-      .Key("end").Int(summary.end_ns)
+      .Key("lines")
+      .UInt(summary.lines)
+      .Key("raw_bytes")
+      .UInt(summary.raw_bytes)
+      .Key("bodies")
+      .UInt(summary.bodies)
+      .Key("seed")
+      .UInt(summary.seed)
+      .Key("start")
+      .Int(summary.start_ns)
+      .Key("end")
+      .Int(summary.end_ns)
       .EndObject();
   RETURN_IF_ERROR(WriteFileAtomically(directory + "/load.json", json));
   return summary;

@@ -1,11 +1,11 @@
-// A load on disk: body-NNNNN.bin (requests to POST /loki/api/v1/push: snappy of logproto.PushRequest), raw.log (all lines, for the reference
-// commands) and load.json (what there is).
+// A load on disk: body-NNNNN.bin (requests to POST /loki/api/v1/push: snappy of logproto.PushRequest),
+// raw.log (all lines, for the reference commands) and load.json (what there is).
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 #include "bench/load_generator.h"
 

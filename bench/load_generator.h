@@ -1,6 +1,8 @@
-// A reproducible log load: what ten nodes of twenty containers write in six hours, cut into the requests their agents send.
+// A reproducible log load: what ten nodes of twenty containers write in six hours, cut into the requests
+// their agents send.
 //
-// 40 % JSON, 20 % logfmt, 20 % access logs, 20 % lines of system software. The same options give the same bytes on every machine.
+// 40 % JSON, 20 % logfmt, 20 % access logs, 20 % lines of system software. The same options give the same
+// bytes on every machine.
 #pragma once
 
 #include <cstdint>

@@ -54,7 +54,8 @@ TEST(LoadGenerator, MixAndNeedle) {
     }
   }
   EXPECT_EQ(needles, 1);
-  for (const auto& [format, share] : std::map<std::string, double>{{"json", 0.4}, {"logfmt", 0.2}, {"access", 0.2}, {"system", 0.2}}) {
+  for (const auto& [format, share] :
+       std::map<std::string, double>{{"json", 0.4}, {"logfmt", 0.2}, {"access", 0.2}, {"system", 0.2}}) {
     EXPECT_NEAR(static_cast<double>(lines_of[format]) / static_cast<double>(lines), share, 0.01) << format;
   }
 }

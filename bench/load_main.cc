@@ -1,9 +1,10 @@
 // skald-load: makes a load (make) and sends it to a server (replay). bench/run drives it.
+#include <fmt/format.h>
+
 #include <iostream>
 #include <string>
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/json_writer.h"
@@ -32,11 +33,16 @@ int Send(const ReplayOptions& options) {
   std::string json;
   JsonWriter(&json)
       .BeginObject()
-      .Key("seconds").Double(result->seconds)
-      .Key("bodies").UInt(result->bodies)
-      .Key("retries").UInt(result->retries)
-      .Key("median_ms").Double(result->median_ms)
-      .Key("worst_ms").Double(result->worst_ms)
+      .Key("seconds")
+      .Double(result->seconds)
+      .Key("bodies")
+      .UInt(result->bodies)
+      .Key("retries")
+      .UInt(result->retries)
+      .Key("median_ms")
+      .Double(result->median_ms)
+      .Key("worst_ms")
+      .Double(result->worst_ms)
       .EndObject();
   std::cout << json << '\n';
   return 0;

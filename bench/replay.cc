@@ -30,7 +30,8 @@ constexpr int kAttempts = 50;
 // One connection's part of the bodies.
 class Lane {
  public:
-  Lane(const ReplayOptions& options, std::vector<uint64_t> bodies) : options_(options), bodies_(std::move(bodies)) {}
+  Lane(const ReplayOptions& options, std::vector<uint64_t> bodies)
+      : options_(options), bodies_(std::move(bodies)) {}
 
   absl::Status Run() {
     beast::error_code error;

@@ -1,10 +1,10 @@
 // Sends a load's bodies to a server over a few connections, as fast as it takes them.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
-
-#include <absl/status/statusor.h>
 
 namespace skald::bench {
 
@@ -24,9 +24,9 @@ struct ReplayResult {
   double worst_ms = 0;
 };
 
-// Body i goes over connection i % 10 % connections, so that one node's bodies stay in order. An answer of 429 or 5xx is retried after
-// 0.2 s, at most 50 times; any other failure ends the replay. Files are read as they are sent: have them in the page
-// cache for a measurement.
+// Body i goes over connection i % 10 % connections, so that one node's bodies stay in order. An answer of 429
+// or 5xx is retried after 0.2 s, at most 50 times; any other failure ends the replay. Files are read as they
+// are sent: have them in the page cache for a measurement.
 absl::StatusOr<ReplayResult> Replay(const ReplayOptions& options);
 
 }  // namespace skald::bench

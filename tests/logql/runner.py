@@ -21,7 +21,7 @@ limits_config:
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
 LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\s*(,|$)')
-EVAL = re.compile(r"eval (logs|instant|range)((?: [^:]*)?): (.*)$")
+EVAL = re.compile(r"eval (logs|instant|range|labels|values|series)((?: [^:]*)?):(?: (.*))?$")
 FAIL = re.compile(r'expect fail (\d{3})(?: (".*"))?$')
 
 
@@ -84,6 +84,7 @@ class Eval:
         self.place, self.kind, self.query = place, kind, query
         self.begin, self.end, self.at, self.step = 0, 3600 * NS, 0, None
         self.limit, self.direction, self.interval, self.ordered = 100, "forward", None, False
+        self.label = None
         self.expectations = []
         words = options.split()
         while words:
@@ -98,6 +99,8 @@ class Eval:
                 self.ordered = True
             elif kind == "instant":
                 self.at = duration(word)
+            elif kind == "values" and self.label is None:
+                self.label = word
             else:
                 raise BadFile(f"{place}: unknown option {word}")
         if kind == "range" and self.step is None:
@@ -145,7 +148,7 @@ class Script:
         found = EVAL.match(text)
         if not found:
             raise BadFile(f"neither load nor eval: {text}")
-        one = Eval(place, found[1], found[2], found[3])
+        one = Eval(place, found[1], found[2], found[3] or "")
         self.evals.append(one)
         return one
 
@@ -158,10 +161,14 @@ class Script:
             return ("empty",)
         if text.startswith("expect scalar "):
             return ("scalar", number(text[14:]))
+        if text.startswith("expect values "):
+            return ("values", text[14:].split())
         if not text.startswith("{"):
             raise BadFile(f"not an expectation: {text}")
         end = labels_end(text)
         series, rest = labels(text[:end]), text[end:].strip()
+        if one.kind == "series":
+            return ("series", series, [])
         if one.kind == "logs":
             time, _, line = rest.partition(" ")
             return ("row", T0 + duration(time), series, line_text(line.strip(" ")))
@@ -173,6 +180,12 @@ class Script:
 
 def ask(server, tenant, one):
     headers = {"X-Scope-OrgID": tenant}
+    if one.kind in ("labels", "values", "series"):
+        params = {"start": T0 + one.begin, "end": T0 + one.end}
+        if one.query:
+            params["match[]" if one.kind == "series" else "query"] = one.query
+        path = f"label/{one.label}/values" if one.kind == "values" else one.kind
+        return server.get(f"/loki/api/v1/{path}", params, headers=headers)
     params = {"query": one.query, "limit": one.limit, "direction": one.direction}
     if one.kind == "instant":
         return server.get("/loki/api/v1/query", {**params, "time": T0 + one.at}, headers=headers)
@@ -219,6 +232,16 @@ def answer_rows(one, data):
     return rows
 
 
+def listing_difference(one, data):
+    first = one.expectations[0]
+    if one.kind == "series":
+        got = sorted(show_labels(series) for series in data)
+        want = [] if first[0] == "empty" else sorted(show_labels(expected[1]) for expected in one.expectations)
+    else:
+        got, want = data, [] if first[0] == "empty" else first[1]
+    return None if got == want else f"want {want}\n  got  {got}"
+
+
 def difference(one, answer):
     """None, or what is wrong with the answer."""
     first = one.expectations[0]
@@ -228,6 +251,8 @@ def difference(one, answer):
         return None
     if answer.status != 200:
         return f"answered {answer.status} {answer.text[:300]!r}"
+    if one.kind in ("labels", "values", "series"):
+        return listing_difference(one, answer.json().get("data", []))
     data = answer.json()["data"]
     if first[0] == "scalar":
         if data["resultType"] != "scalar" or not same(number(data["result"][1]), first[1]):
