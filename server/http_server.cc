@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -89,7 +90,20 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
         });
     asio::post(io_, [self = shared_from_this()] { self->Accept(); });
     for (int i = 0; i < shared_->options.threads; ++i) {
-      threads_.emplace_back([this] { io_.run(); });
+      threads_.emplace_back([this] { RunIo(); });
+    }
+  }
+
+  // Beast throws where a field is longer than it can hold (64 KiB). What was thrown ends the handler, and with it the connection that
+  // it belonged to; the others go on.
+  void RunIo() {
+    while (true) {
+      try {
+        io_.run();
+        return;
+      } catch (const std::exception& error) {
+        LogWarn("a connection was dropped", "error=\"{}\"", error.what());
+      }
     }
   }
 

@@ -133,6 +133,13 @@ TEST_F(HttpServerTest, GarbageIsRefused) {
   EXPECT_THAT(socket.ReadAll(), StartsWith("HTTP/1.1 400"));
 }
 
+TEST_F(HttpServerTest, AnEndlessHeaderEndsItsConnectionOnly) {
+  testing::Socket socket(server_->port());
+  socket.Write("GET /echo/a HTTP/1.1\r\nX: " + std::string(200'000, 'y') + "\r\n\r\n");
+  socket.ReadAll();
+  EXPECT_EQ(testing::HttpCall(server_->port(), "GET", "/echo/a", {}, "").status, 200);
+}
+
 TEST_F(HttpServerTest, AHandlerThatForgetsAnswers500) {
   EXPECT_EQ(testing::HttpCall(server_->port(), "GET", "/dropped", {}, "").status, 500);
 }
