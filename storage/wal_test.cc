@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 #include <map>
+#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -333,28 +334,59 @@ TEST(AgentSequences, FailureBarsUntilItIsOld) {
   EXPECT_EQ(bytes, std::string(1, '\0'));
 }
 
-// The dump of FORMAT.md.
+// The dump in FORMAT.md: lines "offset  bytes |what"; the bytes alone.
+std::string DumpInFormat() {
+  const std::string text = *ReadWholeFile(SKALD_SOURCE_DIR "/storage/FORMAT.md");
+  const size_t begin = text.find("```\n", text.find("<!-- wal dump -->")) + 4;
+  std::string bytes;
+  std::istringstream lines(text.substr(begin, text.find("```", begin) - begin));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line.substr(4, line.find('|') - 4));
+    for (std::string word; words >> word;) bytes.push_back(static_cast<char>(std::stoi(word, nullptr, 16)));
+  }
+  return bytes;
+}
+
 TEST(WalRecord, BytesAreAsDocumented) {
+  struct HeldClock final : Clock {
+    int64_t NowNs() const override { return int64_t{20'000} * 24 * 3600 * kNsPerSecond; }
+  } clock;
+  AgentSequences sequences(&clock);
+  sequences.Commit("t", "a", BatchSeq{6});
+  std::string checkpoint(1, '\0');  // no void LSNs
+  sequences.Encode(&checkpoint);
+  std::string batch;
+  PutText(&batch, "t");
+  PutText(&batch, "a");
+  PutVarint(&batch, 7);
+  PutVarint(&batch, 0);
   std::string bytes = EncodeWalFileHeader();
-  std::string payload;
-  PutText(&payload, "t");
-  PutText(&payload, "a");
-  PutVarint(&payload, 7);
-  payload += "xy";
-  AppendWalRecordHeader(&bytes, WalRecordType::kBatch, Lsn{3}, Lsn{2}, payload.size(), Crc32c(payload));
-  bytes += payload;
+  AppendWalRecordHeader(&bytes, WalRecordType::kCheckpoint, Lsn{2}, Lsn{2}, checkpoint.size(), Crc32c(checkpoint));
+  bytes += checkpoint;
+  AppendWalRecordHeader(&bytes, WalRecordType::kBatch, Lsn{3}, Lsn{3}, batch.size(), Crc32c(batch));
+  bytes += batch;
   std::string hex;
-  for (const char c : bytes) hex += fmt::format("{:02x}", static_cast<unsigned char>(c));
-  EXPECT_EQ(hex.substr(0, 24), "534b414c4457414c01000000");
-  EXPECT_EQ(hex.substr(32, 8), "07000000");                          // payload size
-  EXPECT_EQ(hex.substr(48, 32), "03000000000000000200000000000000");  // lsn, group
-  EXPECT_EQ(hex.substr(80, 2), "02");                                // type
-  EXPECT_EQ(hex.substr(90), "0174016107" "7879");
-  WalRecord record;
-  WalScanner scanner(bytes);
-  ASSERT_TRUE(scanner.Next(&record));
-  EXPECT_EQ(record.payload, payload);
-  EXPECT_FALSE(scanner.Next(&record));
+  for (const char c : bytes) hex += fmt::format("{:02x} ", static_cast<unsigned char>(c));
+  EXPECT_EQ(bytes, DumpInFormat()) << hex;
+
+  // And the dump reads as what it is said to be.
+  TempDir dir;
+  std::ofstream(dir.path() + "/00000001.log", std::ios::binary) << DumpInFormat();
+  WalOptions options;
+  options.directory = dir.path();
+  options.clock = &clock;
+  auto wal = Wal::Open(options, Lsn{0});
+  ASSERT_TRUE(wal.ok());
+  std::vector<uint64_t> lsns;
+  ASSERT_TRUE((*wal)->Replay([&](Lsn lsn, const LogEntry& entry) {
+                EXPECT_EQ(entry.tenant, "t");
+                EXPECT_EQ(entry.agent_id, "a");
+                EXPECT_EQ(entry.sequence, BatchSeq{7});
+                EXPECT_EQ(entry.body, std::string(1, '\0'));
+                lsns.push_back(Raw(lsn));
+              }).ok());
+  EXPECT_EQ(lsns, std::vector<uint64_t>{3});
+  EXPECT_EQ((*wal)->LastSequence("t", "a"), BatchSeq{7});
 }
 
 }  // namespace
