@@ -8,14 +8,33 @@
 #include "server/tenant.h"
 
 namespace skald::server {
+namespace {
+
+// Loki puts the HTTP status where gRPC wants a code of its own; senders act on the nearest real code all the same.
+grpc::StatusCode CodeOf(int http_status) {
+  switch (http_status) {
+    case 400:
+    case 422:
+      return grpc::StatusCode::INVALID_ARGUMENT;
+    case 401:
+      return grpc::StatusCode::UNAUTHENTICATED;
+    case 429:
+      return grpc::StatusCode::RESOURCE_EXHAUSTED;
+    case 503:
+      return grpc::StatusCode::UNAVAILABLE;
+    default:
+      return grpc::StatusCode::INTERNAL;
+  }
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* LokiPusherService::Push(grpc::CallbackServerContext* context,
                                                   const grpc::ByteBuffer* request,
                                                   grpc::ByteBuffer* response) {
   grpc::ServerUnaryReactor* const reactor = context->DefaultReactor();
-  // Loki's status codes here are those of HTTP.
   const auto finish = [reactor](int http_status, const std::string& message) {
-    reactor->Finish(grpc::Status(static_cast<grpc::StatusCode>(http_status), message));
+    reactor->Finish(grpc::Status(CodeOf(http_status), message));
   };
   TenantOrError tenant = ResolveTenant(auth_enabled_, TenantHeader(*context), true);
   if (tenant.tenant.empty()) {
