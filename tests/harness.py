@@ -50,9 +50,17 @@ def wait_until(what, condition, timeout=30.0, pause=0.05):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port below the range that the kernel gives to clients: a client that tries to reach a server that is down would else sometimes
+    get the server's own port, connect to itself, and keep the server from coming back."""
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(10240, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Failure("no free port")
 
 
 def seed():

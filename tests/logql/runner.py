@@ -13,10 +13,12 @@ from harness import NS, T0, Failure, Server, scratch  # noqa: E402
 CONFIG = """\
 auth_enabled: true
 limits_config:
-  discover_service_name: []
-  discover_log_levels: false
   reject_old_samples: false
   creation_grace_period: 0
+"""
+WITHOUT_DISCOVERY = """\
+  discover_service_name: []
+  discover_log_levels: false
 """
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
@@ -113,6 +115,7 @@ class Script:
     def __init__(self, path):
         self.name = os.path.basename(path)
         self.loads, self.evals = [], []
+        self.discovery = False  # whether the server adds service_name and detected_level
         current = None
         with open(path, encoding="utf-8") as file:
             for row, raw in enumerate(file, 1):
@@ -136,6 +139,9 @@ class Script:
                 raise BadFile(f"{one.place}: nothing is expected of this query")
 
     def begin(self, place, text):
+        if text == "discovery on":
+            self.discovery = True
+            return None
         if text.startswith("load "):
             rest = text[5:]
             end = labels_end(rest)
@@ -311,6 +317,17 @@ def run(server, scripts):
     return failed
 
 
+def run_on(server, scripts):
+    try:
+        server.start()
+        return run(server, scripts)
+    except Failure as error:
+        print(f"{error}\n{server.log_tail()}")
+        return 1
+    finally:
+        server.kill()
+
+
 def main():
     wanted = sys.argv[1:]
     paths = [os.path.join(HERE, name) for name in sorted(os.listdir(HERE)) if name.endswith(".logqltest")]
@@ -321,16 +338,12 @@ def main():
         sys.exit(f"{error}")
     if not scripts:
         sys.exit(f"no file matches {wanted}")
-    with scratch("logql") as directory:
-        server = Server(directory, CONFIG)
-        try:
-            server.start()
-            failed = run(server, scripts)
-        except Failure as error:
-            print(f"{error}\n{server.log_tail()}")
-            failed = 1
-        finally:
-            server.kill()
+    failed = 0
+    for discovery in (False, True):
+        group = [script for script in scripts if script.discovery == discovery]
+        if group:
+            with scratch("logql") as directory:
+                failed += run_on(Server(directory, CONFIG + ("" if discovery else WITHOUT_DISCOVERY)), group)
     sys.exit(1 if failed else 0)
 
 
