@@ -74,7 +74,7 @@ class AgentDeliveryTest : public testing::Test {
   // Until the server has n rows, or 20 s.
   bool WaitForRows(size_t n) {
     for (int i = 0; i < 2000; ++i) {
-      if (server_.Rows().size() >= n) return true;
+      if (server_.row_count() >= n) return true;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
     return false;

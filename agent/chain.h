@@ -27,6 +27,7 @@ struct TailedFile {
   FileDescriptor fd;
   InodeKey key;
   std::string path;  // its present name, or the last known one
+  std::string real_path;  // where the link of that name leads, if it is one
   HeadHash head;
   LineReader reader;
   uint64_t committed = 0;       // delivered up to here

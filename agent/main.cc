@@ -1,4 +1,5 @@
 // skald-agent: see agent/agent.h for how it works, --help for how to use it.
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -13,9 +14,14 @@
 
 namespace {
 
-skald::agent::Agent* g_agent = nullptr;  // for the signal handler; set before it is installed
+// For the signal handler. A signal that comes before there is an agent is kept for it.
+std::atomic<skald::agent::Agent*> g_agent{nullptr};
+std::atomic<bool> g_stop{false};
 
-void OnSignal(int) { g_agent->Stop(); }
+void OnSignal(int) {
+  g_stop = true;
+  if (skald::agent::Agent* const agent = g_agent) agent->Stop();
+}
 
 skald::LogLevel LevelOf(const std::string& name) {
   if (name == "debug") return skald::LogLevel::kDebug;
@@ -33,6 +39,10 @@ int Fail(const absl::Status& status) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);
+  struct sigaction action {};
+  action.sa_handler = OnSignal;
+  ::sigaction(SIGTERM, &action, nullptr);
+  ::sigaction(SIGINT, &action, nullptr);
   absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
   if (!settings.ok()) return Fail(settings.status());
   if (!settings->exit_text.empty()) {
@@ -48,14 +58,11 @@ int main(int argc, char** argv) {
   absl::StatusOr<std::unique_ptr<skald::agent::Agent>> agent = skald::agent::Agent::Create(settings->agent);
   if (!agent.ok()) return Fail(agent.status());
   g_agent = agent->get();
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  ::sigaction(SIGTERM, &action, nullptr);
-  ::sigaction(SIGINT, &action, nullptr);
+  if (g_stop) (*agent)->Stop();
   std::unique_ptr<skald::agent::HttpPage> page;
   if (!settings->agent.http_listen.empty()) {
     absl::StatusOr<std::unique_ptr<skald::agent::HttpPage>> started =
-        skald::agent::HttpPage::Start(settings->agent.http_listen, g_agent);
+        skald::agent::HttpPage::Start(settings->agent.http_listen, agent->get());
     // A busy port is no reason to leave the logs.
     if (started.ok()) {
       page = std::move(*started);
@@ -63,7 +70,8 @@ int main(int argc, char** argv) {
       skald::LogError("own page is off", "err=\"{}\"", skald::MessageOf(started.status()));
     }
   }
-  g_agent->Run();
+  (*agent)->Run();
+  g_agent = nullptr;
   page.reset();
   skald::LogInfo("agent stopped");
   return 0;

@@ -13,6 +13,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "base/coding.h"
 #include "proto/push.grpc.pb.h"
 #include "proto/rows_codec.h"
 
@@ -56,6 +57,7 @@ class PushDouble final : public skald::push::v1::Push::Service {
     const std::lock_guard<std::mutex> lock(mu_);
     kept_.clear();
     last_.clear();
+    row_count_ = 0;
   }
   void SetLastSequence(uint64_t sequence) {
     const std::lock_guard<std::mutex> lock(mu_);
@@ -88,6 +90,8 @@ class PushDouble final : public skald::push::v1::Push::Service {
     }
     return rows;
   }
+  // As the encoded rows say, without decoding them.
+  uint64_t row_count() const { return row_count_; }
   size_t batches() const {
     const std::lock_guard<std::mutex> lock(mu_);
     return kept_.size();
@@ -168,6 +172,10 @@ class PushDouble final : public skald::push::v1::Push::Service {
     last = batch.sequence();
     if (count_only) return;
     kept_[{agent, batch.sequence()}] = batch;
+    for (const auto& stream : batch.streams()) {
+      ByteReader in(std::string_view(stream.rows()).substr(1));
+      row_count_ += in.Varint();
+    }
   }
 
   mutable std::mutex mu_;
@@ -178,6 +186,7 @@ class PushDouble final : public skald::push::v1::Push::Service {
   std::mt19937 random_{5};
   std::atomic<uint64_t> received_{0};
   std::atomic<uint64_t> repeated_{0};
+  std::atomic<uint64_t> row_count_{0};
   mutable std::atomic<int> undecodable_{0};
   std::atomic<bool> stopping_{false};
   std::unique_ptr<grpc::Server> server_;

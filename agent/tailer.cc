@@ -133,6 +133,8 @@ void Tailer::Truncated(TailedFile* file) {
   by_id_[added->file_id] = added;
   by_inode_[added->key] = added;
   by_path_[added->path] = added;
+  added->real_path = file->real_path;
+  if (!added->real_path.empty()) by_path_[added->real_path] = added;
   by_directory_[added->path.substr(0, added->path.rfind('/'))].insert(added);
   journal_->PutFile(PositionOf(*added));
   MarkReady(added);

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -164,13 +165,20 @@ class Tailer : private DirectoryListener {
   absl::flat_hash_set<const Chain*> queued_;
 
   std::map<uint64_t, Saved> saved_;  // not found yet
+  // Ways into saved_; may name ids that were found since.
+  absl::flat_hash_map<InodeKey, std::vector<uint64_t>> saved_by_inode_;
+  absl::flat_hash_map<uint64_t, std::vector<uint64_t>> saved_by_head_;
+  std::set<uint32_t> saved_head_lengths_;
   int64_t known_since_ns_ = 0;       // rotated files that changed later are ours
   bool first_scan_ = true;
+  bool thorough_ = false;  // the listing under way is the safety rescan's
   bool had_state_ = false;
   int64_t started_ns_ = 0;
   int64_t rescan_at_ns_ = 0;
   int64_t check_at_ns_ = 0;
   uint64_t open_limit_ = 0;
+  uint64_t descriptor_limit_ = UINT64_MAX;
+  uint64_t descriptor_limit_hits_ = 0;
   uint64_t read_bytes_ = 0;
   size_t memory_bytes_ = 0;
   LostBytes lost_;

@@ -17,6 +17,9 @@ namespace {
 constexpr int64_t kDeletedQuietNs = 300 * kNsPerSecond;
 // Saved files that were not found for so long after the start are forgotten.
 constexpr int64_t kForgetNs = 3600 * kNsPerSecond;
+// A head of that many bytes of records with times is no other file's.
+constexpr uint32_t kMinTimedHead = 64;
+constexpr uint64_t kReservedDescriptors = 128;
 constexpr int64_t kIdleCloseNs = 60 * kNsPerSecond;
 // Clocks of file systems run behind by up to a tick.
 constexpr int64_t kClockSlackNs = 20 * kNsPerMs;
@@ -67,8 +70,9 @@ Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch
     files.rlim_cur = files.rlim_max;
     ::setrlimit(RLIMIT_NOFILE, &files);
     ::getrlimit(RLIMIT_NOFILE, &files);
-    const uint64_t most = files.rlim_cur > 256 ? files.rlim_cur - 128 : 128;
-    if (open_limit_ == 0 || open_limit_ > most) open_limit_ = most;
+    // Connections, state and page need some too.
+    descriptor_limit_ = files.rlim_cur > 2 * kReservedDescriptors ? files.rlim_cur - kReservedDescriptors : files.rlim_cur / 2;
+    if (open_limit_ == 0 || open_limit_ > descriptor_limit_) open_limit_ = descriptor_limit_;
   }
 }
 
@@ -90,6 +94,12 @@ void Tailer::Start() {
         saved->second.tail = range.tail;
       }
     }
+  }
+  for (const auto& [id, saved] : saved_) {
+    saved_by_inode_[saved.committed.key].push_back(id);
+    if (saved.head.length < kMinTimedHead) continue;
+    saved_by_head_[saved.head.hash].push_back(id);
+    saved_head_lengths_.insert(saved.head.length);
   }
   started_ns_ = MonotonicNs();
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
@@ -134,8 +144,8 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
   for (const DirectoryEntry& entry : entries) {
     const std::string path = directory + "/" + entry.name;
     const auto by_path = by_path_.find(path);
-    if (by_path != by_path_.end() && !entry.link && by_path->second->key.inode == entry.inode && !by_path->second->finished &&
-        by_path->second->path == path) {
+    if (by_path != by_path_.end() && !entry.link && by_path->second->key.inode == entry.inode &&
+        (!by_path->second->finished || !thorough_) && by_path->second->path == path) {
       seen.insert(by_path->second);
       continue;
     }
@@ -153,6 +163,11 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     const auto by_inode = by_inode_.find(stat->key);
     if (by_inode != by_inode_.end() && (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
       TailedFile* const file = by_inode->second;
+      if (file->finished && stat->size > file->reader.offset()) {
+        file->finished = false;  // it was let go too early: somebody still writes to it
+        file->at_end = false;
+        MarkReady(file);
+      }
       // A second name for a file (a hard link, a link under another pattern) changes nothing.
       if (file->path != path && (DirectoryOf(file->path) != directory || FileExists(file->path))) {
         const absl::StatusOr<FileStat> old = StatPath(file->path);
@@ -225,8 +240,8 @@ std::optional<std::string> Tailer::RotatedFrom(const std::string& directory, std
 bool Tailer::WantsRotated(const Candidate& candidate) {
   const auto ignored = ignored_.find(candidate.path);
   if (ignored != ignored_.end() && ignored->second == candidate.stat.key) return false;
-  for (const auto& [id, saved] : saved_) {
-    if (saved.committed.key == candidate.stat.key) return true;
+  if (const auto found = saved_by_inode_.find(candidate.stat.key); found != saved_by_inode_.end()) {
+    if (std::any_of(found->second.begin(), found->second.end(), [&](uint64_t id) { return saved_.contains(id); })) return true;
   }
   if (candidate.stat.modified_ns < known_since_ns_) {
     ignored_[candidate.path] = candidate.stat.key;
@@ -237,12 +252,20 @@ bool Tailer::WantsRotated(const Candidate& candidate) {
     if (candidate.stat.size >= kHeadBytes) ignored_[candidate.path] = candidate.stat.key;
     return false;
   }
-  for (const auto& [id, saved] : saved_) {
-    if (saved.committed.chain != candidate.chain || saved.head.length < 64) continue;
-    const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
-    if (!fd.ok()) return false;
-    const absl::StatusOr<bool> same = HeadMatches(fd->get(), saved.head, candidate.path);
-    if (same.ok() && *same && OriginalThere(saved)) {
+  // A copy of a file that is known from before the restart and not looked at yet.
+  if (saved_.empty()) return true;
+  const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
+  if (!fd.ok()) return false;
+  char head[kHeadBytes];
+  const absl::StatusOr<size_t> n = ReadAt(fd->get(), head, kHeadBytes, 0, candidate.path);
+  for (const uint32_t length : saved_head_lengths_) {
+    if (!n.ok() || length > *n) break;
+    const auto found = saved_by_head_.find(HashBytes({head, length}));
+    if (found == saved_by_head_.end()) continue;
+    for (const uint64_t id : found->second) {
+      const auto saved = saved_.find(id);
+      if (saved == saved_.end() || saved->second.head.length != length || saved->second.committed.chain != candidate.chain) continue;
+      if (!OriginalThere(saved->second)) continue;
       ignored_[candidate.path] = candidate.stat.key;
       return false;
     }
@@ -283,14 +306,28 @@ std::optional<Tailer::Saved> Tailer::TakeSaved(int fd, const FileStat& stat, con
     saved_.erase(id);
     return saved;
   };
-  for (const auto& [id, saved] : saved_) {
-    if (saved.committed.key == stat.key && matches(saved)) return take(id);
+  if (const auto found = saved_by_inode_.find(stat.key); found != saved_by_inode_.end()) {
+    for (const uint64_t id : found->second) {
+      const auto saved = saved_.find(id);
+      if (saved != saved_.end() && matches(saved->second)) return take(id);
+    }
   }
   // A restored or moved copy. Only a head that can hardly be another file's counts, and only if the original is not there.
-  for (const auto& [id, saved] : saved_) {
-    const bool timed = saved.committed.format == LogFormat::kCri || saved.committed.format == LogFormat::kDocker;
-    if (saved.head.length < (timed ? 64 : kHeadBytes) || !matches(saved)) continue;
-    if (!OriginalThere(saved)) return take(id);
+  if (saved_.empty()) return std::nullopt;
+  char head[kHeadBytes];
+  const absl::StatusOr<size_t> n = ReadAt(fd, head, kHeadBytes, 0, path);
+  if (!n.ok()) return std::nullopt;
+  for (const uint32_t length : saved_head_lengths_) {
+    if (length > *n) break;
+    const auto found = saved_by_head_.find(HashBytes({head, length}));
+    if (found == saved_by_head_.end()) continue;
+    for (const uint64_t id : found->second) {
+      const auto saved = saved_.find(id);
+      if (saved == saved_.end() || saved->second.head.length != length || !matches(saved->second)) continue;
+      const LogFormat format = saved->second.committed.format;
+      const bool timed = format == LogFormat::kCri || format == LogFormat::kDocker;
+      if (length >= (timed ? kMinTimedHead : kHeadBytes) && !OriginalThere(saved->second)) return take(id);
+    }
   }
   return std::nullopt;
 }
@@ -323,6 +360,14 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
   if (!fd.ok()) {
     if (!absl::IsNotFound(fd.status())) LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(fd.status()));
     return;
+  }
+  // The lowest free number is given out, so a high one tells how many are open.
+  if (static_cast<uint64_t>(fd->get()) >= descriptor_limit_) {
+    if (descriptor_limit_hits_++ == 0) {
+      LogError("too many log files are open, further ones wait until others are read and closed; raise the limit (ulimit -n)",
+               "limit={} path={}", descriptor_limit_, candidate.path);
+    }
+    return;  // found again by the next listing
   }
   const absl::StatusOr<FileStat> stat = StatDescriptor(fd->get(), candidate.path);
   if (!stat.ok() || by_inode_.contains(stat->key)) return;
@@ -365,6 +410,9 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
       if (const auto head = ReadHead(handle, candidate.path); head.ok()) file->head = *head;
     }
   }
+  // A rotated file that was read to its end before the restart is only remembered.
+  file->finished = saved && file->rotated && !saved->in_flight && stat->size == saved->offset && !PinnedByState(*chain, file->file_id);
+  if (file->finished) file->fd = FileDescriptor();
   TailedFile* const added = AddFile(chain, std::move(file));
   // Noted before anything is read: if it is rotated while the agent is down, it is still known as ours.
   if (!journal_->state().files.contains(added->file_id)) journal_->PutFile(PositionOf(*added));
@@ -414,14 +462,17 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
   std::error_code error;
   if (std::filesystem::is_symlink(file->path, error)) {
     const std::filesystem::path real = std::filesystem::canonical(file->path, error);
-    if (!error) by_path_[real.string()] = file;
+    if (!error) by_path_[file->real_path = real.string()] = file;
   }
   MarkReady(file);
   return file;
 }
 
 void Tailer::Unlist(TailedFile* file) {
-  absl::erase_if(by_path_, [&](const auto& one) { return one.second == file; });
+  for (const std::string& path : {file->path, file->real_path}) {
+    const auto named = by_path_.find(path);
+    if (named != by_path_.end() && named->second == file) by_path_.erase(named);
+  }
   const auto directory = by_directory_.find(DirectoryOf(file->path));
   if (directory == by_directory_.end()) return;
   directory->second.erase(file);
@@ -632,7 +683,9 @@ void Tailer::Maintain() {
   const int64_t now = MonotonicNs();
   if (now >= rescan_at_ns_) {
     const int64_t wall = clock_.NowNs();
+    thorough_ = true;
     tree_.ScanAll();
+    thorough_ = false;
     journal_->NoteScanned(wall);
     CheckGrowth();
     LimitOpenFiles();
