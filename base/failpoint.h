@@ -1,22 +1,22 @@
-// Named places where a test can make a step fail, stop the process, or wait. Without a test nothing is set and a passage costs
-// one relaxed load.
+// Named places where a test can make a step fail, stop the process, or wait. Without a test nothing is set
+// and a passage costs one relaxed load.
 //
 //   RETURN_IF_ERROR(Failpoint("wal.sync"));
 //   SetFailpoint("wal.sync", [] { return Unavailable("injected"); });
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <functional>
 #include <string>
-
-#include <absl/status/status.h>
 
 namespace skald {
 
 using FailpointAction = std::function<absl::Status()>;
 
-// Thread-safe. The action runs on the thread that passes the place and may block or end the process; its status is what
-// Failpoint answers there.
+// Thread-safe. The action runs on the thread that passes the place and may block or end the process; its
+// status is what Failpoint answers there.
 void SetFailpoint(const std::string& name, FailpointAction action);
 void ClearFailpoints();
 

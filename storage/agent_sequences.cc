@@ -27,7 +27,8 @@ AgentSequences::Verdict AgentSequences::Begin(std::string_view tenant, std::stri
   std::lock_guard lock(mu_);
   Entry& entry = agents_[Key(tenant, agent_id)];
   if (seq <= std::max(entry.last, entry.begun)) return Verdict::kResent;
-  if (entry.failed_from != 0 && seq > entry.failed_from && NowMs() - entry.failed_at_ms < kFailedBatchBarsMs) {
+  if (entry.failed_from != 0 && seq > entry.failed_from &&
+      NowMs() - entry.failed_at_ms < kFailedBatchBarsMs) {
     return Verdict::kMustWait;
   }
   entry.begun = seq;

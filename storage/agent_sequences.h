@@ -1,12 +1,12 @@
 // The last durable sequence of every agent: how a resent batch is recognised.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <string_view>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "base/clock.h"
 #include "base/coding.h"
@@ -19,8 +19,8 @@ class AgentSequences {
  public:
   enum class Verdict {
     kNew,
-    kResent,      // at or below one that is durable, or that was begun before it in the same group
-    kMustWait,    // a batch before it failed and has not come again
+    kResent,    // at or below one that is durable, or that was begun before it in the same group
+    kMustWait,  // a batch before it failed and has not come again
   };
 
   explicit AgentSequences(const Clock* clock) : clock_(clock) {}
@@ -35,7 +35,8 @@ class AgentSequences {
 
   // Durable sequences as a log checkpoint holds them (FORMAT.md), without agents that are long gone.
   void Encode(std::string* out) const;
-  // Takes over what Encode wrote, keeping the higher sequence of each agent. False when the bytes are malformed.
+  // Takes over what Encode wrote, keeping the higher sequence of each agent. False when the bytes are
+  // malformed.
   bool Merge(ByteReader* reader);
 
  private:

@@ -21,7 +21,8 @@ std::optional<Day> OneDay(int64_t min_ns, int64_t max_ns) {
   return day;
 }
 
-// Which part of the group the rows of a day go to. Part 0 takes all days that have none of their own, and blocks of several days.
+// Which part of the group the rows of a day go to. Part 0 takes all days that have none of their own, and
+// blocks of several days.
 class Partition {
  public:
   explicit Partition(const HeadSet& heads) {
@@ -64,10 +65,10 @@ class Partition {
       const Day day = DayOf(rows.time_ns[begin]);
       size_t end = rows.size();
       if (DayOf(rows.time_ns.back()) != day) {
-        end = static_cast<size_t>(
-            std::partition_point(rows.time_ns.begin() + static_cast<ptrdiff_t>(begin), rows.time_ns.end(),
-                                 [day](int64_t t) { return DayOf(t) == day; }) -
-            rows.time_ns.begin());
+        end = static_cast<size_t>(std::partition_point(rows.time_ns.begin() + static_cast<ptrdiff_t>(begin),
+                                                       rows.time_ns.end(),
+                                                       [day](int64_t t) { return DayOf(t) == day; }) -
+                                  rows.time_ns.begin());
       }
       (*bytes)[day] += rows.line_end[end - 1] + 1 - rows.line_begin(begin);
       begin = end;
@@ -81,14 +82,16 @@ class Partition {
 // Collects pieces of small streams into shared blocks.
 class BlockFiller {
  public:
-  BlockFiller(SegmentWriter* writer, uint64_t block_text_bytes) : writer_(writer), block_text_bytes_(block_text_bytes) {}
+  BlockFiller(SegmentWriter* writer, uint64_t block_text_bytes)
+      : writer_(writer), block_text_bytes_(block_text_bytes) {}
 
   // pieces of one stream; if *merged is not empty they all point to it, and it is taken over.
   absl::Status Add(std::string_view tenant, std::vector<BlockPiece> pieces, Rows* merged) {
     uint64_t bytes = 0;
     for (const BlockPiece& piece : pieces) bytes += TextBytes(piece);
     // A block is of one tenant, so that a tenant's data can be deleted without touching another's.
-    if (!pending_.empty() && (tenant != tenant_ || pending_bytes_ + bytes > block_text_bytes_)) RETURN_IF_ERROR(Write());
+    if (!pending_.empty() && (tenant != tenant_ || pending_bytes_ + bytes > block_text_bytes_))
+      RETURN_IF_ERROR(Write());
     tenant_ = tenant;
     pending_bytes_ += bytes;
     if (merged->size() > 0) {
@@ -118,16 +121,18 @@ class BlockFiller {
 };
 
 // The parts of pieces that belong to `part`.
-std::vector<BlockPiece> RowsOfPart(const std::vector<BlockPiece>& pieces, const Partition& partition, uint32_t part) {
+std::vector<BlockPiece> RowsOfPart(const std::vector<BlockPiece>& pieces, const Partition& partition,
+                                   uint32_t part) {
   std::vector<BlockPiece> out;
   for (const BlockPiece& piece : pieces) {
     const std::vector<int64_t>& times = piece.rows->time_ns;
     uint32_t begin = piece.row_begin;
     while (begin < piece.row_end) {
       const Day day = DayOf(times[begin]);
-      const auto end = static_cast<uint32_t>(std::partition_point(times.begin() + begin, times.begin() + piece.row_end,
-                                                                  [day](int64_t t) { return DayOf(t) == day; }) -
-                                             times.begin());
+      const auto end =
+          static_cast<uint32_t>(std::partition_point(times.begin() + begin, times.begin() + piece.row_end,
+                                                     [day](int64_t t) { return DayOf(t) == day; }) -
+                                times.begin());
       if (partition.PartOfDay(day) == part) {
         if (!out.empty() && out.back().rows == piece.rows && out.back().row_end == begin) {
           out.back().row_end = end;
@@ -171,14 +176,16 @@ absl::Status WritePart(const std::vector<const StreamHead*>& heads, const Partit
 
 }  // namespace
 
-std::vector<StreamBlocks> EntriesOfSegment(SegmentId segment, const SegmentFooter& footer, const std::vector<StreamId>& ids) {
+std::vector<StreamBlocks> EntriesOfSegment(SegmentId segment, const SegmentFooter& footer,
+                                           const std::vector<StreamId>& ids) {
   std::vector<StreamBlocks> streams(footer.streams.size());
   for (size_t i = 0; i < streams.size(); ++i) {
     streams[i].stream = ids[i];
     streams[i].segment = segment;
   }
   for (const BlockHeader& block : footer.blocks) {
-    for (const BlockSlice& slice : block.slices) streams[slice.stream].entries.push_back(MakeBlockEntry(block, slice));
+    for (const BlockSlice& slice : block.slices)
+      streams[slice.stream].entries.push_back(MakeBlockEntry(block, slice));
   }
   return streams;
 }
@@ -195,8 +202,8 @@ SegmentInfo InfoOfSegment(SegmentId segment, const SegmentFooter& footer, uint64
   return info;
 }
 
-absl::StatusOr<SegmentCommit> WriteHeads(const HeadSet& heads, const SegmentProperties& properties, uint64_t block_text_bytes,
-                                         BlobStore* blobs) {
+absl::StatusOr<SegmentCommit> WriteHeads(const HeadSet& heads, const SegmentProperties& properties,
+                                         uint64_t block_text_bytes, BlobStore* blobs) {
   std::vector<const StreamHead*> order;
   order.reserve(heads.streams.size());
   for (const auto& [id, head] : heads.streams) order.push_back(head.get());
@@ -226,7 +233,8 @@ absl::StatusOr<SegmentCommit> WriteHeads(const HeadSet& heads, const SegmentProp
     RETURN_IF_ERROR(Failpoint(part > 0 ? "flush.after_part" : "flush.after_last_part"));
     ASSIGN_OR_RETURN(const uint64_t bytes, blobs->Size(name));
     commit.segments.push_back(InfoOfSegment(id, footer, bytes));
-    for (StreamBlocks& blocks : EntriesOfSegment(id, footer, ids)) commit.streams.push_back(std::move(blocks));
+    for (StreamBlocks& blocks : EntriesOfSegment(id, footer, ids))
+      commit.streams.push_back(std::move(blocks));
   }
   return commit;
 }

@@ -17,13 +17,14 @@ std::shared_ptr<const HeadChunk> MakeChunk(std::shared_ptr<const Rows> rows) {
   chunk->line_bytes = rows->line_bytes(0, rows->size());
   AddLevels(*rows, 0, rows->size(), &chunk->levels);
   // The chunk, two shared_ptr blocks and the allocator's own part in some ten small allocations.
-  chunk->memory_bytes = MemoryBytes(*rows) + sizeof(HeadChunk) + 192 + chunk->levels.size() * sizeof(LevelCount);
+  chunk->memory_bytes =
+      MemoryBytes(*rows) + sizeof(HeadChunk) + 192 + chunk->levels.size() * sizeof(LevelCount);
   chunk->rows = std::move(rows);
   return chunk;
 }
 
-std::shared_ptr<const SealedBlock> Seal(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces,
-                                        std::string* scratch) {
+std::shared_ptr<const SealedBlock> Seal(const std::vector<SegmentStream>& streams,
+                                        const std::vector<BlockPiece>& pieces, std::string* scratch) {
   scratch->clear();
   auto block = std::make_shared<SealedBlock>();
   block->header = EncodeBlock(streams, pieces, scratch);
@@ -33,14 +34,17 @@ std::shared_ptr<const SealedBlock> Seal(const std::vector<SegmentStream>& stream
 }
 
 // Every chunk ends before the next one begins, so that they need no merging; order is by time then.
-bool InOrder(std::vector<const HeadChunk*>* order, const std::vector<std::shared_ptr<const HeadChunk>>& chunks) {
+bool InOrder(std::vector<const HeadChunk*>* order,
+             const std::vector<std::shared_ptr<const HeadChunk>>& chunks) {
   for (const auto& chunk : chunks) order->push_back(chunk.get());
   bool as_they_came = true;
   for (size_t i = 1; i < order->size(); ++i) as_they_came &= (*order)[i - 1]->max_ns <= (*order)[i]->min_ns;
   if (as_they_came) return true;
-  std::sort(order->begin(), order->end(), [](const HeadChunk* a, const HeadChunk* b) { return a->min_ns < b->min_ns; });
+  std::sort(order->begin(), order->end(),
+            [](const HeadChunk* a, const HeadChunk* b) { return a->min_ns < b->min_ns; });
   for (size_t i = 1; i < order->size(); ++i) {
-    if ((*order)[i - 1]->max_ns >= (*order)[i]->min_ns) return false;  // equal times: order of arrival would be lost
+    if ((*order)[i - 1]->max_ns >= (*order)[i]->min_ns)
+      return false;  // equal times: order of arrival would be lost
   }
   return true;
 }
@@ -60,9 +64,12 @@ uint64_t TextBytes(const BlockPiece& piece) {
   return piece.rows->line_end[piece.row_end - 1] + 1 - piece.rows->line_begin(piece.row_begin);
 }
 
-uint64_t StreamOverheadBytes(const StreamInfo& info) { return sizeof(StreamHead) + 256 + 4 * info.key.size(); }
+uint64_t StreamOverheadBytes(const StreamInfo& info) {
+  return sizeof(StreamHead) + 256 + 4 * info.key.size();
+}
 
-std::vector<BlockPiece> PiecesByTime(const std::vector<std::shared_ptr<const HeadChunk>>& chunks, uint32_t stream, Rows* merged) {
+std::vector<BlockPiece> PiecesByTime(const std::vector<std::shared_ptr<const HeadChunk>>& chunks,
+                                     uint32_t stream, Rows* merged) {
   std::vector<BlockPiece> pieces;
   std::vector<const HeadChunk*> order;
   if (InOrder(&order, chunks)) {
@@ -78,7 +85,8 @@ std::vector<BlockPiece> PiecesByTime(const std::vector<std::shared_ptr<const Hea
   return pieces;
 }
 
-std::vector<std::vector<BlockPiece>> CutBlocks(const std::vector<BlockPiece>& pieces, uint64_t block_text_bytes) {
+std::vector<std::vector<BlockPiece>> CutBlocks(const std::vector<BlockPiece>& pieces,
+                                               uint64_t block_text_bytes) {
   // The rows of each day, in order: pieces cut at midnights.
   struct DayPart {
     Day day;
@@ -126,7 +134,8 @@ std::vector<std::vector<BlockPiece>> CutBlocks(const std::vector<BlockPiece>& pi
         const std::vector<uint32_t>& ends = rest.rows->line_end;
         const uint64_t limit = rest.rows->line_begin(rest.row_begin) + (target - filled);
         auto cut = static_cast<uint32_t>(
-            std::lower_bound(ends.begin() + rest.row_begin, ends.begin() + rest.row_end, limit) - ends.begin());
+            std::lower_bound(ends.begin() + rest.row_begin, ends.begin() + rest.row_end, limit) -
+            ends.begin());
         if (cut == rest.row_begin) cut = rest.row_begin + 1;
         BlockPiece piece = rest;
         piece.row_end = cut;
@@ -141,7 +150,8 @@ std::vector<std::vector<BlockPiece>> CutBlocks(const std::vector<BlockPiece>& pi
   return blocks;
 }
 
-HeadUpdate PrepareAppend(const StreamHead& head, std::shared_ptr<const Rows> rows, uint64_t block_text_bytes) {
+HeadUpdate PrepareAppend(const StreamHead& head, std::shared_ptr<const Rows> rows,
+                         uint64_t block_text_bytes) {
   HeadUpdate update;
   std::vector<const Rows*> overlapping;
   for (const auto& chunk : head.chunks) {
@@ -159,8 +169,8 @@ HeadUpdate PrepareAppend(const StreamHead& head, std::shared_ptr<const Rows> row
   }
   update.added_rows = rows->size();
 
-  // Like a binary counter: a new small chunk takes in those before it that are not much larger, so that each line is copied a
-  // few times at most and the list stays short.
+  // Like a binary counter: a new small chunk takes in those before it that are not much larger, so that each
+  // line is copied a few times at most and the list stays short.
   size_t kept = head.chunks.size();
   uint64_t text = rows->text.size();
   while (kept > 0) {
@@ -189,7 +199,8 @@ HeadUpdate PrepareAppend(const StreamHead& head, std::shared_ptr<const Rows> row
   std::string scratch;
   const std::vector<SegmentStream> streams{
       {head.info->id, std::string(head.info->tenant()), std::string(head.info->text())}};
-  for (const std::vector<BlockPiece>& pieces : CutBlocks(PiecesByTime(update.chunks, 0, &merged), block_text_bytes)) {
+  for (const std::vector<BlockPiece>& pieces :
+       CutBlocks(PiecesByTime(update.chunks, 0, &merged), block_text_bytes)) {
     update.sealed.push_back(Seal(streams, pieces, &scratch));
     update.memory_delta += static_cast<int64_t>(update.sealed.back()->memory_bytes);
   }

@@ -1,9 +1,9 @@
 #include "storage/head.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
 #include <set>
-
-#include <gtest/gtest.h>
 
 #include "storage/limits.h"
 #include "storage/rows_merge.h"
@@ -38,7 +38,8 @@ TEST(RowsMerge, InOrderOfTimeTiesByPartMetadataJoined) {
   AppendRow(&c, 5, "c5", {{"j", "y"}});
   const Rows* parts[] = {&a, &b, &c};
   const Rows merged = MergeByTime(parts);
-  EXPECT_EQ(Dump(merged), (std::vector<std::string>{"1 a1 k=x", "1 b1 j=y k=z", "3 b3 k=x", "5 a5", "5 c5 j=y"}));
+  EXPECT_EQ(Dump(merged),
+            (std::vector<std::string>{"1 a1 k=x", "1 b1 j=y k=z", "3 b3 k=x", "5 a5", "5 c5 j=y"}));
   ASSERT_EQ(merged.metadata.size(), 2u);
   EXPECT_EQ(merged.metadata[0].name, "j");
   EXPECT_EQ(merged.metadata[0].value_count(), 1u);
@@ -62,7 +63,8 @@ TEST(RowsMerge, AgreesWithSortingAtRandom) {
         want.emplace_back(t, Dump(part).back());
       }
     }
-    std::stable_sort(want.begin(), want.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
+    std::stable_sort(want.begin(), want.end(),
+                     [](const auto& x, const auto& y) { return x.first < y.first; });
     std::vector<const Rows*> pointers;
     for (const Rows& part : parts) pointers.push_back(&part);
     const std::vector<std::string> got = Dump(MergeByTime(pointers));
@@ -177,7 +179,9 @@ TEST_F(HeadTest, FullHeadsAreSealedSortedAndInEvenBlocks) {
   std::mt19937 random(5);
   for (int i = 0; i < 200; ++i) {
     std::vector<TestLine> lines;
-    for (int j = 0; j < 10; ++j) lines.push_back({static_cast<int64_t>(random() % 1000), fmt::format("{} {} {}", i, j, std::string(80, 'x'))});
+    for (int j = 0; j < 10; ++j)
+      lines.push_back(
+          {static_cast<int64_t>(random() % 1000), fmt::format("{} {} {}", i, j, std::string(80, 'x'))});
     Append(std::move(lines), 16 << 10);
   }
   EXPECT_GT(head_.sealed.size(), 8u);

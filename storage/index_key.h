@@ -1,4 +1,5 @@
-// Keys and values of the label index. Integers in keys are big-endian, so that they sort; storage/FORMAT.md tells each mapping.
+// Keys and values of the label index. Integers in keys are big-endian, so that they sort; storage/FORMAT.md
+// tells each mapping.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +15,14 @@
 namespace skald::index_key {
 
 // First byte of every key.
-inline constexpr char kMeta = 'M';             // "M" -> format version; "Mrebuilding" -> "" while it is so
-inline constexpr char kStreamByLabels = 'S';   // tenant, label text -> stream id
-inline constexpr char kLabelsByStream = 'L';   // stream id -> tenant, label text
-inline constexpr char kPostings = 'P';         // tenant, day, name, value -> stream ids
-inline constexpr char kStreamsOfDay = 'D';     // tenant, day -> stream ids
-inline constexpr char kBlocks = 'B';           // stream id, day, segment id -> block entries
-inline constexpr char kSegment = 'G';          // segment id -> segment info
-inline constexpr char kFlushed = 'F';          // shard -> LSN
+inline constexpr char kMeta = 'M';            // "M" -> format version; "Mrebuilding" -> "" while it is so
+inline constexpr char kStreamByLabels = 'S';  // tenant, label text -> stream id
+inline constexpr char kLabelsByStream = 'L';  // stream id -> tenant, label text
+inline constexpr char kPostings = 'P';        // tenant, day, name, value -> stream ids
+inline constexpr char kStreamsOfDay = 'D';    // tenant, day -> stream ids
+inline constexpr char kBlocks = 'B';          // stream id, day, segment id -> block entries
+inline constexpr char kSegment = 'G';         // segment id -> segment info
+inline constexpr char kFlushed = 'F';         // shard -> LSN
 
 // Entries of blocks whose rows of the stream lie on more than one day stand under this one.
 inline constexpr uint32_t kManyDays = 0;
@@ -103,7 +104,8 @@ inline std::string Flushed(uint32_t shard) {
 // The least key above all that begin with prefix; "" if there is none.
 std::string PrefixEnd(std::string prefix);
 
-// Stream ids: a first byte of 0 and then each id as fixed 32 (few ids, any order), or 1 and a portable Roaring bitmap.
+// Stream ids: a first byte of 0 and then each id as fixed 32 (few ids, any order), or 1 and a portable
+// Roaring bitmap.
 std::string EncodeIds(const Roaring& ids);
 std::string EncodeIds(const uint32_t* ids, size_t count);
 // Adds to *ids; false when the bytes are malformed.

@@ -1,13 +1,13 @@
 #include "storage/label_index.h"
 
-#include <algorithm>
-#include <map>
-
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
 #include <rocksdb/table.h>
+
+#include <algorithm>
+#include <map>
 
 #include "base/error.h"
 #include "base/failpoint.h"
@@ -16,7 +16,8 @@
 #include "storage/limits.h"
 
 #ifdef __SANITIZE_THREAD__
-// Debian's RocksDB is not built with the thread sanitizer, which therefore does not see how its threads hand over to each other.
+// Debian's RocksDB is not built with the thread sanitizer, which therefore does not see how its threads hand
+// over to each other.
 extern "C" const char* __tsan_default_suppressions() { return "race:librocksdb.so\n"; }
 #endif
 
@@ -37,8 +38,10 @@ absl::Status FromRocks(const rocksdb::Status& status, std::string_view what) {
   if (status.IsNotFound()) return NotFound("index: {}: {}", what, text);
   if (status.IsCorruption()) return DataLoss("index: {}: {}", what, text);
   if (status.IsNoSpace()) return ResourceExhausted("index: {}: {}", what, text);
-  if (text.find("Too many open files") != std::string::npos) return ResourceExhausted("index: {}: {}", what, text);
-  if (text.find("Permission denied") != std::string::npos || text.find("Read-only file system") != std::string::npos) {
+  if (text.find("Too many open files") != std::string::npos)
+    return ResourceExhausted("index: {}: {}", what, text);
+  if (text.find("Permission denied") != std::string::npos ||
+      text.find("Read-only file system") != std::string::npos) {
     return PermissionDenied("index: {}: {}", what, text);
   }
   if (text.find("lock ") != std::string::npos) return FailedPrecondition("index: {}: {}", what, text);
@@ -61,8 +64,8 @@ class UnionOperator final : public rocksdb::MergeOperator {
     return true;
   }
 
-  bool PartialMergeMulti(const rocksdb::Slice&, const std::deque<rocksdb::Slice>& operands, std::string* new_value,
-                         rocksdb::Logger*) const override {
+  bool PartialMergeMulti(const rocksdb::Slice&, const std::deque<rocksdb::Slice>& operands,
+                         std::string* new_value, rocksdb::Logger*) const override {
     Roaring ids;
     for (const rocksdb::Slice& operand : operands) {
       if (!key::DecodeIds(ToView(operand), &ids)) return false;
@@ -143,8 +146,8 @@ absl::StatusOr<std::unique_ptr<LabelIndex>> LabelIndex::Open(const std::string& 
   }
   ByteReader reader(version);
   if (const auto found = reader.Fixed<uint32_t>(); found != kIndexVersion) {
-    return FailedPrecondition("index {}: version {} is not known to this build, which writes {}", directory, found,
-                              kIndexVersion);
+    return FailedPrecondition("index {}: version {} is not known to this build, which writes {}", directory,
+                              found, kIndexVersion);
   }
 
   std::unique_ptr<rocksdb::Iterator> last(index->db_->NewIterator({}));
@@ -167,7 +170,8 @@ absl::StatusOr<bool> LabelIndex::Rebuilding() const {
 absl::Status LabelIndex::SetRebuilding(bool on) {
   rocksdb::WriteOptions sync;
   sync.sync = true;
-  return FromRocks(on ? db_->Put(sync, key::Rebuilding(), "") : db_->Delete(sync, key::Rebuilding()), "set mark");
+  return FromRocks(on ? db_->Put(sync, key::Rebuilding(), "") : db_->Delete(sync, key::Rebuilding()),
+                   "set mark");
 }
 
 absl::StatusOr<StreamId> LabelIndex::GetOrCreate(std::string_view tenant, const Labels& labels) {
@@ -205,7 +209,8 @@ absl::Status LabelIndex::Register(const std::vector<Registration>& registrations
   absl::flat_hash_map<std::string, std::vector<uint32_t>> ids;
   for (const Registration& r : registrations) {
     ids[key::TenantDay(key::kStreamsOfDay, r.tenant, r.day)].push_back(Raw(r.id));
-    for (const auto& [name, value] : *r.labels) ids[key::Postings(r.tenant, r.day, name, value)].push_back(Raw(r.id));
+    for (const auto& [name, value] : *r.labels)
+      ids[key::Postings(r.tenant, r.day, name, value)].push_back(Raw(r.id));
   }
   rocksdb::WriteBatch batch;
   for (const auto& [at, list] : ids) (void)batch.Merge(at, key::EncodeIds(list.data(), list.size()));
@@ -215,11 +220,13 @@ absl::Status LabelIndex::Register(const std::vector<Registration>& registrations
 absl::Status LabelIndex::Commit(const SegmentCommit& commit) {
   RETURN_IF_ERROR(Failpoint("index.commit"));
   rocksdb::WriteBatch batch;
-  for (const SegmentInfo& info : commit.segments) (void)batch.Put(key::Segment(info.id), key::EncodeSegmentInfo(info));
+  for (const SegmentInfo& info : commit.segments)
+    (void)batch.Put(key::Segment(info.id), key::EncodeSegmentInfo(info));
   for (const StreamBlocks& stream : commit.streams) {
     // All entries of a day stand in one value; mostly they are of one day.
     std::map<uint32_t, std::string> values;
-    for (const BlockEntry& entry : stream.entries) EncodeBlockEntry(entry, &values[key::DayKeyOf(entry.slice)]);
+    for (const BlockEntry& entry : stream.entries)
+      EncodeBlockEntry(entry, &values[key::DayKeyOf(entry.slice)]);
     for (const auto& [day_key, entries] : values) {
       (void)batch.Put(key::Blocks(Raw(stream.stream), day_key, stream.segment), entries);
     }
@@ -290,7 +297,8 @@ absl::StatusOr<std::vector<Day>> LabelIndex::DaysWithData(std::string_view tenan
   return days;
 }
 
-absl::StatusOr<Roaring> LabelIndex::MatchDay(std::string_view tenant, const std::vector<Matcher>& matchers, Day day) const {
+absl::StatusOr<Roaring> LabelIndex::MatchDay(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                             Day day) const {
   Roaring out;
   bool started = false;
   const auto intersect = [&](Roaring&& ids) {
@@ -328,7 +336,8 @@ absl::StatusOr<Roaring> LabelIndex::MatchDay(std::string_view tenant, const std:
   for (const Matcher& matcher : matchers) {
     if (!matcher.MatchesEmpty()) continue;
     if (matcher.op() == MatchOp::kNotEqual) {
-      ASSIGN_OR_RETURN(const Roaring ids, Bitmap(key::Postings(tenant, day, matcher.name(), matcher.value())));
+      ASSIGN_OR_RETURN(const Roaring ids,
+                       Bitmap(key::Postings(tenant, day, matcher.name(), matcher.value())));
       out -= ids;
       continue;
     }
@@ -374,7 +383,8 @@ absl::StatusOr<std::shared_ptr<const Labels>> LabelIndex::LabelsOf(StreamId id) 
   return shared;
 }
 
-absl::StatusOr<std::vector<std::string>> LabelIndex::LabelNames(std::string_view tenant, TimeRange range) const {
+absl::StatusOr<std::vector<std::string>> LabelIndex::LabelNames(std::string_view tenant,
+                                                                TimeRange range) const {
   ASSIGN_OR_RETURN(const std::vector<Day> days, DaysWithData(tenant, range));
   std::vector<std::string> names;
   for (const Day day : days) {
@@ -398,7 +408,8 @@ absl::StatusOr<std::vector<std::string>> LabelIndex::LabelNames(std::string_view
   return names;
 }
 
-absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValues(std::string_view tenant, std::string_view name,
+absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValues(std::string_view tenant,
+                                                                 std::string_view name,
                                                                  TimeRange range) const {
   ASSIGN_OR_RETURN(const std::vector<Day> days, DaysWithData(tenant, range));
   std::vector<std::string> values;
@@ -414,15 +425,18 @@ absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValues(std::string_vie
   return values;
 }
 
-absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValuesAmong(std::string_view tenant, std::string_view name,
-                                                                      const Roaring& among, TimeRange range) const {
+absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValuesAmong(std::string_view tenant,
+                                                                      std::string_view name,
+                                                                      const Roaring& among,
+                                                                      TimeRange range) const {
   ASSIGN_OR_RETURN(const std::vector<Day> days, DaysWithData(tenant, range));
   std::vector<std::string> values;
   for (const Day day : days) {
     RETURN_IF_ERROR(Scan(key::PostingsOfName(tenant, day, name),
                          [&](std::string_view value, std::string_view bytes) -> absl::StatusOr<bool> {
                            Roaring ids;
-                           if (!key::DecodeIds(bytes, &ids)) return DataLoss("index: postings of {} are malformed", name);
+                           if (!key::DecodeIds(bytes, &ids))
+                             return DataLoss("index: postings of {} are malformed", name);
                            if (ids.intersect(among)) values.emplace_back(value);
                            return true;
                          }));
@@ -432,12 +446,14 @@ absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValuesAmong(std::strin
   return values;
 }
 
-absl::Status LabelIndex::Blocks(const Roaring& ids, TimeRange range,
-                                const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const {
+absl::Status LabelIndex::Blocks(
+    const Roaring& ids, TimeRange range,
+    const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const {
   const auto [first, last] = DaysOf(range);
   if (first > last) return absl::OkStatus();
   rocksdb::ReadOptions options;
-  // An iterator reads as of its creation: a flush or compaction that commits meanwhile is seen wholly or not at all.
+  // An iterator reads as of its creation: a flush or compaction that commits meanwhile is seen wholly or not
+  // at all.
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
   BlockEntry entry;
   for (const uint32_t id : ids) {
@@ -451,7 +467,8 @@ absl::Status LabelIndex::Blocks(const Roaring& ids, TimeRange range,
         const SegmentId segment{key::GetBigEndian64(rest.substr(4))};
         ByteReader reader(ToView(it->value()));
         while (reader.remaining() > 0) {
-          RETURN_IF_ERROR(Annotate(DecodeBlockEntry(&reader, &entry), fmt::format("index: blocks of stream {}", id)));
+          RETURN_IF_ERROR(
+              Annotate(DecodeBlockEntry(&reader, &entry), fmt::format("index: blocks of stream {}", id)));
           if (range.Overlaps(entry.slice.min_ns, entry.slice.max_ns)) visit(StreamId{id}, segment, entry);
         }
       }
@@ -484,7 +501,8 @@ absl::StatusOr<std::optional<SegmentInfo>> LabelIndex::Segment(SegmentId id) con
   if (got.IsNotFound()) return std::nullopt;
   RETURN_IF_ERROR(FromRocks(got, "read segment info"));
   SegmentInfo info;
-  if (!key::DecodeSegmentInfo(value, &info)) return DataLoss("index: info of segment {} is malformed", Raw(id));
+  if (!key::DecodeSegmentInfo(value, &info))
+    return DataLoss("index: info of segment {} is malformed", Raw(id));
   info.id = id;
   return info;
 }

@@ -1,6 +1,9 @@
-// The label index: streams by their labels, and each stream's stored blocks by time. A RocksDB database; storage/FORMAT.md lists its
-// keys as mappings. Labels only: no word of a line is in it.
+// The label index: streams by their labels, and each stream's stored blocks by time. A RocksDB database;
+// storage/FORMAT.md lists its keys as mappings. Labels only: no word of a line is in it.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
 
 #include <atomic>
 #include <cstdint>
@@ -13,8 +16,6 @@
 #include <utility>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
 #include <roaring/roaring.hh>
 
 #include "base/labels.h"
@@ -64,16 +65,18 @@ struct SegmentCommit {
   std::vector<SegmentInfo> segments;
   std::vector<StreamBlocks> streams;
   uint32_t shard = 0;
-  Lsn flushed{0};                              // 0 = leave the shard's as it is
-  std::vector<SegmentId> replaced;             // segments that vanish in the same step ...
-  std::vector<StreamBlocks> replaced_streams;  // ... and their entries; of these only streams and times matter
+  Lsn flushed{0};                   // 0 = leave the shard's as it is
+  std::vector<SegmentId> replaced;  // segments that vanish in the same step ...
+  std::vector<StreamBlocks>
+      replaced_streams;  // ... and their entries; of these only streams and times matter
 };
 
 // Thread-safe.
 class LabelIndex {
  public:
   // Creates it where there is none. FailedPrecondition for an unknown version or when another process
-  // has it, PermissionDenied, ResourceExhausted (disk full, too many open files); anything else means that it is damaged.
+  // has it, PermissionDenied, ResourceExhausted (disk full, too many open files); anything else means that it
+  // is damaged.
   static absl::StatusOr<std::unique_ptr<LabelIndex>> Open(const std::string& directory);
   ~LabelIndex();
 
@@ -82,7 +85,8 @@ class LabelIndex {
   absl::Status SetRebuilding(bool on);
 
   // --- writing ---
-  // The stream's id, given out if it is new. Not durable by itself: replay of the log asks again, a commit carries it along.
+  // The stream's id, given out if it is new. Not durable by itself: replay of the log asks again, a commit
+  // carries it along.
   absl::StatusOr<StreamId> GetOrCreate(std::string_view tenant, const Labels& labels);
   absl::Status Register(const std::vector<Registration>& registrations);
   // All or nothing, durable when it returns.
@@ -92,18 +96,20 @@ class LabelIndex {
 
   // --- reading ---
   // Ids of the tenant's streams that all matchers accept and that were registered for a day of range.
-  absl::StatusOr<Roaring> Match(std::string_view tenant, const std::vector<Matcher>& matchers, TimeRange range) const;
+  absl::StatusOr<Roaring> Match(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                TimeRange range) const;
   // NotFound for an id that was never given out.
   absl::StatusOr<std::shared_ptr<const Labels>> LabelsOf(StreamId id) const;
   // Sorted, distinct; over all streams of the range's days.
   absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant, TimeRange range) const;
-  absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name, TimeRange range) const;
+  absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
+                                                       TimeRange range) const;
   // Values of name that some stream of `among` has.
   absl::StatusOr<std::vector<std::string>> LabelValuesAmong(std::string_view tenant, std::string_view name,
                                                             const Roaring& among, TimeRange range) const;
 
-  // Calls visit for the stored blocks of each stream of ids that reach into range, as they were at one moment, stream by stream in
-  // ascending order of ids.
+  // Calls visit for the stored blocks of each stream of ids that reach into range, as they were at one
+  // moment, stream by stream in ascending order of ids.
   absl::Status Blocks(const Roaring& ids, TimeRange range,
                       const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const;
 
@@ -115,10 +121,12 @@ class LabelIndex {
   explicit LabelIndex(std::unique_ptr<rocksdb::DB> db);
 
   absl::StatusOr<Roaring> Bitmap(const std::string& key) const;
-  absl::StatusOr<Roaring> MatchDay(std::string_view tenant, const std::vector<Matcher>& matchers, Day day) const;
+  absl::StatusOr<Roaring> MatchDay(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                   Day day) const;
   // visit(key without prefix, value) until it answers false.
-  absl::Status Scan(const std::string& prefix,
-                    const std::function<absl::StatusOr<bool>(std::string_view, std::string_view)>& visit) const;
+  absl::Status Scan(
+      const std::string& prefix,
+      const std::function<absl::StatusOr<bool>(std::string_view, std::string_view)>& visit) const;
   absl::StatusOr<std::vector<Day>> DaysWithData(std::string_view tenant, TimeRange range) const;
 
   const std::unique_ptr<rocksdb::DB> db_;

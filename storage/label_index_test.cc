@@ -1,12 +1,12 @@
 #include "storage/label_index.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <random>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "storage/index_key.h"
@@ -88,7 +88,8 @@ TEST_F(LabelIndexTest, MatchersOverValuesAndMissingLabels) {
       {{M(MatchOp::kRegex, "app", ".+"), M(MatchOp::kRegex, "missing", ".*")}, {a, b, c}},
       {{M(MatchOp::kRegex, "app", ".+"), M(MatchOp::kNotRegex, "missing", ".+")}, {a, b, c}},
   };
-  for (size_t i = 0; i < std::size(rows); ++i) EXPECT_EQ(Match(rows[i].matchers), rows[i].want) << "row " << i;
+  for (size_t i = 0; i < std::size(rows); ++i)
+    EXPECT_EQ(Match(rows[i].matchers), rows[i].want) << "row " << i;
 }
 
 // Against the matchers themselves, over random label sets.
@@ -107,11 +108,13 @@ TEST_F(LabelIndexTest, AgreesWithMatchingEachStream) {
   for (int round = 0; round < 300; ++round) {
     std::vector<Matcher> matchers;
     for (const char* name : {"a", "b", "c"}) {
-      if (random() % 3 != 0) matchers.push_back(M(static_cast<MatchOp>(random() % 4), name, values[random() % 8]));
+      if (random() % 3 != 0)
+        matchers.push_back(M(static_cast<MatchOp>(random() % 4), name, values[random() % 8]));
     }
     std::vector<uint32_t> want;
     for (uint32_t id = 1; id < all.size(); ++id) {
-      if (std::all_of(matchers.begin(), matchers.end(), [&](const Matcher& m) { return m.Matches(all[id].Get(m.name())); })) {
+      if (std::all_of(matchers.begin(), matchers.end(),
+                      [&](const Matcher& m) { return m.Matches(all[id].Get(m.name())); })) {
         want.push_back(id);
       }
     }
@@ -160,7 +163,10 @@ TEST_F(LabelIndexTest, CommitsAreFoundByTimeAndVanishTogether) {
   commit.flushed = Lsn{77};
   commit.segments.push_back({SegmentId{16}, 12345, 2, kDayNs, 9 * kDayNs, 1, Lsn{77}});
   // One within day 1, one of day 8, one over many days.
-  StreamBlocks blocks{StreamId{a}, SegmentId{16}, {Entry(0, kDayNs, kDayNs + 9), Entry(1, 8 * kDayNs, 8 * kDayNs + 9), Entry(2, kDayNs, 7 * kDayNs)}};
+  StreamBlocks blocks{
+      StreamId{a},
+      SegmentId{16},
+      {Entry(0, kDayNs, kDayNs + 9), Entry(1, 8 * kDayNs, 8 * kDayNs + 9), Entry(2, kDayNs, 7 * kDayNs)}};
   commit.streams.push_back(blocks);
   ASSERT_TRUE(index_->Commit(commit).ok());
   Reopen();
@@ -168,10 +174,13 @@ TEST_F(LabelIndexTest, CommitsAreFoundByTimeAndVanishTogether) {
     Roaring ids;
     ids.add(a);
     std::vector<uint64_t> found;
-    EXPECT_TRUE(index_->Blocks(ids, range, [&](StreamId, SegmentId segment, const BlockEntry& entry) {
-                  EXPECT_EQ(segment, SegmentId{16});
-                  found.push_back(entry.location.offset);
-                }).ok());
+    EXPECT_TRUE(index_
+                    ->Blocks(ids, range,
+                             [&](StreamId, SegmentId segment, const BlockEntry& entry) {
+                               EXPECT_EQ(segment, SegmentId{16});
+                               found.push_back(entry.location.offset);
+                             })
+                    .ok());
     std::sort(found.begin(), found.end());
     return found;
   };
@@ -231,7 +240,8 @@ TEST(IndexKey, IdSetsOfBothFormsAndMalformedOnes) {
     EXPECT_EQ(again, back);
   }
   Roaring ids;
-  for (const std::string_view bad : {std::string_view(""), std::string_view("\0abc", 4), std::string_view("\2"), std::string_view("\1junk")}) {
+  for (const std::string_view bad : {std::string_view(""), std::string_view("\0abc", 4),
+                                     std::string_view("\2"), std::string_view("\1junk")}) {
     EXPECT_FALSE(index_key::DecodeIds(bad, &ids));
   }
   EXPECT_EQ(index_key::PrefixEnd("a\xff\xff"), "b");
@@ -240,7 +250,9 @@ TEST(IndexKey, IdSetsOfBothFormsAndMalformedOnes) {
 
 // The keys of FORMAT.md.
 TEST(IndexKey, BytesAreAsDocumented) {
-  EXPECT_EQ(index_key::Postings("t1", 19723, "app", "web"), std::string("P\x02t1\x80\x00\x4d\x0b" "app\0web", 15));
+  EXPECT_EQ(index_key::Postings("t1", 19723, "app", "web"), std::string("P\x02t1\x80\x00\x4d\x0b"
+                                                                        "app\0web",
+                                                                        15));
   EXPECT_EQ(index_key::Blocks(7, index_key::DayKey(19723), SegmentId{16}),
             std::string("B\0\0\0\7\x80\x00\x4d\x0b\0\0\0\0\0\0\0\x10", 17));
   EXPECT_EQ(index_key::StreamByLabels("t1", "{}"), "S\x02t1{}");

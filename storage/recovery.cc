@@ -23,8 +23,10 @@ constexpr std::string_view kMetaFirstLine = "skald store 1\n";
 
 absl::Status Advise(const absl::Status& status, const std::string& directory) {
   if (status.code() == absl::StatusCode::kPermissionDenied) {
-    return PermissionDenied("data directory {} cannot be written by this process ({}); make it writable for user id {}, or name another one",
-                            directory, MessageOf(status), ::geteuid());
+    return PermissionDenied(
+        "data directory {} cannot be written by this process ({}); make it writable for user id {}, or name "
+        "another one",
+        directory, MessageOf(status), ::geteuid());
   }
   return Annotate(status, fmt::format("data directory {}", directory));
 }
@@ -39,7 +41,8 @@ struct Segment {
 
 // Footer as stored, or one of the blocks that can be saved.
 absl::StatusOr<Segment> ReadSegment(const BlobStore& blobs, SegmentId id) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentReader> reader, SegmentReader::Open(blobs, SegmentFileName(id)));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentReader> reader,
+                   SegmentReader::Open(blobs, SegmentFileName(id)));
   Segment segment;
   segment.id = id;
   segment.bytes = reader->size();
@@ -51,8 +54,9 @@ absl::StatusOr<Segment> ReadSegment(const BlobStore& blobs, SegmentId id) {
   }
   if (footer.status().code() != absl::StatusCode::kDataLoss) return footer.status();
   ASSIGN_OR_RETURN(SegmentReader::Salvaged salvaged, reader->Salvage());
-  LogError("segment footer is damaged; its sound blocks were saved", "segment={} blocks={} rows={} lost_bytes={} error=\"{}\"",
-           SegmentFileName(id), salvaged.footer.blocks.size(), salvaged.footer.rows, salvaged.lost_bytes,
+  LogError("segment footer is damaged; its sound blocks were saved",
+           "segment={} blocks={} rows={} lost_bytes={} error=\"{}\"", SegmentFileName(id),
+           salvaged.footer.blocks.size(), salvaged.footer.rows, salvaged.lost_bytes,
            MessageOf(footer.status()));
   segment.footer = std::move(salvaged.footer);
   segment.head_ok = salvaged.head_ok;
@@ -60,7 +64,8 @@ absl::StatusOr<Segment> ReadSegment(const BlobStore& blobs, SegmentId id) {
 }
 
 // The days on which a stream has rows in the segment. Only of slices over midnight the times have to be read.
-absl::Status AddDays(const SegmentReader& reader, const BlockHeader& block, const BlockSlice& slice, std::set<Day>* days) {
+absl::Status AddDays(const SegmentReader& reader, const BlockHeader& block, const BlockSlice& slice,
+                     std::set<Day>* days) {
   const Day first = DayOf(slice.min_ns);
   const Day last = DayOf(slice.max_ns);
   days->insert(first);
@@ -68,13 +73,15 @@ absl::Status AddDays(const SegmentReader& reader, const BlockHeader& block, cons
   if (last - first < 2) return absl::OkStatus();
   Rows rows;
   const absl::Status status = reader.ReadBlock(block, ColumnSet{.times = true}, &rows, nullptr);
-  if (status.code() == absl::StatusCode::kDataLoss) return absl::OkStatus();  // nothing to be found there anyway
+  if (status.code() == absl::StatusCode::kDataLoss)
+    return absl::OkStatus();  // nothing to be found there anyway
   RETURN_IF_ERROR(status);
   for (uint32_t i = slice.row_begin; i < slice.row_end; ++i) days->insert(DayOf(rows.time_ns[i]));
   return absl::OkStatus();
 }
 
-absl::Status AddToCommit(const BlobStore& blobs, const Segment& segment, LabelIndex* index, SegmentCommit* commit) {
+absl::Status AddToCommit(const BlobStore& blobs, const Segment& segment, LabelIndex* index,
+                         SegmentCommit* commit) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const SegmentReader> reader,
                    SegmentReader::Open(blobs, SegmentFileName(segment.id)));
   std::vector<StreamId> ids;
@@ -87,15 +94,18 @@ absl::Status AddToCommit(const BlobStore& blobs, const Segment& segment, LabelIn
   }
   std::vector<std::set<Day>> days(ids.size());
   for (const BlockHeader& block : segment.footer.blocks) {
-    for (const BlockSlice& slice : block.slices) RETURN_IF_ERROR(AddDays(*reader, block, slice, &days[slice.stream]));
+    for (const BlockSlice& slice : block.slices)
+      RETURN_IF_ERROR(AddDays(*reader, block, slice, &days[slice.stream]));
   }
   std::vector<Registration> registrations;
   for (size_t i = 0; i < ids.size(); ++i) {
-    for (const Day day : days[i]) registrations.push_back({ids[i], day, segment.footer.streams[i].tenant, &labels[i]});
+    for (const Day day : days[i])
+      registrations.push_back({ids[i], day, segment.footer.streams[i].tenant, &labels[i]});
   }
   RETURN_IF_ERROR(index->Register(registrations));
   commit->segments.push_back(InfoOfSegment(segment.id, segment.footer, segment.bytes));
-  for (StreamBlocks& blocks : EntriesOfSegment(segment.id, segment.footer, ids)) commit->streams.push_back(std::move(blocks));
+  for (StreamBlocks& blocks : EntriesOfSegment(segment.id, segment.footer, ids))
+    commit->streams.push_back(std::move(blocks));
   return absl::OkStatus();
 }
 
@@ -130,8 +140,8 @@ absl::Status Rebuild(const BlobStore& blobs, const Groups& groups, LabelIndex* i
   uint64_t segments = 0;
   uint64_t rows = 0;
   for (const auto& [group, ids] : groups) {
-    // A group without its part 0 was cut short by a crash, or compaction took the part; either way its rows count, and what the log
-    // brings back of them is an exact repetition.
+    // A group without its part 0 was cut short by a crash, or compaction took the part; either way its rows
+    // count, and what the log brings back of them is an exact repetition.
     const bool whole = PartOf(ids.front()) == 0;
     for (const SegmentId id : ids) {
       absl::StatusOr<Segment> segment = ReadSegment(blobs, id);
@@ -172,12 +182,13 @@ absl::Status AdoptOrDelete(BlobStore* blobs, const std::vector<SegmentId>& ids, 
     commit.shard = segment.footer.properties.shard;
     commit.flushed = segment.footer.properties.covered;
     ASSIGN_OR_RETURN(const Lsn flushed, index->Flushed(commit.shard));
-    adopt = segment.footer_ok && commit.flushed > flushed;  // a damaged one is not needed: the log has its rows
+    adopt =
+        segment.footer_ok && commit.flushed > flushed;  // a damaged one is not needed: the log has its rows
     if (adopt) RETURN_IF_ERROR(AddToCommit(*blobs, segment, index, &commit));
   }
   if (adopt) {
-    LogInfo("segments of a finished flush were adopted", "group={} segments={} shard={} covered_lsn={}", GroupOf(ids.front()),
-            ids.size(), commit.shard, Raw(commit.flushed));
+    LogInfo("segments of a finished flush were adopted", "group={} segments={} shard={} covered_lsn={}",
+            GroupOf(ids.front()), ids.size(), commit.shard, Raw(commit.flushed));
     return index->Commit(commit);
   }
   for (const SegmentId id : ids) {
@@ -195,22 +206,25 @@ absl::Status PrepareDirectory(const std::string& directory) {
     return FailedPrecondition("data directory {} is a file", directory);
   }
   RETURN_IF_ERROR(Advise(CreateDirectories(directory), directory));
-  if (::access(directory.c_str(), R_OK | W_OK | X_OK) != 0) return Advise(ErrnoStatus("access", directory, errno), directory);
+  if (::access(directory.c_str(), R_OK | W_OK | X_OK) != 0)
+    return Advise(ErrnoStatus("access", directory, errno), directory);
   return absl::OkStatus();
 }
 
-absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted_shards, const BlobStore& blobs) {
+absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted_shards,
+                                   const BlobStore& blobs) {
   const std::string path = MetaFileName(directory);
   absl::StatusOr<std::string> text = ReadWholeFile(path);
   StoreMeta meta;
   if (text.ok()) {
     if (!text->starts_with(kMetaFirstLine)) {
       if (text->starts_with("skald store ")) {
-        return FailedPrecondition("{}: the data directory is of another version of the format than this build's", path);
+        return FailedPrecondition(
+            "{}: the data directory is of another version of the format than this build's", path);
       }
       LogError("file does not describe a data directory; it is made anew", "file={}", path);
-    } else if (std::sscanf(text->c_str() + kMetaFirstLine.size(), "shards %u", &meta.shards) == 1 && meta.shards >= 1 &&
-               meta.shards <= 1024) {
+    } else if (std::sscanf(text->c_str() + kMetaFirstLine.size(), "shards %u", &meta.shards) == 1 &&
+               meta.shards >= 1 && meta.shards <= 1024) {
       return meta;
     }
   } else if (text.status().code() != absl::StatusCode::kNotFound) {
@@ -228,7 +242,8 @@ absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted
       break;
     }
   }
-  RETURN_IF_ERROR(Advise(WriteFileAtomically(path, fmt::format("{}shards {}\n", kMetaFirstLine, meta.shards)), directory));
+  RETURN_IF_ERROR(Advise(WriteFileAtomically(path, fmt::format("{}shards {}\n", kMetaFirstLine, meta.shards)),
+                         directory));
   return meta;
 }
 
@@ -247,7 +262,8 @@ absl::StatusOr<OpenedIndex> OpenIndex(const std::string& directory, BlobStore* b
   absl::StatusOr<std::unique_ptr<LabelIndex>> index = LabelIndex::Open(IndexDirectory(directory));
   if (!index.ok()) {
     if (!IsDamage(index.status())) return index.status();
-    LogError("label index cannot be opened; making it anew from the segments", "error=\"{}\"", MessageOf(index.status()));
+    LogError("label index cannot be opened; making it anew from the segments", "error=\"{}\"",
+             MessageOf(index.status()));
     RETURN_IF_ERROR(SetAside(directory));
     index = LabelIndex::Open(IndexDirectory(directory));
     if (!index.ok()) return index.status();
@@ -280,8 +296,8 @@ absl::StatusOr<OpenedIndex> OpenIndex(const std::string& directory, BlobStore* b
   }
   for (const SegmentInfo& info : out.segments) {
     if (!there.contains(info.id)) {
-      LogError("segment file is missing; its lines are lost", "segment={} min_ns={} max_ns={}", SegmentFileName(info.id),
-               info.min_ns, info.max_ns);
+      LogError("segment file is missing; its lines are lost", "segment={} min_ns={} max_ns={}",
+               SegmentFileName(info.id), info.min_ns, info.max_ns);
     }
   }
   if (changed) {

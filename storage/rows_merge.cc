@@ -1,9 +1,9 @@
 #include "storage/rows_merge.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <limits>
-
-#include <xxhash.h>
 
 namespace skald {
 
@@ -72,7 +72,8 @@ void RowsBuilder::Append(const Rows& from, size_t begin, size_t end) {
   rows_.time_ns.insert(rows_.time_ns.end(), from.time_ns.begin() + begin, from.time_ns.begin() + end);
   const uint32_t text_begin = from.line_begin(begin);
   const uint32_t text_end = from.line_end[end - 1] + 1;
-  const uint32_t shift = static_cast<uint32_t>(rows_.text.size()) - text_begin;  // wraps, and wraps back below
+  const uint32_t shift =
+      static_cast<uint32_t>(rows_.text.size()) - text_begin;  // wraps, and wraps back below
   rows_.text.append(from.text.view().substr(text_begin, text_end - text_begin));
   const size_t first = rows_.line_end.size();
   rows_.line_end.resize(first + (end - begin));
@@ -86,7 +87,8 @@ void RowsBuilder::Append(const Rows& from, size_t begin, size_t end) {
     ours.index.resize(first + (end - begin));
     for (size_t i = begin; i < end; ++i) {
       const uint32_t index = theirs.index[i];
-      if (index != 0 && mapped.index[index] == 0) mapped.index[index] = mapped.column->Intern(theirs.value(index - 1));
+      if (index != 0 && mapped.index[index] == 0)
+        mapped.index[index] = mapped.column->Intern(theirs.value(index - 1));
       ours.index[first + i - begin] = mapped.index[index];
     }
   }
@@ -116,7 +118,8 @@ Rows MergeByTime(std::span<const Rows* const> parts) {
     text += part->text.size();
   }
   builder.Reserve(rows, text);
-  // Whole runs at a time: from the part whose next row is the oldest, all rows before the oldest next row of the others.
+  // Whole runs at a time: from the part whose next row is the oldest, all rows before the oldest next row of
+  // the others.
   std::vector<size_t> next(parts.size(), 0);
   while (builder.size() < rows) {
     constexpr size_t kNone = std::numeric_limits<size_t>::max();
@@ -155,7 +158,8 @@ bool SameEntry(const Rows& a, size_t i, const Rows& b, size_t j) {
   while (true) {
     while (x < a.metadata.size() && a.metadata[x].index[i] == 0) ++x;
     while (y < b.metadata.size() && b.metadata[y].index[j] == 0) ++y;
-    if (x == a.metadata.size() || y == b.metadata.size()) return x == a.metadata.size() && y == b.metadata.size();
+    if (x == a.metadata.size() || y == b.metadata.size())
+      return x == a.metadata.size() && y == b.metadata.size();
     const MetadataColumn& p = a.metadata[x++];
     const MetadataColumn& q = b.metadata[y++];
     if (p.name != q.name || p.value(p.index[i] - 1) != q.value(q.index[j] - 1)) return false;
@@ -164,7 +168,8 @@ bool SameEntry(const Rows& a, size_t i, const Rows& b, size_t j) {
 
 namespace {
 
-// Runs of equal times longer than this are compared by hash: a sender that stamps whole seconds makes runs of thousands.
+// Runs of equal times longer than this are compared by hash: a sender that stamps whole seconds makes runs of
+// thousands.
 constexpr size_t kCompareAllUpTo = 8;
 
 uint64_t HashOf(const Rows& rows, size_t i) {
@@ -173,7 +178,8 @@ uint64_t HashOf(const Rows& rows, size_t i) {
   for (const MetadataColumn& column : rows.metadata) {
     if (column.index[i] == 0) continue;
     const std::string_view value = column.value(column.index[i] - 1);
-    hash = hash * 31 + XXH3_64bits_withSeed(value.data(), value.size(), XXH3_64bits(column.name.data(), column.name.size()));
+    hash = hash * 31 + XXH3_64bits_withSeed(value.data(), value.size(),
+                                            XXH3_64bits(column.name.data(), column.name.size()));
   }
   return hash;
 }
@@ -187,7 +193,9 @@ size_t RunEnd(const Rows& rows, size_t begin) {
 struct Hashed {
   uint64_t hash;
   uint32_t row;
-  friend bool operator<(const Hashed& a, const Hashed& b) { return a.hash != b.hash ? a.hash < b.hash : a.row < b.row; }
+  friend bool operator<(const Hashed& a, const Hashed& b) {
+    return a.hash != b.hash ? a.hash < b.hash : a.row < b.row;
+  }
 };
 
 void HashRun(const Rows& rows, size_t begin, size_t end, std::vector<Hashed>* out) {
@@ -197,7 +205,8 @@ void HashRun(const Rows& rows, size_t begin, size_t end, std::vector<Hashed>* ou
 }
 
 // Within one run of equal times.
-void RepeatedWithin(const Rows& rows, size_t begin, size_t end, std::vector<Hashed>* scratch, std::vector<uint32_t>* out) {
+void RepeatedWithin(const Rows& rows, size_t begin, size_t end, std::vector<Hashed>* scratch,
+                    std::vector<uint32_t>* out) {
   if (end - begin <= kCompareAllUpTo) {
     for (size_t i = begin + 1; i < end; ++i) {
       for (size_t j = begin; j < i; ++j) {
@@ -220,8 +229,8 @@ void RepeatedWithin(const Rows& rows, size_t begin, size_t end, std::vector<Hash
   }
 }
 
-void RepeatedAcross(const Rows& rows, size_t begin, size_t end, const Rows& earlier, size_t other_begin, size_t other_end,
-                    std::vector<Hashed>* scratch, std::vector<uint32_t>* out) {
+void RepeatedAcross(const Rows& rows, size_t begin, size_t end, const Rows& earlier, size_t other_begin,
+                    size_t other_end, std::vector<Hashed>* scratch, std::vector<uint32_t>* out) {
   if ((end - begin) * (other_end - other_begin) <= kCompareAllUpTo * kCompareAllUpTo || end - begin == 1) {
     for (size_t i = begin; i < end; ++i) {
       for (size_t j = other_begin; j < other_end; ++j) {
@@ -270,11 +279,13 @@ std::vector<uint32_t> FindRepeated(const Rows& rows, std::span<const Rows* const
       const int64_t t = rows.time_ns[i];
       const int64_t u = part->time_ns[j];
       if (t < u) {
-        i = static_cast<size_t>(std::lower_bound(rows.time_ns.begin() + static_cast<ptrdiff_t>(i), rows.time_ns.end(), u) -
-                                rows.time_ns.begin());
+        i = static_cast<size_t>(
+            std::lower_bound(rows.time_ns.begin() + static_cast<ptrdiff_t>(i), rows.time_ns.end(), u) -
+            rows.time_ns.begin());
       } else if (u < t) {
-        j = static_cast<size_t>(std::lower_bound(part->time_ns.begin() + static_cast<ptrdiff_t>(j), part->time_ns.end(), t) -
-                                part->time_ns.begin());
+        j = static_cast<size_t>(
+            std::lower_bound(part->time_ns.begin() + static_cast<ptrdiff_t>(j), part->time_ns.end(), t) -
+            part->time_ns.begin());
       } else {
         const size_t i_end = RunEnd(rows, i);
         const size_t j_end = RunEnd(*part, j);
@@ -301,8 +312,9 @@ Rows Without(const Rows& rows, std::span<const uint32_t> dropped) {
 }
 
 uint64_t MemoryBytes(const Rows& rows) {
-  uint64_t bytes = sizeof(Rows) + rows.time_ns.capacity() * sizeof(int64_t) + rows.line_end.capacity() * sizeof(uint32_t) +
-                   rows.text.capacity() + (rows.text.capacity() > 0 ? TextBuffer::kPadding : 0);
+  uint64_t bytes = sizeof(Rows) + rows.time_ns.capacity() * sizeof(int64_t) +
+                   rows.line_end.capacity() * sizeof(uint32_t) + rows.text.capacity() +
+                   (rows.text.capacity() > 0 ? TextBuffer::kPadding : 0);
   for (const MetadataColumn& column : rows.metadata) {
     bytes += sizeof(MetadataColumn) + column.value_bytes.capacity() +
              (column.value_end.capacity() + column.index.capacity()) * sizeof(uint32_t);

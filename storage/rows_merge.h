@@ -1,5 +1,8 @@
-// Puts Rows together and takes repetitions out: what heads, flushes and compaction do with rows of one stream or several.
+// Puts Rows together and takes repetitions out: what heads, flushes and compaction do with rows of one stream
+// or several.
 #pragma once
+
+#include <absl/container/flat_hash_set.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +10,6 @@
 #include <span>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_set.h>
 
 #include "proto/rows.h"
 
@@ -23,8 +24,8 @@ class RowsBuilder {
   RowsBuilder& operator=(const RowsBuilder&) = delete;
 
   void Reserve(size_t rows, size_t text_bytes);
-  // Rows [begin, end) of from, which stays as it is until Finish or NextSource. The caller answers for the order of times. Fast when the
-  // ranges of one source come one after another.
+  // Rows [begin, end) of from, which stays as it is until Finish or NextSource. The caller answers for the
+  // order of times. Fast when the ranges of one source come one after another.
   void Append(const Rows& from, size_t begin, size_t end);
 
   // Before another Rows is appended that stands at the address of an earlier one.
@@ -53,11 +54,12 @@ class RowsBuilder {
 // One Rows of all parts, each in order of time; of equal times, the earlier part's rows first.
 Rows MergeByTime(std::span<const Rows* const> parts);
 
-// Whether row i of a and row j of b have the same line and the same metadata (their times are the caller's business).
+// Whether row i of a and row j of b have the same line and the same metadata (their times are the caller's
+// business).
 bool SameEntry(const Rows& a, size_t i, const Rows& b, size_t j);
 
-// Rows (of one stream, in order of time) that repeat an earlier row of rows itself or any row of earlier: same time, line and
-// metadata. Ascending row numbers; earlier parts need be in order of time each.
+// Rows (of one stream, in order of time) that repeat an earlier row of rows itself or any row of earlier:
+// same time, line and metadata. Ascending row numbers; earlier parts need be in order of time each.
 std::vector<uint32_t> FindRepeated(const Rows& rows, std::span<const Rows* const> earlier);
 
 // rows without those numbers (ascending).

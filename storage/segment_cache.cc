@@ -13,9 +13,11 @@ absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentCache::Get(SegmentId
       return it->second->second;
     }
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<const SegmentReader> reader, SegmentReader::Open(*blobs_, SegmentFileName(id)));
+  ASSIGN_OR_RETURN(std::shared_ptr<const SegmentReader> reader,
+                   SegmentReader::Open(*blobs_, SegmentFileName(id)));
   std::lock_guard lock(mu_);
-  if (auto it = open_.find(Raw(id)); it != open_.end()) return it->second->second;  // another thread was faster
+  if (auto it = open_.find(Raw(id)); it != open_.end())
+    return it->second->second;  // another thread was faster
   order_.emplace_front(Raw(id), reader);
   open_[Raw(id)] = order_.begin();
   if (order_.size() > max_open_) {

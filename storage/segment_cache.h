@@ -1,13 +1,14 @@
-// Open segment files, the least recently used closed first. Readers that are handed out stay open for who holds them.
+// Open segment files, the least recently used closed first. Readers that are handed out stay open for who
+// holds them.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <list>
 #include <memory>
 #include <mutex>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
 
 #include "base/types.h"
 #include "storage/blob_store.h"

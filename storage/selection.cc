@@ -81,14 +81,18 @@ class SelectionBuilder::EncodedBlock final : public Block {
 class SelectionBuilder::StoredBlock final : public Block {
  public:
   StoredBlock(SegmentId segment, const BlockEntry& entry, std::shared_ptr<std::atomic<uint64_t>> damaged)
-      : segment_(segment), location_(entry.location), rows_(entry.block_rows), text_bytes_(entry.block_text_bytes),
+      : segment_(segment),
+        location_(entry.location),
+        rows_(entry.block_rows),
+        text_bytes_(entry.block_text_bytes),
         damaged_(std::move(damaged)) {}
 
   SegmentId segment() const { return segment_; }
   std::vector<Slice>* mutable_slices() { return &slices_; }
   void Finish(std::shared_ptr<const SegmentReader> reader) {
     reader_ = std::move(reader);
-    std::sort(slices_.begin(), slices_.end(), [](const Slice& a, const Slice& b) { return a.row_begin < b.row_begin; });
+    std::sort(slices_.begin(), slices_.end(),
+              [](const Slice& a, const Slice& b) { return a.row_begin < b.row_begin; });
     min_ns_ = slices_.front().min_ns;
     max_ns_ = slices_.front().max_ns;
     for (const Slice& slice : slices_) {
@@ -118,7 +122,8 @@ class SelectionBuilder::StoredBlock final : public Block {
   std::shared_ptr<const SegmentReader> reader_;  // null: the file is missing
 };
 
-SelectionBuilder::SelectionBuilder(std::vector<StreamRef> streams, std::shared_ptr<std::atomic<uint64_t>> damaged)
+SelectionBuilder::SelectionBuilder(std::vector<StreamRef> streams,
+                                   std::shared_ptr<std::atomic<uint64_t>> damaged)
     : damaged_(std::move(damaged)) {
   selection_.streams = std::move(streams);
   ordinals_.reserve(selection_.streams.size());
@@ -171,12 +176,14 @@ void MarkOverlaps(const std::vector<std::vector<Slice>*>& lists, size_t streams)
     for (Slice& slice : *list) of_stream[slice.stream].push_back(&slice);
   }
   for (std::vector<Slice*>& slices : of_stream) {
-    std::sort(slices.begin(), slices.end(), [](const Slice* a, const Slice* b) { return a->min_ns < b->min_ns; });
-    // The one that reaches farthest among those before: if a slice meets any of them, it meets this one; and any other that it meets
-    // had met the farthest of its own time.
+    std::sort(slices.begin(), slices.end(),
+              [](const Slice* a, const Slice* b) { return a->min_ns < b->min_ns; });
+    // The one that reaches farthest among those before: if a slice meets any of them, it meets this one; and
+    // any other that it meets had met the farthest of its own time.
     Slice* farthest = nullptr;
     for (Slice* slice : slices) {
-      if (farthest != nullptr && slice->min_ns <= farthest->max_ns) slice->overlaps = farthest->overlaps = true;
+      if (farthest != nullptr && slice->min_ns <= farthest->max_ns)
+        slice->overlaps = farthest->overlaps = true;
       if (farthest == nullptr || slice->max_ns > farthest->max_ns) farthest = slice;
     }
   }

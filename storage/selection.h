@@ -1,14 +1,14 @@
 // Puts a Selection together: blocks over heads and stored blocks, and which slices of a stream overlap.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/status.h>
 
 #include "storage/head.h"
 #include "storage/label_index.h"
@@ -27,8 +27,9 @@ class SelectionBuilder {
   void AddSealedBlock(StreamId stream, std::shared_ptr<const SealedBlock> block);
   void AddStored(StreamId stream, SegmentId segment, const BlockEntry& entry);
 
-  // Opens the segments that are needed. NotFound when one of them is gone, which a second try from the start usually cures; with
-  // `missing_is_damage` its blocks are given out nevertheless, and answer DataLoss when they are read.
+  // Opens the segments that are needed. NotFound when one of them is gone, which a second try from the start
+  // usually cures; with `missing_is_damage` its blocks are given out nevertheless, and answer DataLoss when
+  // they are read.
   absl::StatusOr<Selection> Finish(SegmentCache* segments, bool missing_is_damage);
 
  private:
@@ -41,11 +42,13 @@ class SelectionBuilder {
   Selection selection_;
   const std::shared_ptr<std::atomic<uint64_t>> damaged_;
   absl::flat_hash_map<uint32_t, uint32_t> ordinals_;  // by stream id
-  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>> stored_;  // by segment and offset
+  absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>>
+      stored_;                                    // by segment and offset
   std::vector<std::vector<Slice>*> slice_lists_;  // of all blocks, to set `overlaps` in
 };
 
-// Sets `overlaps` on each slice of a stream that shares a moment (ends included) with another slice of the same stream.
+// Sets `overlaps` on each slice of a stream that shares a moment (ends included) with another slice of the
+// same stream.
 void MarkOverlaps(const std::vector<std::vector<Slice>*>& lists, size_t streams);
 
 }  // namespace skald

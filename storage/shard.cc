@@ -35,7 +35,9 @@ void DaysOfRows(const Rows& rows, std::vector<Day>* days) {
 }  // namespace
 
 Shard::Shard(ShardOptions options, ShardEnvironment environment)
-    : options_(options), environment_(std::move(environment)), active_(std::make_shared<HeadSet>(1, environment_.new_segment_group())) {
+    : options_(options),
+      environment_(std::move(environment)),
+      active_(std::make_shared<HeadSet>(1, environment_.new_segment_group())) {
   thread_ = std::thread([this] { Run(); });
   flusher_ = std::thread([this] { RunFlushes(); });
 }
@@ -70,7 +72,9 @@ void Shard::Run() {
     std::shared_ptr<PendingBatch> batch;
     {
       std::unique_lock lock(mu_);
-      wake_.wait_for(lock, kTick, [this] { return stopping_ || !queue_.empty() || (flush_wanted_ >= active_->serial && !frozen_); });
+      wake_.wait_for(lock, kTick, [this] {
+        return stopping_ || !queue_.empty() || (flush_wanted_ >= active_->serial && !frozen_);
+      });
       if (queue_.empty() && stopping_) return;
       if (!queue_.empty()) batch = queue_.front();
     }
@@ -120,7 +124,8 @@ void Shard::Freeze() {
 
 void Shard::ForgetIdleStreams() {
   if (known_.size() < kMaxCachedStreams / options_.count) return;
-  // Only this thread changes which streams active_ holds, and frozen_ is immutable; but the flusher may drop frozen_ meanwhile.
+  // Only this thread changes which streams active_ holds, and frozen_ is immutable; but the flusher may drop
+  // frozen_ meanwhile.
   std::shared_ptr<const HeadSet> frozen;
   {
     std::lock_guard lock(mu_);
@@ -184,7 +189,9 @@ void Shard::Apply(const PendingBatch& batch) {
     const absl::Status status = ResolveStreams(batch, &streams);
     if (status.ok()) break;
     // The log has the batch, so it must not be given up; senders wait meanwhile.
-    if (!told) LogError("label index cannot be written; trying again", "shard={} error=\"{}\"", options_.number, MessageOf(status));
+    if (!told)
+      LogError("label index cannot be written; trying again", "shard={} error=\"{}\"", options_.number,
+               MessageOf(status));
     told = true;
     environment_.index->Recover();
     std::unique_lock lock(mu_);
@@ -243,8 +250,9 @@ void Shard::RunFlushes() {
     SegmentCommit commit;
     const absl::Status status = FlushFrozen(*heads, &commit);
     if (!status.ok()) {
-      LogError("flush failed; the lines stay in memory and log, trying again", "shard={} streams={} rows={} retry_ms={} error=\"{}\"",
-               options_.number, heads->streams.size(), heads->rows, retry.count(), MessageOf(status));
+      LogError("flush failed; the lines stay in memory and log, trying again",
+               "shard={} streams={} rows={} retry_ms={} error=\"{}\"", options_.number, heads->streams.size(),
+               heads->rows, retry.count(), MessageOf(status));
       {
         std::lock_guard lock(mu_);
         ++failed_flushes_;
@@ -270,8 +278,8 @@ void Shard::RunFlushes() {
       }
       memory_bytes_.fetch_sub(heads->memory_bytes, std::memory_order_relaxed);
     }
-    LogDebug("heads flushed", "shard={} streams={} rows={} segments={} covered_lsn={}", options_.number, heads->streams.size(),
-             heads->rows, commit.segments.size(), Raw(commit.flushed));
+    LogDebug("heads flushed", "shard={} streams={} rows={} segments={} covered_lsn={}", options_.number,
+             heads->streams.size(), heads->rows, commit.segments.size(), Raw(commit.flushed));
     const uint64_t serial = heads->serial;
     heads.reset();  // frees the memory here, not under a lock
     environment_.flushed(commit);
@@ -378,9 +386,11 @@ uint64_t Shard::RequestFlush() {
 absl::Status Shard::WaitForFlush(uint64_t ticket) {
   std::unique_lock lock(mu_);
   const uint64_t failed_before = failed_flushes_;
-  changed_.wait(lock, [&] { return flushed_serial_ >= ticket || failed_flushes_ > failed_before || stop_flusher_; });
+  changed_.wait(
+      lock, [&] { return flushed_serial_ >= ticket || failed_flushes_ > failed_before || stop_flusher_; });
   if (flushed_serial_ >= ticket) return absl::OkStatus();
-  if (failed_flushes_ > failed_before) return flush_status_.ok() ? Unavailable("flush failed") : flush_status_;
+  if (failed_flushes_ > failed_before)
+    return flush_status_.ok() ? Unavailable("flush failed") : flush_status_;
   return Cancelled("the store is being closed");
 }
 

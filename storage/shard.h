@@ -1,6 +1,9 @@
 // One writer thread with the heads of its streams, and the thread that flushes them.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -13,8 +16,6 @@
 #include <thread>
 #include <vector>
 
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/status.h>
 #include <roaring/roaring.hh>
 
 #include "storage/blob_store.h"
@@ -35,9 +36,9 @@ struct PendingBatch {
   std::string tenant;
   std::vector<Part> parts;
   Lsn lsn{0};
-  uint64_t bytes = 0;                     // as counted while it is on the way
+  uint64_t bytes = 0;  // as counted while it is on the way
   std::atomic<int> shards_left{0};
-  std::function<void()> applied;          // called by the last shard that is done with it
+  std::function<void()> applied;  // called by the last shard that is done with it
 };
 
 struct ShardOptions {
@@ -73,8 +74,10 @@ struct HeadView {
     std::vector<std::shared_ptr<const HeadChunk>> chunks;
     std::vector<std::shared_ptr<const SealedBlock>> sealed;
   };
-  std::vector<Stream> streams;       // a stream may stand in it twice: with what is being flushed, and with what came since
-  std::vector<uint64_t> in_memory;  // segment groups that the heads seen here turn into: not to be read from the index
+  std::vector<Stream>
+      streams;  // a stream may stand in it twice: with what is being flushed, and with what came since
+  std::vector<uint64_t>
+      in_memory;  // segment groups that the heads seen here turn into: not to be read from the index
 };
 
 // Thread-safe.
@@ -83,7 +86,8 @@ class Shard {
   // Starts the threads. flushed: LSN up to which records are in segments.
   Shard(ShardOptions options, ShardEnvironment environment);
   ~Shard() { Stop(); }
-  // Applies what is queued, finishes a flush that runs, ends the threads. Heads are not flushed, the log has them.
+  // Applies what is queued, finishes a flush that runs, ends the threads. Heads are not flushed, the log has
+  // them.
   void Stop();
 
   // In order of LSNs.
@@ -100,8 +104,8 @@ class Shard {
   // All records up to and including it are, as far as they concern this shard, in segments.
   Lsn Covered() const;
 
-  // Flushes all that is applied so far. RequestFlush gives a ticket to wait with; the wait answers the error of a flush that failed meanwhile
-  // (it goes on trying), Cancelled when the shard is being destroyed.
+  // Flushes all that is applied so far. RequestFlush gives a ticket to wait with; the wait answers the error
+  // of a flush that failed meanwhile (it goes on trying), Cancelled when the shard is being destroyed.
   uint64_t RequestFlush();
   absl::Status WaitForFlush(uint64_t ticket);
   // The last error of a flush, OK once one succeeded.
@@ -135,21 +139,23 @@ class Shard {
   std::atomic<uint64_t> memory_bytes_{0};  // of active_ and frozen_
 
   mutable std::mutex mu_;
-  std::condition_variable wake_;               // of the shard's thread
+  std::condition_variable wake_;  // of the shard's thread
   std::condition_variable wake_flusher_;
-  mutable std::condition_variable changed_;    // for WaitForFlush, WaitUntilIdle
+  mutable std::condition_variable changed_;          // for WaitForFlush, WaitUntilIdle
   std::deque<std::shared_ptr<PendingBatch>> queue_;  // guarded by mu_; the front is being applied
-  std::shared_ptr<HeadSet> active_;            // the pointer is guarded by mu_; so is the set, which only the shard's thread writes
-  std::shared_ptr<const HeadSet> frozen_;      // guarded by mu_; being flushed
-  absl::flat_hash_map<std::string, uint64_t> tenant_streams_;  // guarded by mu_; distinct in active_ and frozen_
-  uint64_t flush_wanted_ = 0;                  // guarded by mu_; serial up to which sets are to be flushed
-  uint64_t flushed_serial_ = 0;                // guarded by mu_
-  uint64_t failed_flushes_ = 0;                // guarded by mu_
-  absl::Status flush_status_;                  // guarded by mu_
-  uint64_t appended_rows_ = 0;                 // guarded by mu_
-  uint64_t duplicate_rows_ = 0;                // guarded by mu_
-  bool stopping_ = false;                      // guarded by mu_
-  bool stop_flusher_ = false;                  // guarded by mu_
+  std::shared_ptr<HeadSet>
+      active_;  // the pointer is guarded by mu_; so is the set, which only the shard's thread writes
+  std::shared_ptr<const HeadSet> frozen_;  // guarded by mu_; being flushed
+  absl::flat_hash_map<std::string, uint64_t>
+      tenant_streams_;           // guarded by mu_; distinct in active_ and frozen_
+  uint64_t flush_wanted_ = 0;    // guarded by mu_; serial up to which sets are to be flushed
+  uint64_t flushed_serial_ = 0;  // guarded by mu_
+  uint64_t failed_flushes_ = 0;  // guarded by mu_
+  absl::Status flush_status_;    // guarded by mu_
+  uint64_t appended_rows_ = 0;   // guarded by mu_
+  uint64_t duplicate_rows_ = 0;  // guarded by mu_
+  bool stopping_ = false;        // guarded by mu_
+  bool stop_flusher_ = false;    // guarded by mu_
 
   std::thread thread_;
   std::thread flusher_;

@@ -1,6 +1,8 @@
-// The store of one machine: write-ahead log, heads, segments and label index under one directory, and LogSource over them.
-// storage/FORMAT.md describes the files; docs/design.md the way of a batch.
+// The store of one machine: write-ahead log, heads, segments and label index under one directory, and
+// LogSource over them. storage/FORMAT.md describes the files; docs/design.md the way of a batch.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <functional>
@@ -8,8 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 #include "base/types.h"
@@ -24,19 +24,21 @@ enum class WalSync { kAlways, kInterval, kOff };
 struct StoreOptions {
   std::string directory;
   WalSync wal_sync = WalSync::kAlways;
-  int64_t wal_sync_interval_ms = 100;               // for kInterval
-  int shards = 0;                                   // writer threads; 0 = one per core, fixed when the directory is made
-  uint64_t block_text_bytes = 256 << 10;            // a stream's lines are cut into blocks of about this many bytes
-  uint64_t head_memory_bytes = uint64_t{96} << 20;  // over all shards; a shard is flushed to a segment beyond its part
-  int64_t head_max_age_ms = 30 * 60 * 1000;         // lines stay in memory and log no longer than this
+  int64_t wal_sync_interval_ms = 100;  // for kInterval
+  int shards = 0;                      // writer threads; 0 = one per core, fixed when the directory is made
+  uint64_t block_text_bytes = 256 << 10;  // a stream's lines are cut into blocks of about this many bytes
+  uint64_t head_memory_bytes = uint64_t{96}
+                               << 20;  // over all shards; a shard is flushed to a segment beyond its part
+  int64_t head_max_age_ms = 30 * 60 * 1000;  // lines stay in memory and log no longer than this
   uint64_t wal_file_bytes = uint64_t{64} << 20;
 };
 
 // One stream's part of a batch.
 struct StreamRows {
-  Labels labels;                      // already validated, service_name included
-  std::shared_ptr<const Rows> rows;   // not empty; invariants of proto/rows.h; the store keeps it without copying
-  std::string encoded;                // rows as EncodeRows gives them, if the sender had them so; "" and the store encodes
+  Labels labels;  // already validated, service_name included
+  std::shared_ptr<const Rows>
+      rows;             // not empty; invariants of proto/rows.h; the store keeps it without copying
+  std::string encoded;  // rows as EncodeRows gives them, if the sender had them so; "" and the store encodes
 };
 
 struct AppendBatch {
@@ -47,8 +49,8 @@ struct AppendBatch {
 };
 
 struct StoreStats {
-  uint64_t streams = 0;            // with lines in memory
-  uint64_t head_bytes = 0;         // memory of heads and of what is being flushed
+  uint64_t streams = 0;     // with lines in memory
+  uint64_t head_bytes = 0;  // memory of heads and of what is being flushed
   uint64_t head_rows = 0;
   uint64_t segments = 0;
   uint64_t segment_bytes = 0;
@@ -58,27 +60,30 @@ struct StoreStats {
   uint64_t duplicate_rows = 0;     // dropped as exact repetitions
   uint64_t duplicate_batches = 0;  // recognised as resent
   uint64_t wal_syncs = 0;
-  uint64_t replayed_rows = 0;      // by the last Open
-  uint64_t torn_wal_bytes = 0;     // cut off by the last Open
-  uint64_t damaged_blocks = 0;     // met by reads since the start
+  uint64_t replayed_rows = 0;   // by the last Open
+  uint64_t torn_wal_bytes = 0;  // cut off by the last Open
+  uint64_t damaged_blocks = 0;  // met by reads since the start
   uint64_t flush_failures = 0;
 };
 
 // Thread-safe. Open takes an exclusive lock on the directory, which the destructor gives back.
 class Store : public LogSource {
  public:
-  // Makes the directory if it is missing. Replays the log, adopts segments the index does not know, cuts a torn log tail and goes on;
-  // a missing or damaged index is rebuilt from the segments. Errors: the directory cannot be made or written
-  // (PermissionDenied, ResourceExhausted), another process has it (FailedPrecondition), a version this build does not know.
+  // Makes the directory if it is missing. Replays the log, adopts segments the index does not know, cuts a
+  // torn log tail and goes on; a missing or damaged index is rebuilt from the segments. Errors: the directory
+  // cannot be made or written (PermissionDenied, ResourceExhausted), another process has it
+  // (FailedPrecondition), a version this build does not know.
   static absl::StatusOr<std::unique_ptr<Store>> Open(StoreOptions options);
 
-  // Append waits while too much is on its way (limits.h), for some seconds at most. Batches of one agent come in the order of their
-  // sequence, one call after the other: when one fails, later ones fail with Unavailable until it has come again, so that what is durable
-  // never has a hole. A batch without streams records its sequence.
+  // Append waits while too much is on its way (limits.h), for some seconds at most. Batches of one agent come
+  // in the order of their sequence, one call after the other: when one fails, later ones fail with
+  // Unavailable until it has come again, so that what is durable never has a hole. A batch without streams
+  // records its sequence.
   //
-  // Called once, on a thread of the store's, and must not block: OK when the batch is on disk (by wal_sync) and visible to readers, or was recognised as
-  // resent. Any error means that nothing of it was stored. ResourceExhausted: disk full, Unavailable: no room, try later; InvalidArgument: it
-  // never will be (no tenant, larger than a log record).
+  // Called once, on a thread of the store's, and must not block: OK when the batch is on disk (by wal_sync)
+  // and visible to readers, or was recognised as resent. Any error means that nothing of it was stored.
+  // ResourceExhausted: disk full, Unavailable: no room, try later; InvalidArgument: it never will be (no
+  // tenant, larger than a log record).
   using Done = std::function<void(absl::Status)>;
   virtual void Append(AppendBatch batch, Done done) = 0;
   absl::Status AppendAndWait(AppendBatch batch);

@@ -1,6 +1,8 @@
-// What it costs to take in lines: batches of 1 MiB over 20 streams, through log (synced), heads, blocks, segments and index.
-// cpu_s_per_GiB is process CPU, all threads, per GiB of line bytes.
+// What it costs to take in lines: batches of 1 MiB over 20 streams, through log (synced), heads, blocks,
+// segments and index. cpu_s_per_GiB is process CPU, all threads, per GiB of line bytes.
 
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,8 +11,6 @@
 #include <random>
 #include <string>
 
-#include <benchmark/benchmark.h>
-#include <fmt/format.h>
 #include <lz4.h>
 
 #include "proto/rows_codec.h"
@@ -27,7 +27,9 @@ constexpr int64_t kBaseNs = 1'700'000'000 * kNsPerSecond;
 double CpuSeconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -44,12 +46,17 @@ std::shared_ptr<const Rows> SampleStream(int stream, int64_t begin_ns, std::mt19
   auto rows = std::make_shared<Rows>();
   const size_t bytes = kBatchBytes / kStreams;
   rows->text.reserve(bytes + 512);
-  static const char* const kPaths[] = {"/api/v1/orders", "/api/v1/cart", "/healthz", "/api/v1/users/profile", "/static/app.js"};
+  static const char* const kPaths[] = {"/api/v1/orders", "/api/v1/cart", "/healthz", "/api/v1/users/profile",
+                                       "/static/app.js"};
   static const char* const kLevels[] = {"info", "info", "info", "debug", "warn", "error"};
   for (int64_t t = begin_ns; rows->text.size() < bytes; t += 1'000'000) {
-    rows->Append(t, fmt::format(R"({{"ts":"{}","level":"{}","caller":"http/server.go:{}","method":"GET","path":"{}","status":{},"duration_ms":{:.3f},"request_id":"{:08x}{:08x}","svc":"svc-{}"}})",
-                                t, kLevels[(*random)() % 6], 100 + (*random)() % 50, kPaths[(*random)() % 5], (*random)() % 10 ? 200 : 500,
-                                static_cast<double>((*random)() % 1'000'000) / 1000, (*random)(), (*random)(), stream));
+    rows->Append(
+        t,
+        fmt::format(
+            R"({{"ts":"{}","level":"{}","caller":"http/server.go:{}","method":"GET","path":"{}","status":{},"duration_ms":{:.3f},"request_id":"{:08x}{:08x}","svc":"svc-{}"}})",
+            t, kLevels[(*random)() % 6], 100 + (*random)() % 50, kPaths[(*random)() % 5],
+            (*random)() % 10 ? 200 : 500, static_cast<double>((*random)() % 1'000'000) / 1000, (*random)(),
+            (*random)(), stream));
   }
   return rows;
 }
@@ -86,8 +93,10 @@ void BM_Append(benchmark::State& state) {
       auto rows = std::make_shared<Rows>(*sample[static_cast<size_t>(s)]);
       for (int64_t& t : rows->time_ns) t += static_cast<int64_t>(batches) * kNsPerSecond;
       bytes += rows->line_bytes(0, rows->size());
-      batch.streams.push_back({{{"app", "svc"}, {"pod", std::to_string(s)}}, std::move(rows),
-                               state.range(0) ? encoded[batches % samples.size()][static_cast<size_t>(s)] : std::string()});
+      batch.streams.push_back(
+          {{{"app", "svc"}, {"pod", std::to_string(s)}},
+           std::move(rows),
+           state.range(0) ? encoded[batches % samples.size()][static_cast<size_t>(s)] : std::string()});
     }
     preparing += CpuSeconds() - begin;
     (*store)->Append(std::move(batch), [&](absl::Status status) {
@@ -117,7 +126,8 @@ void BM_Lz4Pass(benchmark::State& state) {
   uint64_t bytes = 0;
   for (auto _ : state) {
     for (size_t at = 0; at + (256 << 10) <= text.size(); at += 256 << 10) {
-      benchmark::DoNotOptimize(LZ4_compress_default(text.data() + at, out.data(), 256 << 10, static_cast<int>(out.size())));
+      benchmark::DoNotOptimize(
+          LZ4_compress_default(text.data() + at, out.data(), 256 << 10, static_cast<int>(out.size())));
       bytes += 256 << 10;
     }
   }

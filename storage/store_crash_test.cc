@@ -1,10 +1,11 @@
-// Kills a process that appends and flushes, at random moments and at every step of a flush, and checks what a new one finds: each
-// acknowledged batch exactly once, none twice, and nothing of a batch that is not whole.
+// Kills a process that appends and flushes, at random moments and at every step of a flush, and checks what a
+// new one finds: each acknowledged batch exactly once, none twice, and nothing of a batch that is not whole.
 //
-// The process to be killed is this program itself, started with --append-to=<directory>: a forked copy of a process that had RocksDB's
-// threads would not have them.
+// The process to be killed is this program itself, started with --append-to=<directory>: a forked copy of a
+// process that had RocksDB's threads would not have them.
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/prctl.h>
@@ -18,8 +19,6 @@
 #include <map>
 #include <random>
 #include <thread>
-
-#include <gtest/gtest.h>
 
 #include "base/failpoint.h"
 #include "base/file.h"
@@ -57,15 +56,19 @@ AppendBatch BatchOf(int agent, uint64_t sequence) {
   for (int s = 0; s < kStreamsOfBatch; ++s) {
     std::vector<TestLine> lines;
     for (int i = 0; i < kLines; ++i) {
-      const int64_t t = static_cast<int64_t>(20'000 + sequence % 3) * kDayNs + static_cast<int64_t>(sequence * 100 + static_cast<uint64_t>(i));
+      const int64_t t = static_cast<int64_t>(20'000 + sequence % 3) * kDayNs +
+                        static_cast<int64_t>(sequence * 100 + static_cast<uint64_t>(i));
       lines.push_back({t, fmt::format("agent {} sequence {} stream {} line {}", agent, sequence, s, i)});
     }
-    batch.streams.push_back({{{"app", std::to_string((sequence + static_cast<uint64_t>(s)) % kStreams)}}, MakeRows(std::move(lines)), ""});
+    batch.streams.push_back({{{"app", std::to_string((sequence + static_cast<uint64_t>(s)) % kStreams)}},
+                             MakeRows(std::move(lines)),
+                             ""});
   }
   return batch;
 }
 
-// Appends until it is killed; each acknowledged (agent, sequence) goes to the file `acknowledged`, which outlives the process.
+// Appends until it is killed; each acknowledged (agent, sequence) goes to the file `acknowledged`, which
+// outlives the process.
 int AppendUntilKilled(const std::string& directory, const std::string& acknowledged) {
   auto store = Store::Open(Options(directory));
   if (!store.ok()) {
@@ -102,8 +105,9 @@ int AppendUntilKilled(const std::string& directory, const std::string& acknowled
 class CrashTest : public ::testing::Test {
  protected:
   pid_t Start(const std::string& failpoint = "", int hit = 0) {
-    std::vector<std::string> args{"/proc/self/exe", "--append-to=" + directory_, "--acknowledged=" + acknowledged_,
-                                  "--die-at=" + failpoint, "--hit=" + std::to_string(hit)};
+    std::vector<std::string> args{"/proc/self/exe", "--append-to=" + directory_,
+                                  "--acknowledged=" + acknowledged_, "--die-at=" + failpoint,
+                                  "--hit=" + std::to_string(hit)};
     std::vector<char*> argv;
     for (std::string& arg : args) argv.push_back(arg.data());
     argv.push_back(nullptr);
@@ -134,7 +138,8 @@ class CrashTest : public ::testing::Test {
         const AppendBatch batch = BatchOf(agent, sequence);
         for (const StreamRows& stream : batch.streams) {
           for (size_t i = 0; i < stream.rows->size(); ++i) {
-            want.push_back(fmt::format("{} {} {}", stream.rows->time_ns[i], stream.labels.ToString(), stream.rows->line(i)));
+            want.push_back(fmt::format("{} {} {}", stream.rows->time_ns[i], stream.labels.ToString(),
+                                       stream.rows->line(i)));
           }
         }
       }
@@ -142,7 +147,8 @@ class CrashTest : public ::testing::Test {
     }
     std::sort(want.begin(), want.end());
     const ReadResult got = ReadAll(**store, {});
-    // Everything up to the last durable sequence, whole, nothing beyond, and nothing that stands in two places.
+    // Everything up to the last durable sequence, whole, nothing beyond, and nothing that stands in two
+    // places.
     ASSERT_EQ(got.rows.size(), want.size()) << when;
     ASSERT_EQ(got.rows, want) << when;
     ASSERT_EQ(got.repetitions, 0u) << when;
@@ -168,17 +174,20 @@ TEST_F(CrashTest, KilledAtRandomMoments) {
     ::kill(pid, SIGKILL);
     int status = 0;
     ASSERT_EQ(::waitpid(pid, &status, 0), pid);
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the process ended by itself: " << status;
+    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        << "the process ended by itself: " << status;
     ASSERT_NO_FATAL_FAILURE(Check("after kill " + std::to_string(kill)));
   }
-  std::printf("%d kills, %zu rows in %zu segments\n", kKills, static_cast<size_t>(rows_), static_cast<size_t>(segments_));
+  std::printf("%d kills, %zu rows in %zu segments\n", kKills, static_cast<size_t>(rows_),
+              static_cast<size_t>(segments_));
   EXPECT_GT(segments_, 10u);
 }
 
 TEST_F(CrashTest, DiesAtEveryStep) {
-  for (const char* step : {"index.create", "flush.before_segment", "flush.before_finish", "flush.after_part", "flush.after_last_part",
-                           "flush.before_commit", "index.commit", "flush.after_commit", "wal.write", "wal.after_write", "wal.sync",
-                           "wal.after_sync", "wal.open", "index.register"}) {
+  for (const char* step :
+       {"index.create", "flush.before_segment", "flush.before_finish", "flush.after_part",
+        "flush.after_last_part", "flush.before_commit", "index.commit", "flush.after_commit", "wal.write",
+        "wal.after_write", "wal.sync", "wal.after_sync", "wal.open", "index.register"}) {
     for (const int hit : {1, 4}) {
       // Only the first start creates streams.
       if (hit > 1 && std::string_view(step) == "index.create") continue;

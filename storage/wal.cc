@@ -102,7 +102,8 @@ bool Wal::ReadCheckpoint(const WalRecord& record) {
     const uint64_t last = reader.Varint();
     if (!reader.ok()) return false;
     const LsnRange range{first, last};
-    if (std::find(void_lsns_.begin(), void_lsns_.end(), range) == void_lsns_.end()) void_lsns_.push_back(range);
+    if (std::find(void_lsns_.begin(), void_lsns_.end(), range) == void_lsns_.end())
+      void_lsns_.push_back(range);
   }
   if (!reader.ok() || !sequences_.Merge(&reader)) return false;
   next_lsn_ = std::max(next_lsn_, Raw(record.lsn) + 1);
@@ -110,8 +111,9 @@ bool Wal::ReadCheckpoint(const WalRecord& record) {
 }
 
 absl::Status Wal::Replay(const Visitor& visit) {
-  // A file tells which records of the files before it are void, so the tables of void LSNs come first. The sequences in
-  // those checkpoints must not be merged yet: they would make the batches themselves look resent.
+  // A file tells which records of the files before it are void, so the tables of void LSNs come first. The
+  // sequences in those checkpoints must not be merged yet: they would make the batches themselves look
+  // resent.
   for (const File& file : files_) {
     ASSIGN_OR_RETURN(const FileDescriptor fd, OpenFile(Path(file.number), O_RDONLY));
     std::string head(std::min<uint64_t>(file.bytes, kWalFileHeaderBytes + kWalRecordHeaderBytes), '\0');
@@ -126,7 +128,8 @@ absl::Status Wal::Replay(const Visitor& visit) {
     ASSIGN_OR_RETURN(got, ReadAt(fd.get(), head.data(), head.size(), 0, Path(file.number)));
     head.resize(got);
     WalRecord record;
-    if (!WalScanner(head).Next(&record) || record.after_damage || record.type != WalRecordType::kCheckpoint) continue;
+    if (!WalScanner(head).Next(&record) || record.after_damage || record.type != WalRecordType::kCheckpoint)
+      continue;
     ByteReader voids(record.payload);
     for (uint64_t n = voids.Varint(); n > 0 && voids.ok(); --n) {
       const uint64_t first = voids.Varint();
@@ -171,9 +174,10 @@ absl::Status Wal::ReplayFile(File* file, bool last, const Visitor& visit) {
   WalScanner scanner(bytes);
   for (WalRecord record; scanner.Next(&record);) records.push_back(record);
 
-  // Damage in the last file: if a later group tells that all before it had their answer, acknowledged records are lost and the rest goes on;
-  // if not, this is the unacknowledged tail of a write that was cut short, maybe out of order, and nothing behind it may count: a
-  // later batch of an agent would make the lost one before it look stored.
+  // Damage in the last file: if a later group tells that all before it had their answer, acknowledged records
+  // are lost and the rest goes on; if not, this is the unacknowledged tail of a write that was cut short,
+  // maybe out of order, and nothing behind it may count: a later batch of an agent would make the lost one
+  // before it look stored.
   uint64_t keep_end = scanner.valid_end();
   if (last) {
     uint64_t newest_group = 0;
@@ -188,13 +192,13 @@ absl::Status Wal::ReplayFile(File* file, bool last, const Visitor& visit) {
     }
     if (keep_end < bytes.size()) {
       stats_.torn_bytes += bytes.size() - keep_end;
-      LogWarn("log had a torn tail; cut at its last good record", "file={} offset={} bytes={}", path, keep_end,
-              bytes.size() - keep_end);
+      LogWarn("log had a torn tail; cut at its last good record", "file={} offset={} bytes={}", path,
+              keep_end, bytes.size() - keep_end);
     }
   } else if (keep_end < bytes.size()) {
     stats_.damaged_bytes += bytes.size() - keep_end;
-    LogWarn("log file ends in damaged bytes; going on with the next file", "file={} offset={} bytes={}", path, keep_end,
-            bytes.size() - keep_end);
+    LogWarn("log file ends in damaged bytes; going on with the next file", "file={} offset={} bytes={}", path,
+            keep_end, bytes.size() - keep_end);
   }
 
   uint64_t previous_end = kWalFileHeaderBytes;
@@ -203,16 +207,18 @@ absl::Status Wal::ReplayFile(File* file, bool last, const Visitor& visit) {
     if (record.after_damage) {
       stats_.damaged_bytes += record.offset - previous_end;
       LogError("log has a damaged part; records in it are lost, going on with the next valid one",
-               "file={} offset={} bytes={} next_lsn={}", path, previous_end, record.offset - previous_end, Raw(record.lsn));
+               "file={} offset={} bytes={} next_lsn={}", path, previous_end, record.offset - previous_end,
+               Raw(record.lsn));
     }
     previous_end = record.end;
     if (IsVoid(record.lsn) && record.type == WalRecordType::kBatch) continue;
-    const bool parsed = record.type == WalRecordType::kCheckpoint ? ReadCheckpoint(record)
-                                                                  : DecodeBatchPayload(record.payload, &entry);
+    const bool parsed = record.type == WalRecordType::kCheckpoint
+                            ? ReadCheckpoint(record)
+                            : DecodeBatchPayload(record.payload, &entry);
     if (!parsed) {
       stats_.damaged_bytes += record.end - record.offset;
-      LogError("log record has a valid checksum but cannot be read; passed over", "file={} offset={} lsn={}", path,
-               record.offset, Raw(record.lsn));
+      LogError("log record has a valid checksum but cannot be read; passed over", "file={} offset={} lsn={}",
+               path, record.offset, Raw(record.lsn));
       continue;
     }
     if (record.type == WalRecordType::kCheckpoint) continue;
@@ -255,8 +261,8 @@ void Wal::Append(LogEntry entry, Committed committed) {
   waiting.entry = std::move(entry);
   waiting.committed = std::move(committed);
   if (waiting.payload.size() > kMaxWalRecordBytes) {
-    waiting.status = InvalidArgument("batch of {} bytes is larger than the log's limit of {}", waiting.payload.size(),
-                                     kMaxWalRecordBytes);
+    waiting.status = InvalidArgument("batch of {} bytes is larger than the log's limit of {}",
+                                     waiting.payload.size(), kMaxWalRecordBytes);
   } else {
     waiting.payload_crc = Crc32c(waiting.payload);
   }
@@ -309,8 +315,9 @@ void Wal::Run() {
     const bool due = options_.sync == WalSync::kInterval && MonotonicNs() - last_sync_ns_ >= interval_ns;
     if (unsynced_ && (due || stop)) {
       if (const absl::Status status = SyncFile(); !status.ok()) {
-        LogError("log could not be synced; lines acknowledged since the last sync may not survive a power loss",
-                 "error=\"{}\"", MessageOf(status));
+        LogError(
+            "log could not be synced; lines acknowledged since the last sync may not survive a power loss",
+            "error=\"{}\"", MessageOf(status));
       }
     }
     if (stop) return;
@@ -337,18 +344,20 @@ void Wal::CommitGroup(std::vector<Waiting>* group) {
         ++resent;
         break;
       case AgentSequences::Verdict::kMustWait:
-        waiting.status = Unavailable("batch {} of agent {} must wait: an earlier one failed and has to be sent again first",
-                                     Raw(entry.sequence), entry.agent_id);
+        waiting.status = Unavailable(
+            "batch {} of agent {} must wait: an earlier one failed and has to be sent again first",
+            Raw(entry.sequence), entry.agent_id);
         break;
     }
   }
 
   const absl::Status status = any ? WriteGroup(group, first) : absl::OkStatus();
   if (!status.ok()) {
-    LogError("log write failed; the batches were refused", "batches={} error=\"{}\"", group->size(), MessageOf(status));
+    LogError("log write failed; the batches were refused", "batches={} error=\"{}\"", group->size(),
+             MessageOf(status));
   }
-  // From the last to the first, so that the lowest of an agent's failed sequences is what later ones wait for; a repetition
-  // within the group shares the fate of what it repeats.
+  // From the last to the first, so that the lowest of an agent's failed sequences is what later ones wait
+  // for; a repetition within the group shares the fate of what it repeats.
   for (size_t i = group->size(); i-- > 0;) {
     Waiting& waiting = (*group)[i];
     const LogEntry& entry = waiting.entry;
@@ -434,7 +443,8 @@ absl::Status Wal::SyncFile() {
     std::lock_guard lock(mu_);
     ++stats_.syncs;
   } else if (options_.sync != WalSync::kAlways) {
-    // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one good: never write to this file again.
+    // After a failed fdatasync the kernel may have dropped the dirty pages and call the next one good: never
+    // write to this file again.
     fd_ = FileDescriptor();
     std::lock_guard lock(mu_);
     has_open_ = false;
@@ -445,8 +455,8 @@ absl::Status Wal::SyncFile() {
 void Wal::GiveUpFile(Lsn first_void) {
   void_lsns_.emplace_back(Raw(first_void), next_lsn_ - 1);
   if (::ftruncate(fd_.get(), static_cast<off_t>(good_bytes_)) != 0) {
-    LogWarn("failed log records could not be cut off; their numbers are void from now on", "file={} lsns={}-{}",
-            Path(next_file_ - 1), Raw(first_void), next_lsn_ - 1);
+    LogWarn("failed log records could not be cut off; their numbers are void from now on",
+            "file={} lsns={}-{}", Path(next_file_ - 1), Raw(first_void), next_lsn_ - 1);
   }
   fd_ = FileDescriptor();
   unsynced_ = false;
@@ -478,8 +488,8 @@ absl::Status Wal::OpenNextFile(Lsn first) {
   sequences_.Encode(&payload);
   std::string head = EncodeWalFileHeader();
   const Lsn before{Raw(first) - 1};
-  AppendWalRecordHeader(&head, WalRecordType::kCheckpoint, before, before, static_cast<uint32_t>(payload.size()),
-                        Crc32c(payload));
+  AppendWalRecordHeader(&head, WalRecordType::kCheckpoint, before, before,
+                        static_cast<uint32_t>(payload.size()), Crc32c(payload));
   head += payload;
 
   // A file of this number can only be left of a failed try that was never written to.
@@ -504,7 +514,8 @@ void Wal::Release(Lsn covered) {
   std::vector<uint64_t> numbers;
   {
     std::lock_guard lock(mu_);
-    // The newest file stays even when nothing is written to it: its checkpoint and records hold the sequences.
+    // The newest file stays even when nothing is written to it: its checkpoint and records hold the
+    // sequences.
     while (files_.size() > 1 && files_.front().last_lsn <= covered) {
       numbers.push_back(files_.front().number);
       files_.pop_front();

@@ -1,6 +1,8 @@
-// The write-ahead log as files of one directory, with group commit: all batches that wait are written with one call and made durable
-// with one fdatasync.
+// The write-ahead log as files of one directory, with group commit: all batches that wait are written with
+// one call and made durable with one fdatasync.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <condition_variable>
 #include <cstdint>
@@ -13,8 +15,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/clock.h"
 #include "base/file.h"
@@ -37,9 +37,9 @@ struct WalStats {
   uint64_t bytes = 0;
   uint64_t files = 0;
   uint64_t syncs = 0;
-  uint64_t resent = 0;          // entries recognised as sent before
-  uint64_t torn_bytes = 0;      // cut off the end by Replay
-  uint64_t damaged_bytes = 0;   // passed over by Replay, within files
+  uint64_t resent = 0;         // entries recognised as sent before
+  uint64_t torn_bytes = 0;     // cut off the end by Replay
+  uint64_t damaged_bytes = 0;  // passed over by Replay, within files
 };
 
 // Thread-safe after Start. Open, then Replay once, then Start, then Append.
@@ -49,8 +49,9 @@ class Wal final : public WriteLog {
   static absl::StatusOr<std::unique_ptr<Wal>> Open(WalOptions options, Lsn floor);
   ~Wal() override { Stop(); }
 
-  // Gives every durable entry, in the order of LSNs, and leaves out repetitions of a sequence. Damage is counted, told in the program's log and
-  // passed over; a torn tail of the last file is cut off. Errors: the files cannot be read or cut; a version this build does not know.
+  // Gives every durable entry, in the order of LSNs, and leaves out repetitions of a sequence. Damage is
+  // counted, told in the program's log and passed over; a torn tail of the last file is cut off. Errors: the
+  // files cannot be read or cut; a version this build does not know.
   using Visitor = std::function<void(Lsn, const LogEntry&)>;
   absl::Status Replay(const Visitor& visit);
   void Start();
@@ -62,7 +63,8 @@ class Wal final : public WriteLog {
   BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const override;
   void Release(Lsn covered) override;
 
-  // Closed files (older than the one that is written to) and the last LSN of the oldest of them, 0 if there is none.
+  // Closed files (older than the one that is written to) and the last LSN of the oldest of them, 0 if there
+  // is none.
   std::pair<size_t, Lsn> ClosedFiles() const;
   WalStats Stats() const;
 
@@ -83,8 +85,7 @@ class Wal final : public WriteLog {
   };
   using LsnRange = std::pair<uint64_t, uint64_t>;  // both inclusive
 
-  explicit Wal(WalOptions options)
-      : options_(std::move(options)), sequences_(options_.clock) {}
+  explicit Wal(WalOptions options) : options_(std::move(options)), sequences_(options_.clock) {}
 
   std::string Path(uint64_t number) const;
   absl::Status ReplayFile(File* file, bool last, const Visitor& visit);
@@ -114,7 +115,8 @@ class Wal final : public WriteLog {
   uint64_t next_lsn_ = 1;
   bool unsynced_ = false;
   int64_t last_sync_ns_ = 0;
-  // LSNs whose records failed but may still stand in a file that could not be cut: never to be replayed. Every file's checkpoint names them.
+  // LSNs whose records failed but may still stand in a file that could not be cut: never to be replayed.
+  // Every file's checkpoint names them.
   std::vector<LsnRange> void_lsns_;
 
   mutable std::mutex mu_;

@@ -15,14 +15,16 @@ std::string EncodeWalFileHeader() {
 }
 
 absl::Status CheckWalFileHeader(std::string_view file) {
-  if (file.size() < kWalFileHeaderBytes) return DataLoss("file of {} bytes is shorter than its header", file.size());
+  if (file.size() < kWalFileHeaderBytes)
+    return DataLoss("file of {} bytes is shorter than its header", file.size());
   if (!file.starts_with(kWalMagic)) return DataLoss("no log file: magic does not match");
   ByteReader reader(file.substr(kWalMagic.size()));
   const auto version = reader.Fixed<uint32_t>();
   const auto crc = reader.Fixed<uint32_t>();
   if (crc != Crc32c(file.substr(0, kWalMagic.size() + 4))) return DataLoss("header checksum does not match");
   if (version != kWalVersion) {
-    return FailedPrecondition("log version {} is not known to this build, which writes {}", version, kWalVersion);
+    return FailedPrecondition("log version {} is not known to this build, which writes {}", version,
+                              kWalVersion);
   }
   return absl::OkStatus();
 }
@@ -49,7 +51,8 @@ bool WalScanner::ParseAt(uint64_t offset, WalRecord* record) const {
   const auto type = reader.Fixed<uint8_t>();
   const auto header_crc = reader.Fixed<uint32_t>();
   // Cheap refusals first: a scan past damage comes here for every byte.
-  if (type != static_cast<uint8_t>(WalRecordType::kCheckpoint) && type != static_cast<uint8_t>(WalRecordType::kBatch)) {
+  if (type != static_cast<uint8_t>(WalRecordType::kCheckpoint) &&
+      type != static_cast<uint8_t>(WalRecordType::kBatch)) {
     return false;
   }
   if (size > kMaxWalRecordBytes || size > reader.remaining()) return false;

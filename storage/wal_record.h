@@ -1,11 +1,12 @@
-// Bytes of a log file: its header, records, and how a reader finds its way past damage. storage/FORMAT.md describes them.
+// Bytes of a log file: its header, records, and how a reader finds its way past damage. storage/FORMAT.md
+// describes them.
 #pragma once
+
+#include <absl/status/status.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <absl/status/status.h>
 
 #include "base/types.h"
 
@@ -24,8 +25,8 @@ enum class WalRecordType : uint8_t {
 struct WalRecord {
   WalRecordType type = WalRecordType::kBatch;
   Lsn lsn{0};
-  // LSN of the first record that was written and synced together with this one. All before it had their answer, good or bad, when
-  // this record was written; this one's own group may never have been acknowledged.
+  // LSN of the first record that was written and synced together with this one. All before it had their
+  // answer, good or bad, when this record was written; this one's own group may never have been acknowledged.
   Lsn group{0};
   std::string_view payload;
   uint64_t offset = 0;  // of the record's header in the file
@@ -41,8 +42,9 @@ absl::Status CheckWalFileHeader(std::string_view file);
 void AppendWalRecordHeader(std::string* out, WalRecordType type, Lsn lsn, Lsn group, uint32_t payload_size,
                            uint32_t payload_crc);
 
-// Walks the records of a whole file held in memory. A record whose header or payload does not match its checksum is passed over to
-// the next valid one, wherever it begins. Never fails: ends where no valid record follows.
+// Walks the records of a whole file held in memory. A record whose header or payload does not match its
+// checksum is passed over to the next valid one, wherever it begins. Never fails: ends where no valid record
+// follows.
 class WalScanner {
  public:
   // file outlives the scanner and the records it gives.

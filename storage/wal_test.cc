@@ -1,5 +1,6 @@
 #include "storage/wal.h"
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,8 +10,6 @@
 #include <future>
 #include <map>
 #include <sstream>
-
-#include <gtest/gtest.h>
 
 #include "base/crc32c.h"
 #include "base/error.h"
@@ -54,7 +53,9 @@ class WalTest : public ::testing::Test {
   static Answer Append(Wal* wal, std::string agent, uint64_t sequence, std::string body) {
     std::promise<Answer> done;
     wal->Append({"t", std::move(agent), BatchSeq{sequence}, std::move(body)},
-                [&](absl::Status status, LogOutcome outcome, Lsn lsn) { done.set_value({status, outcome, Raw(lsn)}); });
+                [&](absl::Status status, LogOutcome outcome, Lsn lsn) {
+                  done.set_value({status, outcome, Raw(lsn)});
+                });
     return done.get_future().get();
   }
   std::vector<std::string> Bodies() const {
@@ -75,7 +76,8 @@ class WalTest : public ::testing::Test {
 TEST_F(WalTest, ReplaysWhatWasAcknowledgedInOrder) {
   {
     auto wal = Open();
-    for (int i = 1; i <= 5; ++i) EXPECT_TRUE(Append(wal.get(), "a", i, "body" + std::to_string(i)).status.ok());
+    for (int i = 1; i <= 5; ++i)
+      EXPECT_TRUE(Append(wal.get(), "a", i, "body" + std::to_string(i)).status.ok());
     EXPECT_GE(wal->Stats().syncs, 5u);
     EXPECT_EQ(wal->LastSequence("t", "a"), BatchSeq{5});
   }
@@ -112,7 +114,8 @@ TEST_F(WalTest, ResentBatchesAreRecognisedAlsoWhenTheirFilesAreGone) {
 TEST_F(WalTest, TornTailIsCutAtEveryByte) {
   {
     auto wal = Open();
-    for (int i = 1; i <= 4; ++i) ASSERT_TRUE(Append(wal.get(), "a", i, "body" + std::to_string(i)).status.ok());
+    for (int i = 1; i <= 4; ++i)
+      ASSERT_TRUE(Append(wal.get(), "a", i, "body" + std::to_string(i)).status.ok());
   }
   const std::string path = FirstFile();
   const std::string whole = *ReadWholeFile(path);
@@ -142,7 +145,8 @@ TEST_F(WalTest, TornTailIsCutAtEveryByte) {
 TEST_F(WalTest, EveryFlippedByteCostsAtMostItsOwnRecord) {
   {
     auto wal = Open();
-    for (int i = 1; i <= 4; ++i) ASSERT_TRUE(Append(wal.get(), "", 0, "body" + std::to_string(i)).status.ok());
+    for (int i = 1; i <= 4; ++i)
+      ASSERT_TRUE(Append(wal.get(), "", 0, "body" + std::to_string(i)).status.ok());
   }
   const std::string path = FirstFile();
   const std::string whole = *ReadWholeFile(path);
@@ -158,8 +162,8 @@ TEST_F(WalTest, EveryFlippedByteCostsAtMostItsOwnRecord) {
   }
 }
 
-// Records of one group whose first part never reached the disk: the later ones were not acknowledged and must not count, or the
-// agent's earlier batch would look stored.
+// Records of one group whose first part never reached the disk: the later ones were not acknowledged and must
+// not count, or the agent's earlier batch would look stored.
 TEST_F(WalTest, UnacknowledgedGroupWithAHoleIsDroppedWhole) {
   {
     auto wal = Open();
@@ -361,7 +365,8 @@ TEST(WalRecord, BytesAreAsDocumented) {
   PutVarint(&batch, 7);
   PutVarint(&batch, 0);
   std::string bytes = EncodeWalFileHeader();
-  AppendWalRecordHeader(&bytes, WalRecordType::kCheckpoint, Lsn{2}, Lsn{2}, checkpoint.size(), Crc32c(checkpoint));
+  AppendWalRecordHeader(&bytes, WalRecordType::kCheckpoint, Lsn{2}, Lsn{2}, checkpoint.size(),
+                        Crc32c(checkpoint));
   bytes += checkpoint;
   AppendWalRecordHeader(&bytes, WalRecordType::kBatch, Lsn{3}, Lsn{3}, batch.size(), Crc32c(batch));
   bytes += batch;
@@ -378,13 +383,15 @@ TEST(WalRecord, BytesAreAsDocumented) {
   auto wal = Wal::Open(options, Lsn{0});
   ASSERT_TRUE(wal.ok());
   std::vector<uint64_t> lsns;
-  ASSERT_TRUE((*wal)->Replay([&](Lsn lsn, const LogEntry& entry) {
-                EXPECT_EQ(entry.tenant, "t");
-                EXPECT_EQ(entry.agent_id, "a");
-                EXPECT_EQ(entry.sequence, BatchSeq{7});
-                EXPECT_EQ(entry.body, std::string(1, '\0'));
-                lsns.push_back(Raw(lsn));
-              }).ok());
+  ASSERT_TRUE((*wal)
+                  ->Replay([&](Lsn lsn, const LogEntry& entry) {
+                    EXPECT_EQ(entry.tenant, "t");
+                    EXPECT_EQ(entry.agent_id, "a");
+                    EXPECT_EQ(entry.sequence, BatchSeq{7});
+                    EXPECT_EQ(entry.body, std::string(1, '\0'));
+                    lsns.push_back(Raw(lsn));
+                  })
+                  .ok());
   EXPECT_EQ(lsns, std::vector<uint64_t>{3});
   EXPECT_EQ((*wal)->LastSequence("t", "a"), BatchSeq{7});
 }

@@ -1,6 +1,9 @@
 // Helpers for tests of a whole store: batches out of short texts, and all rows of a selection as sorted text.
 #pragma once
 
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <map>
@@ -8,9 +11,6 @@
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
-#include <gtest/gtest.h>
 
 #include "storage/store.h"
 
@@ -22,13 +22,15 @@ struct TestLine {
 };
 
 inline std::shared_ptr<const Rows> MakeRows(std::vector<TestLine> lines) {
-  std::stable_sort(lines.begin(), lines.end(), [](const TestLine& a, const TestLine& b) { return a.time_ns < b.time_ns; });
+  std::stable_sort(lines.begin(), lines.end(),
+                   [](const TestLine& a, const TestLine& b) { return a.time_ns < b.time_ns; });
   auto rows = std::make_shared<Rows>();
   for (const TestLine& line : lines) rows->Append(line.time_ns, line.line);
   return rows;
 }
 
-inline AppendBatch MakeBatch(const Labels& labels, std::vector<TestLine> lines, std::string agent = "", uint64_t sequence = 0) {
+inline AppendBatch MakeBatch(const Labels& labels, std::vector<TestLine> lines, std::string agent = "",
+                             uint64_t sequence = 0) {
   AppendBatch batch;
   batch.tenant = "t";
   batch.agent_id = std::move(agent);
@@ -58,7 +60,7 @@ inline ReadResult ReadAll(const LogSource& source, const std::vector<Matcher>& m
   std::vector<std::string> texts;
   for (const StreamRef& stream : selection->streams) texts.push_back(stream.labels->ToString());
   EXPECT_TRUE(std::is_sorted(texts.begin(), texts.end()));
-  std::map<std::string, int> seen;         // in slices that overlap
+  std::map<std::string, int> seen;  // in slices that overlap
   std::vector<std::string> alone;
   int64_t last_min = kMinTimeNs;
   result.blocks = selection->blocks.size();
