@@ -40,7 +40,9 @@ constexpr Unneeded kUnneeded[] = {
     {"ingester_client", "not needed: one process does everything"},
     {"ingester_rf1", "not needed: one process does everything"},
     {"distributor", "not needed: see push.max_bytes and limits_config"},
-    {"querier", "not needed: see query.concurrency and query.memory"},
+    {"querier.max_concurrent", "not needed: see query.concurrency and query.memory"},
+    {"querier.engine", "not needed: there is one engine"},
+    {"querier.extra_query_delay", "not needed: lines can be asked for as soon as they are acknowledged"},
     {"query_range",
      "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is "
      "needed"},
@@ -207,6 +209,11 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
                .yaml = "query.queue",
                .help = "Queries of a tenant that may wait; more are answered 429."},
               &out->query_queue, 1, 1'000'000);
+  config->Duration({.flag = "",
+                    .yaml = "querier.query_ingesters_within",
+                    .help = "Labels and series of a range that ends longer ago than this come from stored segments "
+                            "alone, not from lines still in memory (as Loki has it); 0 = from both."},
+                   &out->query_ingesters_within_ns);
 
   config->Group("Limits (YAML; 0 = no limit)");
   Limits& l = out->limits;

@@ -31,10 +31,25 @@ absl::StatusOr<std::vector<Matcher>> OptionalSelector(const Params& params) {
   return logql::ParseMatchers(query);
 }
 
+// Old ranges are answered from segments alone, see ServerConfig.
+bool StoredOnly(const QueryService& service, TimeRange range) {
+  const int64_t within_ns = service.config->query_ingesters_within_ns;
+  return within_ns > 0 && range.end_ns < service.clock->NowNs() - within_ns;
+}
+
 absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant,
                                        const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
+  if (StoredOnly(service, range)) {
+    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
+                     service.source->StoredSeries(tenant, matchers, range));
+    std::set<std::string> names;
+    for (const StreamRef& stream : streams) {
+      for (const auto& [name, value] : *stream.labels) names.insert(name);
+    }
+    return StringListJson({names.begin(), names.end()});
+  }
   ASSIGN_OR_RETURN(const std::vector<std::string> names, service.source->LabelNames(tenant, matchers, range));
   return StringListJson(names);
 }
@@ -43,6 +58,15 @@ absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::
                                         std::string_view name, const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
+  if (StoredOnly(service, range)) {
+    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
+                     service.source->StoredSeries(tenant, matchers, range));
+    std::set<std::string> values;
+    for (const StreamRef& stream : streams) {
+      if (stream.labels->Has(name)) values.emplace(stream.labels->Get(name));
+    }
+    return StringListJson({values.begin(), values.end()});
+  }
   ASSIGN_OR_RETURN(const std::vector<std::string> values,
                    service.source->LabelValues(tenant, name, matchers, range));
   return StringListJson(values);
@@ -77,7 +101,9 @@ absl::StatusOr<std::string> Series(const QueryService& service, const std::strin
   std::set<StreamId> seen;
   std::vector<Labels> out;
   for (const std::vector<Matcher>& matchers : groups) {
-    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams, service.source->Series(tenant, matchers, range));
+    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
+                     StoredOnly(service, range) ? service.source->StoredSeries(tenant, matchers, range)
+                                                : service.source->Series(tenant, matchers, range));
     for (const StreamRef& stream : streams) {
       if (seen.insert(stream.id).second) out.push_back(*stream.labels);
     }

@@ -1,10 +1,10 @@
 #include "storage/local_store.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <chrono>
 #include <thread>
-
-#include <xxhash.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -30,11 +30,15 @@ void PutStream(std::string* body, std::string_view label_text, std::string_view 
 
 absl::StatusOr<std::unique_ptr<LocalStore>> LocalStore::Open(StoreOptions options) {
   if (options.block_text_bytes < 1024 || options.block_text_bytes > kMaxRowsText / 4) {
-    return InvalidArgument("block_text_bytes is {}, allowed are 1024 to {}", options.block_text_bytes, kMaxRowsText / 4);
+    return InvalidArgument("block_text_bytes is {}, allowed are 1024 to {}", options.block_text_bytes,
+                           kMaxRowsText / 4);
   }
-  if (options.shards < 0 || options.shards > 1024) return InvalidArgument("shards is {}, allowed are 0 to 1024", options.shards);
-  if (options.wal_sync_interval_ms <= 0) return InvalidArgument("wal_sync_interval_ms is {}, must be above 0", options.wal_sync_interval_ms);
-  if (options.head_max_age_ms <= 0) return InvalidArgument("head_max_age_ms is {}, must be above 0", options.head_max_age_ms);
+  if (options.shards < 0 || options.shards > 1024)
+    return InvalidArgument("shards is {}, allowed are 0 to 1024", options.shards);
+  if (options.wal_sync_interval_ms <= 0)
+    return InvalidArgument("wal_sync_interval_ms is {}, must be above 0", options.wal_sync_interval_ms);
+  if (options.head_max_age_ms <= 0)
+    return InvalidArgument("head_max_age_ms is {}, must be above 0", options.head_max_age_ms);
   if (options.head_memory_bytes == 0) return InvalidArgument("head_memory_bytes must be above 0");
   if (options.wal_file_bytes == 0) return InvalidArgument("wal_file_bytes must be above 0");
   std::unique_ptr<LocalStore> store(new LocalStore(std::move(options)));
@@ -48,8 +52,9 @@ absl::Status LocalStore::Start() {
   ASSIGN_OR_RETURN(lock_, LockFile(LockFileName(directory)));
   ASSIGN_OR_RETURN(blobs_, OpenLocalBlobStore(SegmentDirectory(directory)));
   const auto cores = std::max(1u, std::thread::hardware_concurrency());
-  ASSIGN_OR_RETURN(const StoreMeta meta,
-                   LoadMeta(directory, options_.shards > 0 ? static_cast<uint32_t>(options_.shards) : cores, *blobs_));
+  ASSIGN_OR_RETURN(
+      const StoreMeta meta,
+      LoadMeta(directory, options_.shards > 0 ? static_cast<uint32_t>(options_.shards) : cores, *blobs_));
   shard_count_ = meta.shards;
   ASSIGN_OR_RETURN(OpenedIndex opened, OpenIndex(directory, blobs_.get()));
   index_ = std::move(opened.index);
@@ -77,14 +82,15 @@ absl::Status LocalStore::Start() {
   absl::Status replayed;
   RETURN_IF_ERROR(wal_->Replay([&](Lsn lsn, const LogEntry& entry) {
     if (const absl::Status status = ReplayEntry(lsn, entry, flushed); !status.ok()) {
-      LogError("log record cannot be applied; its lines are lost", "lsn={} error=\"{}\"", Raw(lsn), MessageOf(status));
+      LogError("log record cannot be applied; its lines are lost", "lsn={} error=\"{}\"", Raw(lsn),
+               MessageOf(status));
     }
   }));
   for (const auto& shard : shards_) shard->WaitUntilIdle();
   replay_labels_ = {};
   if (const WalStats stats = wal_->Stats(); replayed_rows_ > 0 || stats.torn_bytes > 0) {
-    LogInfo("log replayed", "rows={} files={} torn_bytes={} damaged_bytes={}", replayed_rows_.load(), stats.files, stats.torn_bytes,
-            stats.damaged_bytes);
+    LogInfo("log replayed", "rows={} files={} torn_bytes={} damaged_bytes={}", replayed_rows_.load(),
+            stats.files, stats.torn_bytes, stats.damaged_bytes);
   }
   wal_->Start();
   log_ready_ = true;
@@ -139,8 +145,8 @@ absl::Status LocalStore::ReplayEntry(Lsn lsn, const LogEntry& entry, const std::
     part.labels = labels;
     Rows decoded;
     if (const absl::Status status = DecodeRows(encoded, RowsLimits{}, &decoded); !status.ok()) {
-      LogError("lines of a stream in the log cannot be decoded; they are lost", "lsn={} stream={} error=\"{}\"", Raw(lsn), text,
-               MessageOf(status));
+      LogError("lines of a stream in the log cannot be decoded; they are lost",
+               "lsn={} stream={} error=\"{}\"", Raw(lsn), text, MessageOf(status));
       continue;
     }
     if (decoded.size() == 0) continue;
@@ -154,7 +160,8 @@ absl::Status LocalStore::ReplayEntry(Lsn lsn, const LogEntry& entry, const std::
   {
     // Heads may grow beyond their ceiling here: what the log holds has been accepted.
     std::unique_lock lock(room_mu_);
-    room_changed_.wait(lock, [&] { return on_the_way_ == 0 || on_the_way_ + batch->bytes <= kMaxBytesOnTheWay; });
+    room_changed_.wait(lock,
+                       [&] { return on_the_way_ == 0 || on_the_way_ + batch->bytes <= kMaxBytesOnTheWay; });
     on_the_way_ += batch->bytes;
   }
   const uint64_t bytes = batch->bytes;
@@ -181,7 +188,9 @@ absl::Status LocalStore::TakeRoom(uint64_t bytes) {
       for (const auto& shard : shards_) {
         const absl::Status flush = shard->FlushStatus();
         if (!flush.ok()) {
-          return absl::Status(flush.code() == absl::StatusCode::kResourceExhausted ? flush.code() : absl::StatusCode::kUnavailable,
+          return absl::Status(flush.code() == absl::StatusCode::kResourceExhausted
+                                  ? flush.code()
+                                  : absl::StatusCode::kUnavailable,
                               fmt::format("lines in memory cannot be written out: {}", MessageOf(flush)));
         }
       }
@@ -192,7 +201,8 @@ absl::Status LocalStore::TakeRoom(uint64_t bytes) {
     if (std::chrono::steady_clock::now() >= deadline) {
       return Unavailable("the store is behind: {} bytes on the way, {} in memory", on_the_way_, HeadBytes());
     }
-    room_changed_.wait_until(lock, std::min(deadline, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)));
+    room_changed_.wait_until(
+        lock, std::min(deadline, std::chrono::steady_clock::now() + std::chrono::milliseconds(100)));
   }
 }
 
@@ -210,7 +220,8 @@ void LocalStore::Append(AppendBatch batch, Done done) {
   entry.agent_id = std::move(batch.agent_id);
   entry.sequence = batch.sequence;
   const auto refuse = [&](absl::Status status) {
-    wal_->Refuse(std::move(entry), std::move(status), [done = std::move(done)](absl::Status s, LogOutcome, Lsn) { done(std::move(s)); });
+    wal_->Refuse(std::move(entry), std::move(status),
+                 [done = std::move(done)](absl::Status s, LogOutcome, Lsn) { done(std::move(s)); });
   };
   if (batch.tenant.empty() || batch.tenant.find('\0') != std::string::npos) {
     return refuse(InvalidArgument("batch without a valid tenant"));
@@ -221,7 +232,8 @@ void LocalStore::Append(AppendBatch batch, Done done) {
   for (StreamRows& stream : batch.streams) {
     PendingBatch::Part part;
     const std::string text = stream.labels.ToString();
-    if (!stream.rows || stream.rows->size() == 0) return refuse(InvalidArgument("stream {} has no rows", text));
+    if (!stream.rows || stream.rows->size() == 0)
+      return refuse(InvalidArgument("stream {} has no rows", text));
     part.key = StreamKey(pending->tenant, text);
     part.shard = ShardOf(part.key);
     part.labels = std::make_shared<const Labels>(std::move(stream.labels));
@@ -246,18 +258,19 @@ void LocalStore::Append(AppendBatch batch, Done done) {
     EncodeRows(*part.rows, &encoded);
     PutStream(&entry.body, text, encoded);
   }
-  wal_->Append(std::move(entry), [this, pending, done = std::move(done)](absl::Status status, LogOutcome outcome, Lsn lsn) {
-    const uint64_t bytes = pending->bytes;
-    if (!status.ok() || outcome == LogOutcome::kResent) {
-      GiveRoom(bytes);
-      done(std::move(status));
-      return;
-    }
-    Dispatch(pending, lsn, [this, bytes, done] {
-      GiveRoom(bytes);
-      done(absl::OkStatus());
-    });
-  });
+  wal_->Append(std::move(entry),
+               [this, pending, done = std::move(done)](absl::Status status, LogOutcome outcome, Lsn lsn) {
+                 const uint64_t bytes = pending->bytes;
+                 if (!status.ok() || outcome == LogOutcome::kResent) {
+                   GiveRoom(bytes);
+                   done(std::move(status));
+                   return;
+                 }
+                 Dispatch(pending, lsn, [this, bytes, done] {
+                   GiveRoom(bytes);
+                   done(absl::OkStatus());
+                 });
+               });
 }
 
 void LocalStore::Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::function<void()> applied) {
@@ -373,32 +386,45 @@ absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std:
     ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
     ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(ids));
     SelectionBuilder builder(std::move(streams), damaged_blocks_);
-    // Heads first, and with them which segments they will turn into; the index after that: what is flushed in between is in
-    // both, and counts once.
+    // Heads first, and with them which segments they will turn into; the index after that: what is flushed in
+    // between is in both, and counts once.
     HeadView view;
     for (const auto& shard : shards_) shard->View(ids, range, &view);
     for (HeadView::Stream& stream : view.streams) {
       for (auto& chunk : stream.chunks) builder.AddHeadChunk(stream.id, std::move(chunk));
       for (auto& block : stream.sealed) builder.AddSealedBlock(stream.id, std::move(block));
     }
-    RETURN_IF_ERROR(index_->Blocks(ids, range, [&](StreamId stream, SegmentId segment, const BlockEntry& entry) {
-      const uint64_t group = GroupOf(segment);
-      if (std::find(view.in_memory.begin(), view.in_memory.end(), group) == view.in_memory.end()) {
-        builder.AddStored(stream, segment, entry);
-      }
-    }));
+    RETURN_IF_ERROR(
+        index_->Blocks(ids, range, [&](StreamId stream, SegmentId segment, const BlockEntry& entry) {
+          const uint64_t group = GroupOf(segment);
+          if (std::find(view.in_memory.begin(), view.in_memory.end(), group) == view.in_memory.end()) {
+            builder.AddStored(stream, segment, entry);
+          }
+        }));
     absl::StatusOr<Selection> selection = builder.Finish(segments_.get(), attempt == kTries);
     if (selection.ok() || selection.status().code() != absl::StatusCode::kNotFound) return selection;
   }
 }
 
-absl::StatusOr<std::vector<StreamRef>> LocalStore::Series(std::string_view tenant, const std::vector<Matcher>& matchers,
+absl::StatusOr<std::vector<StreamRef>> LocalStore::Series(std::string_view tenant,
+                                                          const std::vector<Matcher>& matchers,
                                                           TimeRange range) const {
   ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
   return Streams(ids);
 }
 
-absl::StatusOr<std::vector<std::string>> LocalStore::LabelNames(std::string_view tenant, const std::vector<Matcher>& matchers,
+absl::StatusOr<std::vector<StreamRef>> LocalStore::StoredSeries(std::string_view tenant,
+                                                                const std::vector<Matcher>& matchers,
+                                                                TimeRange range) const {
+  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+  Roaring stored;
+  RETURN_IF_ERROR(index_->Blocks(
+      ids, range, [&](StreamId stream, SegmentId, const BlockEntry&) { stored.add(Raw(stream)); }));
+  return Streams(stored);
+}
+
+absl::StatusOr<std::vector<std::string>> LocalStore::LabelNames(std::string_view tenant,
+                                                                const std::vector<Matcher>& matchers,
                                                                 TimeRange range) const {
   if (matchers.empty()) return index_->LabelNames(tenant, range);
   ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
@@ -413,7 +439,8 @@ absl::StatusOr<std::vector<std::string>> LocalStore::LabelNames(std::string_view
   return names;
 }
 
-absl::StatusOr<std::vector<std::string>> LocalStore::LabelValues(std::string_view tenant, std::string_view name,
+absl::StatusOr<std::vector<std::string>> LocalStore::LabelValues(std::string_view tenant,
+                                                                 std::string_view name,
                                                                  const std::vector<Matcher>& matchers,
                                                                  TimeRange range) const {
   if (matchers.empty()) return index_->LabelValues(tenant, name, range);

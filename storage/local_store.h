@@ -1,6 +1,9 @@
 // Store over local files: ties log, shards, index and segments together.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+#include <absl/status/statusor.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -9,9 +12,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/status/statusor.h>
 
 #include "base/file.h"
 #include "storage/blob_store.h"
@@ -40,7 +40,11 @@ class LocalStore final : public Store {
                                    TimeRange range) const override;
   absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
                                                 TimeRange range) const override;
-  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant, const std::vector<Matcher>& matchers,
+  absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers,
+                                                      TimeRange range) const override;
+  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers,
                                                       TimeRange range) const override;
   absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
                                                        const std::vector<Matcher>& matchers,
@@ -61,7 +65,8 @@ class LocalStore final : public Store {
   void StartShards();
 
   uint32_t ShardOf(std::string_view key) const;
-  // Waits until there is room for so many bytes and takes it; an error after a while, or when heads cannot be flushed.
+  // Waits until there is room for so many bytes and takes it; an error after a while, or when heads cannot be
+  // flushed.
   absl::Status TakeRoom(uint64_t bytes);
   void GiveRoom(uint64_t bytes);
   uint64_t HeadBytes() const;

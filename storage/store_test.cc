@@ -1,5 +1,7 @@
 #include "storage/store.h"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,9 +12,6 @@
 #include <fstream>
 #include <random>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/failpoint.h"
@@ -61,7 +60,9 @@ class StoreTest : public ::testing::Test {
   std::vector<std::string> Rows(std::vector<Matcher> matchers = {}, TimeRange range = {}) {
     return ReadAll(*store_, matchers, range).rows;
   }
-  std::vector<std::string> SegmentFiles() const { return *ListDirectory(SegmentDirectory(options_.directory)); }
+  std::vector<std::string> SegmentFiles() const {
+    return *ListDirectory(SegmentDirectory(options_.directory));
+  }
 
   TempDir dir_;
   StoreOptions options_;
@@ -144,13 +145,19 @@ TEST_F(StoreTest, SeriesNamesAndValues) {
   EXPECT_THAT(*store_->LabelValues("t", "app", {Match("env", "prod")}, {}), ElementsAre("a"));
   EXPECT_THAT(*store_->LabelValues("t", "app", {}, {kBase + kDayNs, kMaxTimeNs}), ElementsAre("b"));
   EXPECT_THAT(*store_->LabelValues("other", "app", {}, {}), ElementsAre());
+  EXPECT_EQ(store_->StoredSeries("t", {}, {})->size(), 0u);
+  ASSERT_TRUE(store_->Flush().ok());
+  EXPECT_EQ(store_->StoredSeries("t", {}, {})->size(), 2u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase + kDayNs, kMaxTimeNs})->size(), 1u);
 }
 
 TEST_F(StoreTest, ResentBatchesAreStoredOnceAlsoAfterTheLogIsGone) {
   options_.wal_file_bytes = 300;
   Open();
   for (uint64_t i = 1; i <= 10; ++i) {
-    ASSERT_TRUE(store_->AppendAndWait(MakeBatch({{"app", "a"}}, {{static_cast<int64_t>(i), "line"}}, "agent", i)).ok());
+    ASSERT_TRUE(
+        store_->AppendAndWait(MakeBatch({{"app", "a"}}, {{static_cast<int64_t>(i), "line"}}, "agent", i))
+            .ok());
   }
   ASSERT_TRUE(store_->AppendAndWait(MakeBatch({{"app", "a"}}, {{4, "other"}}, "agent", 4)).ok());
   EXPECT_EQ(store_->Stats().duplicate_batches, 1u);
@@ -256,7 +263,8 @@ TEST_F(StoreTest, OldHeadsAreFlushed) {
   options_.head_max_age_ms = 300;
   Open();
   Push({{"app", "a"}}, {{1, "x"}});
-  for (int i = 0; i < 100 && store_->Stats().segments == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 100 && store_->Stats().segments == 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_EQ(store_->Stats().segments, 1u);
   EXPECT_EQ(Rows().size(), 1u);
 }
@@ -286,7 +294,9 @@ TEST_F(StoreTest, ReadersSeeEachRowOnceDuringFlushes) {
     batch.tenant = "t";
     for (int s = 0; s < 5; ++s) {
       const int64_t t = kBase + i * 10;
-      batch.streams.push_back({{{"app", std::to_string(s)}}, MakeRows({{t, fmt::format("a{}", i)}, {t + 1, fmt::format("b{}", i)}}), ""});
+      batch.streams.push_back({{{"app", std::to_string(s)}},
+                               MakeRows({{t, fmt::format("a{}", i)}, {t + 1, fmt::format("b{}", i)}}),
+                               ""});
     }
     EXPECT_TRUE(store_->AppendAndWait(std::move(batch)).ok());
     ++acknowledged;
@@ -321,7 +331,8 @@ TEST_F(StoreTest, DamagedBlockCostsItsOwnRowsOnly) {
   Open();
   for (int i = 0; i < 40; ++i) {
     std::vector<TestLine> lines;
-    for (int j = 0; j < 10; ++j) lines.push_back({kBase + i * 10 + j, fmt::format("{} {} {}", i, j, std::string(80, 'x'))});
+    for (int j = 0; j < 10; ++j)
+      lines.push_back({kBase + i * 10 + j, fmt::format("{} {} {}", i, j, std::string(80, 'x'))});
     Push({{"app", "a"}}, std::move(lines));
   }
   ASSERT_TRUE(store_->Flush().ok());
@@ -370,7 +381,8 @@ TEST_F(StoreTest, IndexIsRebuiltWhenDeletedOrDamaged) {
     for (int i = from; i < from + 30; ++i) {
       std::vector<TestLine> lines;
       for (int j = 0; j < 10; ++j) {
-        lines.push_back({kBase + static_cast<int64_t>(random() % 40) * kDayNs + i * 100 + j, fmt::format("line {} {}", i, j)});
+        lines.push_back({kBase + static_cast<int64_t>(random() % 40) * kDayNs + i * 100 + j,
+                         fmt::format("line {} {}", i, j)});
       }
       Push({{"app", std::to_string(i % 4)}, {"env", i % 2 ? "prod" : "dev"}}, std::move(lines));
     }
@@ -384,7 +396,8 @@ TEST_F(StoreTest, IndexIsRebuiltWhenDeletedOrDamaged) {
     std::vector<std::vector<std::string>> out;
     out.push_back(Rows());
     out.push_back(Rows({Match("env", "prod"), Match("app", "1")}));
-    for (int day = 0; day < 40; day += 7) out.push_back(Rows({}, {kBase + day * kDayNs, kBase + (day + 1) * kDayNs}));
+    for (int day = 0; day < 40; day += 7)
+      out.push_back(Rows({}, {kBase + day * kDayNs, kBase + (day + 1) * kDayNs}));
     out.push_back(*store_->LabelValues("t", "app", {}, {kBase + 3 * kDayNs, kBase + 4 * kDayNs}));
     out.push_back(*store_->LabelNames("t", {}, {}));
     return out;
@@ -401,7 +414,8 @@ TEST_F(StoreTest, IndexIsRebuiltWhenDeletedOrDamaged) {
   store_.reset();
   for (const auto& file : std::filesystem::directory_iterator(IndexDirectory(options_.directory))) {
     const std::string name = file.path().filename().string();
-    if (name.starts_with("MANIFEST") || name == "CURRENT" || name.ends_with(".log")) std::ofstream(file.path(), std::ios::trunc) << "junk";
+    if (name.starts_with("MANIFEST") || name == "CURRENT" || name.ends_with(".log"))
+      std::ofstream(file.path(), std::ios::trunc) << "junk";
   }
   Open();
   EXPECT_EQ(answers(), want);
@@ -429,7 +443,8 @@ TEST_F(StoreTest, FailedFlushKeepsServingAndSucceedsLater) {
   EXPECT_GE(store_->Stats().flush_failures, 1u);
   ClearFailpoints();
   absl::Status status;
-  for (int i = 0; i < 100 && !(status = store_->Flush()).ok(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 100 && !(status = store_->Flush()).ok(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(Rows().size(), 2u);
   Open();
@@ -442,8 +457,10 @@ TEST_F(StoreTest, FlushIsRepeatedAfterItsSegmentsWereWritten) {
   Open();
   Push({{"app", "a"}}, {{kBase, "x"}, {kBase + kDayNs, "y"}});
   std::atomic<int> hits{0};
-  SetFailpoint("flush.before_commit", [&] { return ++hits <= 2 ? Unavailable("injected") : absl::OkStatus(); });
-  for (int i = 0; i < 100 && !store_->Flush().ok(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  SetFailpoint("flush.before_commit",
+               [&] { return ++hits <= 2 ? Unavailable("injected") : absl::OkStatus(); });
+  for (int i = 0; i < 100 && !store_->Flush().ok(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   EXPECT_EQ(hits, 3);
   EXPECT_EQ(Rows().size(), 2u);
   EXPECT_EQ(SegmentFiles().size(), 2u);
@@ -467,7 +484,8 @@ TEST_F(StoreTest, MemoryHasACeilingWhenFlushesFail) {
   EXPECT_LT(store_->Stats().head_bytes, 400u << 10);
   EXPECT_EQ(Rows().size(), stored);
   ClearFailpoints();
-  for (int i = 0; i < 200 && !store_->Flush().ok(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 200 && !store_->Flush().ok(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   Push({{"app", "0"}}, {{5000, "again"}});
   EXPECT_EQ(Rows().size(), stored + 1);
 }
@@ -475,7 +493,8 @@ TEST_F(StoreTest, MemoryHasACeilingWhenFlushesFail) {
 TEST_F(StoreTest, IndexThatCannotBeWrittenHoldsBatchesBackAndLosesNone) {
   Open();
   std::atomic<int> hits{0};
-  SetFailpoint("index.register", [&] { return ++hits < 3 ? ResourceExhausted("disk full") : absl::OkStatus(); });
+  SetFailpoint("index.register",
+               [&] { return ++hits < 3 ? ResourceExhausted("disk full") : absl::OkStatus(); });
   Push({{"app", "a"}}, {{1, "x"}});
   EXPECT_EQ(hits, 3);
   EXPECT_EQ(Rows().size(), 1u);
@@ -504,7 +523,8 @@ TEST_F(StoreTest, DiskFullRefusesAndGoesOn) {
   {
     std::ofstream out(filler, std::ios::binary);
     std::vector<char> chunk(64 << 10, 'f');
-    while (std::filesystem::space(mount_point).free > (600 << 10) && out.write(chunk.data(), static_cast<std::streamsize>(chunk.size())).flush()) {
+    while (std::filesystem::space(mount_point).free > (600 << 10) &&
+           out.write(chunk.data(), static_cast<std::streamsize>(chunk.size())).flush()) {
     }
   }
   std::vector<std::string> stored;
@@ -528,7 +548,8 @@ TEST_F(StoreTest, DiskFullRefusesAndGoesOn) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
   EXPECT_TRUE(status.ok()) << status;
-  for (int tries = 0; tries < 100 && !(status = store_->Flush()).ok(); ++tries) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  for (int tries = 0; tries < 100 && !(status = store_->Flush()).ok(); ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_EQ(Rows().size(), sequence + 1);
   Open();
@@ -549,7 +570,8 @@ TEST_F(StoreTest, ManyQuietStreams) {
       batch.tenant = "t";
       for (int i = at; i < at + 500; ++i) {
         batch.streams.push_back({{{"app", "web"}, {"namespace", "shop"}, {"pod", fmt::format("web-{}", i)}},
-                                 MakeRows({{kBase + round, fmt::format("line {} of pod {}", round, i)}}), ""});
+                                 MakeRows({{kBase + round, fmt::format("line {} of pod {}", round, i)}}),
+                                 ""});
       }
       ASSERT_TRUE(store_->AppendAndWait(std::move(batch)).ok());
     }
@@ -557,7 +579,8 @@ TEST_F(StoreTest, ManyQuietStreams) {
   const uint64_t heads = store_->Stats().head_bytes;
   const uint64_t grown = ResidentBytes() - before;
   RecordProperty("head_bytes", static_cast<int>(heads));
-  std::printf("20000 streams: head_bytes=%zu resident growth=%zu after %.2f s\n", static_cast<size_t>(heads), static_cast<size_t>(grown),
+  std::printf("20000 streams: head_bytes=%zu resident growth=%zu after %.2f s\n", static_cast<size_t>(heads),
+              static_cast<size_t>(grown),
               std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   EXPECT_LT(heads, uint64_t{kStreams} * 2500);
   EXPECT_EQ(store_->ActiveStreams("t"), kStreams);
@@ -643,7 +666,10 @@ TEST_F(StoreTest, ManySendersAtOnce) {
     senders.emplace_back([&, s] {
       const std::string agent = "agent" + std::to_string(s);
       for (uint64_t i = 1; i <= 50; ++i) {
-        EXPECT_TRUE(store_->AppendAndWait(MakeBatch({{"app", std::to_string(s)}}, {{static_cast<int64_t>(i), "x"}}, agent, i)).ok());
+        EXPECT_TRUE(store_
+                        ->AppendAndWait(MakeBatch({{"app", std::to_string(s)}},
+                                                  {{static_cast<int64_t>(i), "x"}}, agent, i))
+                        .ok());
       }
     });
   }
