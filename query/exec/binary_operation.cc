@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "query/exec/labels_index.h"
 
 namespace skald::exec {
 namespace {
@@ -237,17 +238,16 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
 }
 
 void MergeEqualLabels(StepVector* vector) {
-  absl::flat_hash_map<std::vector<Labels::Pair>, size_t> place;
-  place.reserve(vector->size());
+  LabelsIndex index([vector](uint32_t i) -> const Labels& { return (*vector)[i].labels; });
   size_t kept = 0;
   for (size_t i = 0; i < vector->size(); ++i) {
-    const auto [it, added] = place.try_emplace((*vector)[i].labels.pairs(), kept);
-    if (added) {
+    const uint32_t place = index.FindOrInsert((*vector)[i].labels, static_cast<uint32_t>(kept));
+    if (place == kept) {
       if (kept != i) (*vector)[kept] = std::move((*vector)[i]);
       ++kept;
       continue;
     }
-    std::vector<StepValue>& points = (*vector)[it->second].points;
+    std::vector<StepValue>& points = (*vector)[place].points;
     const std::vector<StepValue>& more = (*vector)[i].points;
     points.insert(points.end(), more.begin(), more.end());
     std::stable_sort(points.begin(), points.end(),

@@ -62,6 +62,11 @@ class Evaluator {
 
   absl::StatusOr<Value> Node(const logql::VectorAggregation& aggregation) {
     ASSIGN_OR_RETURN(const Value inner, Evaluate(*aggregation.inner));
+    // A grouping that was pushed into a range aggregation leaves nothing to do.
+    if (std::holds_alternative<logql::RangeAggregation>(aggregation.inner->node) &&
+        IsIdentity(aggregation, *VectorOf(inner))) {
+      return inner;
+    }
     return Wrap(AggregateVector(aggregation, *VectorOf(inner), times_.count));
   }
 

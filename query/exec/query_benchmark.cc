@@ -106,6 +106,8 @@ QUERY_BENCHMARK(JsonFilterCount,
 QUERY_BENCHMARK(JsonQuantile,
                 R"(quantile_over_time(0.99, {app="json"} | json | unwrap duration_ms [6h]) by (method))",
                 true, 0);
+QUERY_BENCHMARK(JsonManySeries, R"(topk(5, sum by (request_id) (count_over_time({app="json"} | json [6h]))))",
+                true, 0);
 QUERY_BENCHMARK(LogfmtFilterCount,
                 R"(sum by (level) (count_over_time({app="logfmt"} | logfmt | level="error" [6h])))", true, 0);
 QUERY_BENCHMARK(LogfmtSum,

@@ -1,7 +1,5 @@
 #include "query/exec/sample_scan.h"
 
-#include <absl/container/flat_hash_map.h>
-
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -12,6 +10,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "query/exec/duplicate_filter.h"
+#include "query/exec/labels_index.h"
 #include "query/exec/pipeline.h"
 #include "query/exec/range_function.h"
 
@@ -319,30 +318,18 @@ struct MergedSeries {
 
 std::vector<MergedSeries> MergeWorkers(RangeKernel kernel, std::vector<std::unique_ptr<Worker>>& workers) {
   std::vector<MergedSeries> merged;
-  absl::flat_hash_map<std::string, size_t> place;  // label bytes -> merged
-  std::string key;
+  LabelsIndex index([&merged](uint32_t i) -> const Labels& { return merged[i].labels->labels; });
   for (const std::unique_ptr<Worker>& worker : workers) {
     for (LabelSetId id = 0; id < worker->series().size(); ++id) {
       SeriesSamples& samples = worker->series()[id];
       if (samples.empty()) continue;
       const LabelSet& set = worker->interner().Get(id);
-      if (workers.size() == 1) {
-        merged.push_back(MergedSeries{&set, std::move(samples)});
-        continue;
-      }
-      key.clear();
-      for (const auto& [name, value] : set.labels) {
-        for (const std::string* part : {&name, &value}) {
-          const uint32_t size = static_cast<uint32_t>(part->size());
-          key.append(reinterpret_cast<const char*>(&size), sizeof(size));
-          key.append(*part);
-        }
-      }
-      const auto [it, added] = place.try_emplace(key, merged.size());
-      if (added) {
+      uint32_t place = static_cast<uint32_t>(merged.size());
+      if (workers.size() > 1) place = index.FindOrInsert(set.labels, place);
+      if (place == merged.size()) {
         merged.push_back(MergedSeries{&set, std::move(samples)});
       } else {
-        merged[it->second].samples.Merge(kernel, std::move(samples));
+        merged[place].samples.Merge(kernel, std::move(samples));
       }
     }
   }
@@ -427,17 +414,21 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
       out[i].points =
           merged[i].samples.Evaluate(range.op, unwrapped, range.parameter.value_or(0), grid, context.cancel);
       RETURN_IF_ERROR(context.cancel->Check());
+      merged[i].samples = SeriesSamples();
       if (out[i].points.empty()) continue;
       const LabelSet& set = *merged[i].labels;
       if (set.has_error && !set.preserve_error) return PipelineError(set.labels);
       out[i].labels = set.labels;
-      bytes += static_cast<int64_t>(sizeof(StepSeries) + out[i].points.capacity() * sizeof(StepValue));
+      bytes += static_cast<int64_t>(sizeof(StepSeries) + set.labels.size() * sizeof(Labels::Pair) +
+                                    out[i].points.capacity() * sizeof(StepValue));
     }
     return context.budget->Reserve(bytes);
   };
   RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, evaluate));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
-  // So that sums and ties come out alike however the work was shared out.
+  // So that sums and ties come out alike however the work was shared out. Not worth it for very many.
+  constexpr size_t kWorthSorting = 20'000;
+  if (out.size() > kWorthSorting) return out;
   std::sort(out.begin(), out.end(),
             [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
   return out;

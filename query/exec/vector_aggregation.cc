@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "query/exec/labels_index.h"
+
 namespace skald::exec {
 namespace {
 
@@ -65,15 +67,15 @@ struct Groups {
 
 Groups GroupSeries(const std::optional<logql::Grouping>& grouping, const StepVector& input) {
   Groups groups;
-  absl::flat_hash_map<std::vector<Labels::Pair>, uint32_t> ordinal;
+  LabelsIndex index([&groups](uint32_t i) -> const Labels& { return groups.labels[i]; });
   for (uint32_t i = 0; i < input.size(); ++i) {
     Labels labels = GroupLabels(grouping, input[i].labels);
-    const auto [it, added] = ordinal.try_emplace(labels.pairs(), static_cast<uint32_t>(groups.labels.size()));
-    if (added) {
+    const uint32_t group = index.FindOrInsert(labels, static_cast<uint32_t>(groups.labels.size()));
+    if (group == groups.labels.size()) {
       groups.labels.push_back(std::move(labels));
       groups.members.emplace_back();
     }
-    groups.members[it->second].push_back(i);
+    groups.members[group].push_back(i);
   }
   return groups;
 }
@@ -158,6 +160,23 @@ Labels GroupLabels(const std::optional<logql::Grouping>& grouping, const Labels&
     }
   }
   return Labels(std::move(kept));
+}
+
+bool IsIdentity(const logql::VectorAggregation& aggregation, const StepVector& input) {
+  if (aggregation.op != VectorOp::kSum && aggregation.op != VectorOp::kMin &&
+      aggregation.op != VectorOp::kMax && aggregation.op != VectorOp::kAvg) {
+    return false;
+  }
+  const bool without = aggregation.grouping.has_value() && aggregation.grouping->without;
+  const std::vector<std::string> none;
+  const std::vector<std::string>& listed =
+      aggregation.grouping.has_value() ? aggregation.grouping->labels : none;
+  return std::all_of(input.begin(), input.end(), [&](const StepSeries& series) {
+    return std::all_of(series.labels.begin(), series.labels.end(), [&](const Labels::Pair& pair) {
+      const bool is_listed = std::find(listed.begin(), listed.end(), pair.first) != listed.end();
+      return without ? !is_listed && pair.first != "__name__" && !pair.second.empty() : is_listed;
+    });
+  });
 }
 
 StepVector AggregateVector(const logql::VectorAggregation& aggregation, const StepVector& input,

@@ -18,4 +18,8 @@ StepVector AggregateVector(const logql::VectorAggregation& aggregation, const St
 // __name__, less empty ones.
 Labels GroupLabels(const std::optional<logql::Grouping>& grouping, const Labels& labels);
 
+// Whether each series of input is a group of its own with just its labels, and so the answer of the
+// aggregation as it is. For input whose labels are distinct.
+bool IsIdentity(const logql::VectorAggregation& aggregation, const StepVector& input);
+
 }  // namespace skald::exec
