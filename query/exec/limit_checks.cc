@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/types.h"
 #include "text/duration.h"
 
 namespace skald::exec {
@@ -83,7 +84,9 @@ absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, con
         "max entries limit per query exceeded, limit > max_entries_limit_per_query ({} > {})", params.limit,
         limits.max_entries_limit);
   }
-  const int64_t length_ns = params.instant ? 0 : params.end_ns - params.start_ns;
+  int64_t length_ns = 0;
+  if (!params.instant && __builtin_sub_overflow(params.end_ns, params.start_ns, &length_ns))
+    length_ns = kMaxTimeNs;
   RETURN_IF_ERROR(CheckLength(length_ns, limits));
   ForEachRange(expr, [&](const logql::LogRangeExpr& range) {
     if (!status.ok()) return;
@@ -96,7 +99,9 @@ absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, con
     // What one part of a split query reads.
     const int64_t part_ns =
         limits.split_interval_ns > 0 ? std::min(length_ns, limits.split_interval_ns) : length_ns;
-    status = CheckLength(part_ns + range.range_ns, limits);
+    int64_t read_ns = 0;
+    if (__builtin_add_overflow(part_ns, range.range_ns, &read_ns)) read_ns = kMaxTimeNs;
+    status = CheckLength(read_ns, limits);
   });
   return status;
 }

@@ -247,6 +247,12 @@ class Worker {
   QueryStats stats_;
 };
 
+int64_t SaturatingAdd(int64_t a, int64_t b) {
+  int64_t sum = 0;
+  if (__builtin_add_overflow(a, b, &sum)) return b < 0 ? kMinTimeNs : kMaxTimeNs;
+  return sum;
+}
+
 // One selection, read as often as `interval` asks for.
 class LogScan {
  public:
@@ -304,11 +310,11 @@ class LogScan {
     if (split <= 0) return rest;
     TimeRange span = rest;
     if (options_.direction == Direction::kForward) {
-      const int64_t floor_ns = rest.begin_ns - (rest.begin_ns % split + split) % split;
-      span.end_ns = std::min(rest.end_ns, floor_ns + split);
+      const int64_t floor_ns = SaturatingAdd(rest.begin_ns, -((rest.begin_ns % split + split) % split));
+      span.end_ns = std::min(rest.end_ns, SaturatingAdd(floor_ns, split));
     } else {
       const int64_t last_ns = rest.end_ns - 1;
-      span.begin_ns = std::max(rest.begin_ns, last_ns - (last_ns % split + split) % split);
+      span.begin_ns = std::max(rest.begin_ns, SaturatingAdd(last_ns, -((last_ns % split + split) % split)));
     }
     return span;
   }
@@ -324,8 +330,8 @@ class LogScan {
       ASSIGN_OR_RETURN(const std::vector<Candidate> entries, Read(span, kRoundEntries));
       for (const Candidate& entry : entries) {
         if (streams_.entries().size() == options_.limit) return absl::OkStatus();
-        if (any && (backward ? entry.time_ns > last_ns - options_.interval_ns
-                             : entry.time_ns < last_ns + options_.interval_ns)) {
+        if (any && (backward ? entry.time_ns > SaturatingAdd(last_ns, -options_.interval_ns)
+                             : entry.time_ns < SaturatingAdd(last_ns, options_.interval_ns))) {
           continue;
         }
         Emit(entry);
@@ -334,9 +340,9 @@ class LogScan {
       }
       if (entries.size() < kRoundEntries) return absl::OkStatus();
       if (backward) {
-        span.end_ns = last_ns - options_.interval_ns + 1;
+        span.end_ns = SaturatingAdd(SaturatingAdd(last_ns, -options_.interval_ns), 1);
       } else {
-        span.begin_ns = last_ns + options_.interval_ns;
+        span.begin_ns = SaturatingAdd(last_ns, options_.interval_ns);
       }
     }
     return absl::OkStatus();
