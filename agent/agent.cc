@@ -15,7 +15,8 @@ namespace {
 
 constexpr uint64_t kReadSliceBytes = uint64_t{2} << 20;  // between looks at events
 constexpr uint64_t kJournalSlice = 1000;
-// A pass that found less than this waits a little before the next, so that slow writers do not cost one turn a line.
+// A pass that found less than this waits a little before the next, so that slow writers do not cost one turn
+// a line.
 constexpr uint64_t kSmallPassBytes = uint64_t{64} << 10;
 constexpr int64_t kSmallPassWaitNs = 10 * kNsPerMs;
 constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
@@ -26,8 +27,11 @@ constexpr int64_t kStalledAckNs = 300 * kNsPerSecond;
 }  // namespace
 
 Agent::Agent(AgentConfig config, const Clock& clock)
-    : config_(std::move(config)), clock_(clock), wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      batch_(config_.detect_level ? &levels_ : nullptr), batch_limit_(config_.batch_bytes) {}
+    : config_(std::move(config)),
+      clock_(clock),
+      wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      batch_(config_.detect_level ? &levels_ : nullptr),
+      batch_limit_(config_.batch_bytes) {}
 
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(AgentConfig config, const Clock& clock) {
   config.tail.node_name = config.node_name;
@@ -37,7 +41,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(AgentConfig config, const C
   config.journal.max_line_size = config.tail.max_line_size;
   std::unique_ptr<Agent> agent(new Agent(std::move(config), clock));
   ASSIGN_OR_RETURN(agent->journal_, StateJournal::Open(agent->config_.state));
-  agent->tailer_ = std::make_unique<Tailer>(agent->config_.tail, agent->journal_.get(), &agent->batch_, &agent->levels_, clock);
+  agent->tailer_ = std::make_unique<Tailer>(agent->config_.tail, agent->journal_.get(), &agent->batch_,
+                                            &agent->levels_, clock);
   return agent;
 }
 
@@ -73,8 +78,8 @@ void Agent::Run() {
   client_ = std::make_unique<PushClient>(config_.push, journal_->state().agent_id, [this] { Wake(); });
   Recover();
   ready_.store(true, std::memory_order_release);
-  LogInfo("agent runs", "agent_id={} server={} node={} resent_batches={}", journal_->state().agent_id, config_.push.server,
-          config_.node_name, under_way_.size());
+  LogInfo("agent runs", "agent_id={} server={} node={} resent_batches={}", journal_->state().agent_id,
+          config_.push.server, config_.node_name, under_way_.size());
   while (!stop_.load(std::memory_order_acquire)) {
     turned_ns_.store(MonotonicNs(), std::memory_order_relaxed);
     tailer_->HandleEvents();
@@ -94,14 +99,16 @@ void Agent::Run() {
   Drain();
 }
 
-// What was on its way when the agent ended is read again and sent under its old sequences; the server tells what it has already.
+// What was on its way when the agent ended is read again and sent under its old sequences; the server tells
+// what it has already.
 void Agent::Recover() {
   std::vector<std::unique_ptr<Batch>> batches = tailer_->Recover();
   for (std::unique_ptr<Batch>& batch : batches) {
     if (!batch->manifest.cursors.empty()) {
       BatchBuilder again(config_.detect_level ? &levels_ : nullptr);
       for (const CursorRange& range : batch->manifest.cursors) {
-        if (systemd_ == nullptr || !systemd_->ReadAgain(range, &again)) LogWarn("journal entries of a resent batch are gone");
+        if (systemd_ == nullptr || !systemd_->ReadAgain(range, &again))
+          LogWarn("journal entries of a resent batch are gone");
       }
       std::unique_ptr<Batch> entries = again.Seal();
       for (auto& stream : *entries->request.mutable_batch()->mutable_streams()) {
@@ -122,7 +129,8 @@ void Agent::Recover() {
   if (systemd_ != nullptr) {
     std::string cursor;
     const std::string name(JournalSource::kName);
-    if (const auto saved = journal_->state().cursors.find(name); saved != journal_->state().cursors.end()) cursor = saved->second;
+    if (const auto saved = journal_->state().cursors.find(name); saved != journal_->state().cursors.end())
+      cursor = saved->second;
     for (const auto& batch : under_way_) {
       for (const CursorRange& range : batch->manifest.cursors) cursor = range.last;
     }
@@ -135,9 +143,11 @@ void Agent::Wait() {
   const bool may_read = MayRead();
   const bool files = tailer_->has_ready();
   int64_t wait = kIdleWaitNs;
-  if (may_read && (files || (systemd_ != nullptr && systemd_->ready()))) wait = std::min(wait, next_read_ns_ - now);
+  if (may_read && (files || (systemd_ != nullptr && systemd_->ready())))
+    wait = std::min(wait, next_read_ns_ - now);
   if (batch_.lines() > 0) {
-    const int64_t limit = under_way_.empty() && sealed_.empty() ? config_.batch_wait_idle_ns : config_.batch_wait_ns;
+    const int64_t limit =
+        under_way_.empty() && sealed_.empty() ? config_.batch_wait_idle_ns : config_.batch_wait_ns;
     wait = std::min(wait, batch_.opened_ns() + limit - now);
   }
   if (wait <= 0) return;
@@ -203,7 +213,8 @@ void Agent::SealIfDue(bool now) {
 
 // Gives sealed batches their sequence, notes them in the journal, and hands them to the client.
 void Agent::Promote() {
-  while (welcomed_ && !renew_identity_ && !sealed_.empty() && under_way_.size() < static_cast<size_t>(config_.window)) {
+  while (welcomed_ && !renew_identity_ && !sealed_.empty() &&
+         under_way_.size() < static_cast<size_t>(config_.window)) {
     std::unique_ptr<Batch> batch = std::move(sealed_.front());
     sealed_.pop_front();
     sealed_bytes_ -= batch->encoded_bytes;
@@ -228,13 +239,14 @@ void Agent::HandlePushEvents() {
     if (event.max_batch_bytes > 0) {
       batch_limit_ = std::clamp<uint64_t>(event.max_batch_bytes / 2, uint64_t{64} << 10, config_.batch_bytes);
     }
-    // The server knows sequences under our id that we never gave out: the state is older than what was sent, or a copy of it runs elsewhere.
+    // The server knows sequences under our id that we never gave out: the state is older than what was sent,
+    // or a copy of it runs elsewhere.
     if (event.sequence >= journal_->state().next_sequence) renew_identity_ = true;
   }
   if (renew_identity_ && under_way_.empty()) {
     journal_->RenewIdentity();
-    LogWarn("the server has later batches of this agent than the state knows: going on under a new agent id", "agent_id={}",
-            journal_->state().agent_id);
+    LogWarn("the server has later batches of this agent than the state knows: going on under a new agent id",
+            "agent_id={}", journal_->state().agent_id);
     renew_identity_ = false;
     welcomed_ = false;
     client_->SetAgentId(journal_->state().agent_id);
@@ -258,8 +270,8 @@ void Agent::OnAck(const PushEvent& event) {
     refused_bytes += bytes;
     auto& counted = counted_.refused[refusal.reason()];
     if (counted.first == 0) {
-      LogWarn("the server refused lines (told once a reason)", "reason={} stream={} lines={} message=\"{}\"", refusal.reason(),
-              refusal.stream(), refusal.lines(), refusal.message());
+      LogWarn("the server refused lines (told once a reason)", "reason={} stream={} lines={} message=\"{}\"",
+              refusal.reason(), refusal.stream(), refusal.lines(), refusal.message());
     }
     counted.first += lines;
     counted.second += bytes;
@@ -268,15 +280,18 @@ void Agent::OnAck(const PushEvent& event) {
   counted_.acked_bytes += batch->bytes - refused_bytes;
   if (batch->lost_bytes > 0 && !event.was_durable) {
     tailer_->CountRotatedAway(batch->lost_bytes);
-    LogError("lines that were on their way when the agent ended are gone with their file", "bytes={}", batch->lost_bytes);
+    LogError("lines that were on their way when the agent ended are gone with their file", "bytes={}",
+             batch->lost_bytes);
   }
 }
 
-// What is read goes out if the server is there; what is not acknowledged in time is read again at the next start.
+// What is read goes out if the server is there; what is not acknowledged in time is read again at the next
+// start.
 void Agent::Drain() {
   const int64_t deadline = MonotonicNs() + config_.stop_wait_ns;
   SealIfDue(true);
-  while ((!sealed_.empty() || !under_way_.empty()) && client_->stats().connected && MonotonicNs() < deadline) {
+  while ((!sealed_.empty() || !under_way_.empty()) && client_->stats().connected &&
+         MonotonicNs() < deadline) {
     Promote();
     pollfd wake = {wake_.get(), POLLIN, 0};
     ::poll(&wake, 1, 50);
@@ -337,7 +352,8 @@ bool Agent::RunOnLoop(const std::function<void()>& work, int64_t timeout_ns) {
   }
   Wake();
   std::unique_lock<std::mutex> lock(state->mu);
-  const bool done = state->cv.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return state->done; });
+  const bool done =
+      state->cv.wait_for(lock, std::chrono::nanoseconds(timeout_ns), [&] { return state->done; });
   state->abandoned = !done;
   return done;
 }

@@ -1,6 +1,9 @@
 // The agent: one thread reads and batches, the push client's thread delivers. A batch goes through
-//   open (being built) -> sealed -> under way (in the state journal, at the client) -> acknowledged (positions committed).
+//   open (being built) -> sealed -> under way (in the state journal, at the client) -> acknowledged
+//   (positions committed).
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <atomic>
 #include <cstdint>
@@ -11,8 +14,6 @@
 #include <mutex>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "agent/batch.h"
 #include "agent/journal_source.h"
@@ -34,11 +35,11 @@ struct AgentConfig {
   std::string http_listen = "127.0.0.1:9080";  // "" = off
   bool detect_level = true;
   uint64_t memory_limit = uint64_t{128} << 20;
-  uint64_t batch_bytes = uint64_t{1} << 20;      // of lines
+  uint64_t batch_bytes = uint64_t{1} << 20;  // of lines
   int64_t batch_wait_ns = kNsPerSecond;
-  int64_t batch_wait_idle_ns = 250 * kNsPerMs;   // when nothing is under way
-  int64_t window = 4;                            // batches under way
-  int64_t stop_wait_ns = 5 * kNsPerSecond;       // for acknowledgements, when stopping
+  int64_t batch_wait_idle_ns = 250 * kNsPerMs;  // when nothing is under way
+  int64_t window = 4;                           // batches under way
+  int64_t stop_wait_ns = 5 * kNsPerSecond;      // for acknowledgements, when stopping
 };
 
 // Of this process. At any moment read = acked + in_flight + refused, in lines and in bytes of lines.
@@ -63,7 +64,8 @@ struct AgentStats {
 class Agent {
  public:
   // Opens the state; FailedPrecondition if another agent uses it.
-  static absl::StatusOr<std::unique_ptr<Agent>> Create(AgentConfig config, const Clock& clock = Clock::System());
+  static absl::StatusOr<std::unique_ptr<Agent>> Create(AgentConfig config,
+                                                       const Clock& clock = Clock::System());
   ~Agent();
 
   // Works on the calling thread until Stop.
@@ -72,7 +74,8 @@ class Agent {
   void Stop();
 
   bool ready() const { return ready_.load(std::memory_order_acquire); }
-  // Whether the loop turned in the last 10 s and, if something is behind, something was acknowledged in the last 5 min.
+  // Whether the loop turned in the last 10 s and, if something is behind, something was acknowledged in the
+  // last 5 min.
   bool healthy() const;
   // From any thread while Run runs; false if it does not answer within the time.
   bool GetStats(AgentStats* stats, int64_t timeout_ns = 5 * kNsPerSecond);

@@ -30,7 +30,8 @@ class PodFile {
     for (int i = 0; written < kFileBytes; ++i) {
       char record[512];
       const int n = std::snprintf(record, sizeof(record),
-                                  "2024-11-01T12:%02d:%02d.%09dZ stdout F level=info ts=%d msg=\"request done\" path=/api/v1/items/%d "
+                                  "2024-11-01T12:%02d:%02d.%09dZ stdout F level=info ts=%d msg=\"request "
+                                  "done\" path=/api/v1/items/%d "
                                   "status=200 ",
                                   i / 60000 % 60, i / 1000 % 60, i % 1000 * 1000000, i, i * 7919 % 100000);
       text.assign(record, static_cast<size_t>(n));
@@ -76,9 +77,15 @@ void BM_ReadToBatch(benchmark::State& state) {
   benchmark::DoNotOptimize(encoded);
   state.SetBytesProcessed(static_cast<int64_t>(file.bytes() * state.iterations()));
 }
-BENCHMARK(BM_ReadToBatch)->Args({200, 1})->Args({200, 0})->Args({100, 1})->Args({1000, 1})->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_ReadToBatch)
+    ->Args({200, 1})
+    ->Args({200, 0})
+    ->Args({100, 1})
+    ->Args({1000, 1})
+    ->Unit(benchmark::kMillisecond);
 
-// All of it, up to the acknowledgement of a server that keeps nothing; CPU time is that of the whole process, server included.
+// All of it, up to the acknowledgement of a server that keeps nothing; CPU time is that of the whole process,
+// server included.
 void BM_Deliver(benchmark::State& state) {
   SetLogLevel(LogLevel::kError);
   const PodFile file(200);

@@ -1,5 +1,6 @@
-// The real agent process, killed with SIGKILL at random moments while writers write and rotate and the server fails: each line must be at the
-// server exactly once. SKALD_CHAOS_KILLS and SKALD_TEST_SEED make it longer and other.
+// The real agent process, killed with SIGKILL at random moments while writers write and rotate and the server
+// fails: each line must be at the server exactly once. SKALD_CHAOS_KILLS and SKALD_TEST_SEED make it longer
+// and other.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -24,7 +25,8 @@ int FromEnvironment(const char* name, int otherwise) {
   return value == nullptr ? otherwise : std::atoi(value);
 }
 
-// One container's log: CRI records of both outputs, some messages in pieces, rotated by rename with a pause before the new file.
+// One container's log: CRI records of both outputs, some messages in pieces, rotated by rename with a pause
+// before the new file.
 class Writer {
  public:
   Writer(std::string directory, int id, unsigned seed) : path_(directory + "/0.log"), id_(id), random_(seed) {
@@ -34,7 +36,8 @@ class Writer {
   void Step() {
     if (random_() % 200 == 0) Rotate(true);
     const bool error = random_() % 4 == 0;
-    const std::string text = "w" + std::to_string(id_) + (error ? " err " : " out ") + std::to_string(next_[error]++) + " " +
+    const std::string text = "w" + std::to_string(id_) + (error ? " err " : " out ") +
+                             std::to_string(next_[error]++) + " " +
                              std::string(random_() % 100, static_cast<char>('a' + random_() % 26));
     size_t at = 0;
     while (random_() % 3 == 0 && at + 5 < text.size()) {
@@ -53,7 +56,8 @@ class Writer {
     char time[64];
     std::snprintf(time, sizeof(time), "2024-11-01T12:%02d:%02d.%09dZ", records_ / 60 % 60, records_ % 60, 7);
     ++records_;
-    const std::string record = std::string(time) + (error ? " stderr " : " stdout ") + tag + " " + text + "\n";
+    const std::string record =
+        std::string(time) + (error ? " stderr " : " stdout ") + tag + " " + text + "\n";
     // Written in two parts now and then, so that readers meet torn records.
     const size_t cut = random_() % 5 == 0 ? random_() % record.size() : record.size();
     out_ << record.substr(0, cut) << std::flush << record.substr(cut) << std::flush;
@@ -91,9 +95,9 @@ class AgentProcess {
     if (pid_ == 0) {
       const std::string state = root + "/state";
       const std::string pattern = root + "/pods/*/*/*.log";
-      ::execl(SKALD_AGENT_BINARY, "skald-agent", "--server", server.c_str(), "--state-dir", state.c_str(), "--http-listen", "",
-              "--node-name", "n1", "--log-level", "error", "--rotate-grace", "100ms", "--batch-wait", "20ms", "--batch-bytes", "4KB",
-              pattern.c_str(), nullptr);
+      ::execl(SKALD_AGENT_BINARY, "skald-agent", "--server", server.c_str(), "--state-dir", state.c_str(),
+              "--http-listen", "", "--node-name", "n1", "--log-level", "error", "--rotate-grace", "100ms",
+              "--batch-wait", "20ms", "--batch-bytes", "4KB", pattern.c_str(), nullptr);
       ::_exit(127);
     }
   }
@@ -124,8 +128,9 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
   std::vector<std::unique_ptr<Writer>> writers;
   std::vector<std::thread> threads;
   for (int i = 0; i < kWriters; ++i) {
-    writers.push_back(std::make_unique<Writer>(root + "/pods/ns_pod-" + std::to_string(i) + "_u" + std::to_string(i) + "/app", i,
-                                               seed * 100 + static_cast<unsigned>(i)));
+    writers.push_back(std::make_unique<Writer>(
+        root + "/pods/ns_pod-" + std::to_string(i) + "_u" + std::to_string(i) + "/app", i,
+        seed * 100 + static_cast<unsigned>(i)));
     threads.emplace_back([&stop, &go, writer = writers.back().get(), i] {
       std::mt19937 pace(static_cast<unsigned>(i));
       while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -138,8 +143,10 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
   for (int kill = 0; kill < kills; ++kill) {
     AgentProcess agent(root, server.address());
     if (kill == 0) {
-      // What was rotated before an agent ever ran is not its business: the first one is there before the writers.
-      for (int i = 0; i < 200 && !fs::exists(root + "/state/state-00000001"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      // What was rotated before an agent ever ran is not its business: the first one is there before the
+      // writers.
+      for (int i = 0; i < 200 && !fs::exists(root + "/state/state-00000001"); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
       go = true;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20 + random() % 400));
@@ -147,7 +154,8 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
       agent.Signal(SIGTERM);
       const int status = agent.Wait();
       // On a busy machine it may come before main has begun.
-      EXPECT_TRUE(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM)) << "SIGTERM must end with 0, not " << status;
+      EXPECT_TRUE(status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM))
+          << "SIGTERM must end with 0, not " << status;
     } else {
       agent.Signal(SIGKILL);
       agent.Wait();
@@ -164,7 +172,8 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
     rotations += writer->rotations();
   }
   AgentProcess last(root, server.address());
-  for (int i = 0; i < 600 && server.row_count() < wanted; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int i = 0; i < 600 && server.row_count() < wanted; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   last.Signal(SIGTERM);
   EXPECT_EQ(last.Wait(), 0);
@@ -197,8 +206,10 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
   EXPECT_EQ(doubled, 0);
   EXPECT_EQ(unknown, 0);
   EXPECT_EQ(server.undecodable(), 0);
-  std::printf("seed=%u kills=%d lines=%zu rotations=%d batches=%zu repeated_batches=%llu lost=%d doubled=%d\n", seed, kills, wanted,
-              rotations, server.batches(), static_cast<unsigned long long>(server.repeated()), lost, doubled);
+  std::printf(
+      "seed=%u kills=%d lines=%zu rotations=%d batches=%zu repeated_batches=%llu lost=%d doubled=%d\n", seed,
+      kills, wanted, rotations, server.batches(), static_cast<unsigned long long>(server.repeated()), lost,
+      doubled);
   if (!HasFailure()) {
     fs::remove_all(root);
     return;

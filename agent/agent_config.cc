@@ -1,10 +1,11 @@
 #include "agent/agent_config.h"
 
 #include <unistd.h>
-#include <yaml-cpp/yaml.h>
 
 #include <cstdlib>
 #include <filesystem>
+
+#include <yaml-cpp/yaml.h>
 
 #include "agent/scrape_config.h"
 #include "base/config.h"
@@ -49,7 +50,8 @@ std::vector<std::string> TakePaths(std::vector<const char*>* args) {
   for (size_t i = 0; i < args->size(); ++i) {
     const std::string_view arg = (*args)[i];
     if (i == 0 || arg.starts_with('-')) {
-      const bool flag_alone = arg == "--dry-run" || arg == "-dry-run" || arg == "--help" || arg == "-h" || arg == "--version" || arg == "-v";
+      const bool flag_alone = arg == "--dry-run" || arg == "-dry-run" || arg == "--help" || arg == "-h" ||
+                              arg == "--version" || arg == "-v";
       value_follows = i > 0 && !flag_alone && arg.find('=') == std::string_view::npos;
       rest.push_back((*args)[i]);
     } else if (value_follows) {
@@ -89,57 +91,105 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   ScrapeConfigs scrape;
   bool has_scrape = false;
 
-  Config config("skald-agent", "Tails the logs of a node and hands them to a Skald server, each line once.", kVersion);
+  Config config("skald-agent", "Tails the logs of a node and hands them to a Skald server, each line once.",
+                kVersion);
   config.Group("Server");
-  config.Text({.flag = "server", .yaml = "server.address", .help = "Address of the server's gRPC, host:port.", .example = "logs.example:9095"},
+  config.Text({.flag = "server",
+               .yaml = "server.address",
+               .help = "Address of the server's gRPC, host:port.",
+               .example = "logs.example:9095"},
               &server);
-  config.Text({.flag = "tenant", .yaml = "server.tenant", .help = "Tenant the lines go to, where the server has several."},
+  config.Text({.flag = "tenant",
+               .yaml = "server.tenant",
+               .help = "Tenant the lines go to, where the server has several."},
               &agent.push.tenant);
   config.Bool({.flag = "tls", .yaml = "server.tls", .help = "Encrypt the connection."}, &agent.push.tls);
-  config.Text({.flag = "tls-ca-file", .yaml = "server.tls_ca_file", .help = "Certificates to trust instead of the system's."},
+  config.Text({.flag = "tls-ca-file",
+               .yaml = "server.tls_ca_file",
+               .help = "Certificates to trust instead of the system's."},
               &agent.push.tls_ca_file);
-  config.Text({.flag = "bearer-token-file", .yaml = "server.bearer_token_file", .help = "File with a token to send, read at each connection."},
+  config.Text({.flag = "bearer-token-file",
+               .yaml = "server.bearer_token_file",
+               .help = "File with a token to send, read at each connection."},
               &agent.push.bearer_token_file);
   config.Group("This node");
-  config.Text({.flag = "node-name", .yaml = "node_name", .help = "Goes into the label node_name. Default: NODE_NAME, HOSTNAME or the host's name."},
+  config.Text({.flag = "node-name",
+               .yaml = "node_name",
+               .help = "Goes into the label node_name. Default: NODE_NAME, HOSTNAME or the host's name."},
               &agent.node_name);
-  config.Text({.flag = "state-dir", .yaml = "positions.directory", .help = "Where positions are kept. Give each agent a directory of its own."},
+  config.Text({.flag = "state-dir",
+               .yaml = "positions.directory",
+               .help = "Where positions are kept. Give each agent a directory of its own."},
               &agent.state.directory);
-  config.Bool({.flag = "state-sync", .yaml = "positions.sync", .help = "Sync the state before each batch, so that even a power cut doubles no line."},
+  config.Bool({.flag = "state-sync",
+               .yaml = "positions.sync",
+               .help = "Sync the state before each batch, so that even a power cut doubles no line."},
               &agent.state.sync);
-  config.Text({.flag = "http-listen", .yaml = "server.http_listen", .env = "SKALD_AGENT_HTTP_LISTEN", .help = "Address of /ready, /healthy, /metrics and /targets; empty: none."},
+  config.Text({.flag = "http-listen",
+               .yaml = "server.http_listen",
+               .env = "SKALD_AGENT_HTTP_LISTEN",
+               .help = "Address of /ready, /healthy, /metrics and /targets; empty: none."},
               &agent.http_listen);
-  config.Choice({.flag = "log-level", .yaml = "server.log_level", .help = "How much the agent says about itself."}, &settings.log_level,
-                {"debug", "info", "warn", "error"});
-  config.Bool({.flag = "dry-run", .help = "Print time, labels and line of all that is there now, tab-separated; send nothing, save nothing."},
+  config.Choice(
+      {.flag = "log-level", .yaml = "server.log_level", .help = "How much the agent says about itself."},
+      &settings.log_level, {"debug", "info", "warn", "error"});
+  config.Bool({.flag = "dry-run",
+               .help = "Print time, labels and line of all that is there now, tab-separated; send nothing, "
+                       "save nothing."},
               &settings.dry_run);
   config.Group("Reading");
-  config.Choice({.flag = "start-at", .yaml = "tail.start_at", .help = "Where to begin in the files the very first start finds."}, &start_at,
-                {"beginning", "end"});
-  config.Choice({.flag = "on-state-lost", .yaml = "tail.on_state_lost", .help = "Where to begin if the saved state is damaged beyond use."},
+  config.Choice({.flag = "start-at",
+                 .yaml = "tail.start_at",
+                 .help = "Where to begin in the files the very first start finds."},
+                &start_at, {"beginning", "end"});
+  config.Choice({.flag = "on-state-lost",
+                 .yaml = "tail.on_state_lost",
+                 .help = "Where to begin if the saved state is damaged beyond use."},
                 &on_state_lost, {"beginning", "end"});
-  config.Bytes({.flag = "max-line-size", .yaml = "limits_config.max_line_size", .help = "Longer lines are cut and marked with truncated_bytes."},
+  config.Bytes({.flag = "max-line-size",
+                .yaml = "limits_config.max_line_size",
+                .help = "Longer lines are cut and marked with truncated_bytes."},
                &agent.tail.max_line_size);
-  config.Bool({.flag = "detect-level", .yaml = "tail.detect_level", .help = "Find each line's level and send it as detected_level."},
+  config.Bool({.flag = "detect-level",
+               .yaml = "tail.detect_level",
+               .help = "Find each line's level and send it as detected_level."},
               &agent.detect_level);
-  config.Choice({.flag = "journal", .yaml = "journal", .help = "Read the systemd journal; auto: if no paths and no scrape_configs are given."},
+  config.Choice({.flag = "journal",
+                 .yaml = "journal",
+                 .help = "Read the systemd journal; auto: if no paths and no scrape_configs are given."},
                 &journal, {"auto", "on", "off"});
-  config.Duration({.flag = "rotate-grace", .yaml = "tail.rotate_grace", .help = "How long a rotated file must be quiet before it is let go."},
+  config.Duration({.flag = "rotate-grace",
+                   .yaml = "tail.rotate_grace",
+                   .help = "How long a rotated file must be quiet before it is let go."},
                   &agent.tail.rotate_grace_ns);
-  config.Duration({.flag = "rescan", .yaml = "target_config.sync_period", .help = "How often all directories are listed, should an event be missed."},
+  config.Duration({.flag = "rescan",
+                   .yaml = "target_config.sync_period",
+                   .help = "How often all directories are listed, should an event be missed."},
                   &agent.tail.rescan_ns);
-  config.Duration({.flag = "partial-flush", .yaml = "tail.partial_flush", .help = "After that time a last line without newline counts as a line."},
+  config.Duration({.flag = "partial-flush",
+                   .yaml = "tail.partial_flush",
+                   .help = "After that time a last line without newline counts as a line."},
                   &agent.tail.partial_flush_ns);
-  config.Bytes({.yaml = "tail.max_held_deleted_bytes", .help = "Disk space that deleted, unread files may keep."},
-               &agent.tail.max_held_deleted_bytes);
-  config.Duration({.yaml = "tail.max_held_deleted_age", .help = "How long a deleted, unread file is kept."}, &agent.tail.max_held_deleted_ns);
+  config.Bytes(
+      {.yaml = "tail.max_held_deleted_bytes", .help = "Disk space that deleted, unread files may keep."},
+      &agent.tail.max_held_deleted_bytes);
+  config.Duration({.yaml = "tail.max_held_deleted_age", .help = "How long a deleted, unread file is kept."},
+                  &agent.tail.max_held_deleted_ns);
   config.Group("Sending");
-  config.Bytes({.flag = "memory-limit", .yaml = "memory_limit", .help = "For all that is read and not delivered; beyond it reading waits."},
+  config.Bytes({.flag = "memory-limit",
+                .yaml = "memory_limit",
+                .help = "For all that is read and not delivered; beyond it reading waits."},
                &agent.memory_limit);
-  config.Bytes({.flag = "batch-bytes", .yaml = "batch.bytes", .help = "Lines of so many bytes go out at once."}, &agent.batch_bytes);
-  config.Duration({.flag = "batch-wait", .yaml = "batch.wait", .help = "Fewer go out after that time."}, &agent.batch_wait_ns);
-  config.Int({.flag = "window", .yaml = "batch.window", .help = "Batches under way at once."}, &agent.window, 1, 64);
-  config.Duration({.flag = "stop-wait", .yaml = "stop_wait", .help = "How long to wait for acknowledgements when stopping."},
+  config.Bytes(
+      {.flag = "batch-bytes", .yaml = "batch.bytes", .help = "Lines of so many bytes go out at once."},
+      &agent.batch_bytes);
+  config.Duration({.flag = "batch-wait", .yaml = "batch.wait", .help = "Fewer go out after that time."},
+                  &agent.batch_wait_ns);
+  config.Int({.flag = "window", .yaml = "batch.window", .help = "Batches under way at once."}, &agent.window,
+             1, 64);
+  config.Duration({.flag = "stop-wait",
+                   .yaml = "stop_wait",
+                   .help = "How long to wait for acknowledgements when stopping."},
                   &agent.stop_wait_ns);
 
   std::string page_host = "0.0.0.0";
@@ -153,7 +203,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     return absl::OkStatus();
   });
   config.Unused("server.grpc_listen_port", "the agent has no gRPC port");
-  config.Unused("positions.filename", "positions are kept in positions.directory, known by the files' content");
+  config.Unused("positions.filename",
+                "positions are kept in positions.directory, known by the files' content");
   config.Unused("positions.sync_period", "positions are saved with each acknowledgement");
   config.Section("clients", [&](const YAML::Node& clients, const ConfigPlace&) {
     for (const YAML::Node& client : clients) {
@@ -173,7 +224,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
 
   std::vector<const char*> args(argv, argv + argc);
   const std::vector<std::string> paths = TakePaths(&args);
-  ASSIGN_OR_RETURN(Config::Loaded loaded, config.Load(static_cast<int>(args.size()), args.data(), kDefaultFile));
+  ASSIGN_OR_RETURN(Config::Loaded loaded,
+                   config.Load(static_cast<int>(args.size()), args.data(), kDefaultFile));
   if (loaded.exit_text) {
     settings.exit_text = *loaded.exit_text;
     return settings;
@@ -184,8 +236,9 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   if (!page_port.empty()) agent.http_listen = page_port == "0" ? "" : page_host + ":" + page_port;
   if (server == agent.push.server && !client_url.empty()) {
     server = HostOfUrl(client_url) + ":9095";
-    settings.warnings.push_back(fmt::format("clients: lines go to {} by gRPC instead of {}; say server.address for another place", server,
-                                            client_url));
+    settings.warnings.push_back(
+        fmt::format("clients: lines go to {} by gRPC instead of {}; say server.address for another place",
+                    server, client_url));
   }
   agent.push.server = server;
   agent.tail.start_at_end = start_at == "end";
@@ -203,7 +256,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   }
   if (paths.empty()) agent.tail.targets = has_scrape ? std::move(scrape.targets) : DefaultTargets();
   agent.journal = scrape.journal;
-  agent.journal.enabled = journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || scrape.wants_journal));
+  agent.journal.enabled =
+      journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || scrape.wants_journal));
   return settings;
 }
 

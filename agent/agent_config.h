@@ -1,10 +1,10 @@
 // The agent's settings: command line, environment, and a YAML file that may be Promtail's.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "agent/agent.h"
 
@@ -19,8 +19,8 @@ struct AgentSettings {
   std::string file;                   // the YAML file read, "" if none
 };
 
-// Arguments that are no options are files or patterns to tail; with none, and no scrape_configs in the file, the default sources are
-// taken. InvalidArgument says where, what and what is allowed.
+// Arguments that are no options are files or patterns to tail; with none, and no scrape_configs in the file,
+// the default sources are taken. InvalidArgument says where, what and what is allowed.
 absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* argv);
 
 }  // namespace skald::agent

@@ -17,7 +17,8 @@ constexpr size_t kKeptTextBytes = size_t{256} << 10;
 Rows SortedByTime(const Rows& rows, std::vector<MetadataColumn>* columns) {
   std::vector<uint32_t> order(rows.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return rows.time_ns[a] < rows.time_ns[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](uint32_t a, uint32_t b) { return rows.time_ns[a] < rows.time_ns[b]; });
   Rows sorted;
   sorted.text.reserve(rows.text.size());
   for (const uint32_t row : order) sorted.Append(rows.time_ns[row], rows.line(row));
@@ -92,7 +93,8 @@ ManifestChain* BatchBuilder::ChainOf(BatchOrigin* origin) {
 
 void BatchBuilder::AddRange(BatchOrigin* origin, uint64_t file_id, uint64_t begin, uint64_t end) {
   ManifestChain* chain = ChainOf(origin);
-  if (!chain->ranges.empty() && chain->ranges.back().file_id == file_id && chain->ranges.back().end == begin) {
+  if (!chain->ranges.empty() && chain->ranges.back().file_id == file_id &&
+      chain->ranges.back().end == begin) {
     chain->ranges.back().end = end;
     return;
   }
@@ -149,7 +151,8 @@ std::unique_ptr<Batch> BatchBuilder::Seal() {
   if (streams_.size() > kKeptStreams) streams_.resize(kKeptStreams);
   for (size_t i = 0; i < origins_.size(); ++i) origins_[i]->Describe(&manifest_.chains[i]);
   // Its share of memory until it is acknowledged.
-  for (const ManifestChain& chain : manifest_.chains) batch->encoded_bytes += 192 + chain.ranges.size() * sizeof(ManifestRange);
+  for (const ManifestChain& chain : manifest_.chains)
+    batch->encoded_bytes += 192 + chain.ranges.size() * sizeof(ManifestRange);
   batch->manifest = std::move(manifest_);
   batch->lines = lines_;
   batch->bytes = bytes_;

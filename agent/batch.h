@@ -1,14 +1,14 @@
 // One batch in the making: rows of any number of streams, and the manifest of where they come from.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "agent/state.h"
 #include "proto/push.pb.h"
@@ -30,8 +30,8 @@ struct BatchStream {
 class BatchOrigin {
  public:
   virtual ~BatchOrigin() = default;
-  // Called when the batch is sealed: adds the chain's name, what is pending after the last range, and what identifies each file
-  // at its last range's end.
+  // Called when the batch is sealed: adds the chain's name, what is pending after the last range, and what
+  // identifies each file at its last range's end.
   virtual void Describe(ManifestChain* chain) const = 0;
 
  private:
@@ -56,7 +56,7 @@ struct BatchRow {
   int64_t time_ns = 0;
   std::string_view text;
   uint64_t cut_bytes = 0;
-  bool partial = false;  // the rest of the message never came
+  bool partial = false;    // the rest of the message never came
   std::string_view level;  // "" = look for one in the text
 };
 

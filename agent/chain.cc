@@ -13,7 +13,8 @@ constexpr size_t kDockerOverhead = size_t{128} << 10;
 
 }  // namespace
 
-Chain::Chain(std::string key, Labels labels, LogFormat format, size_t max_line_size, const LevelDetector& levels)
+Chain::Chain(std::string key, Labels labels, LogFormat format, size_t max_line_size,
+             const LevelDetector& levels)
     : key_(std::move(key)), labels_(std::move(labels)), format_(format), max_line_size_(max_line_size) {
   const auto lookup = [this](std::string_view name) -> std::optional<std::string_view> {
     if (!labels_.Has(name)) return std::nullopt;
@@ -31,7 +32,8 @@ Chain::Chain(std::string key, Labels labels, LogFormat format, size_t max_line_s
 void Chain::DetectFormatFrom(std::string_view first_line) {
   if (format_ != LogFormat::kAuto) return;
   format_ = DetectFormat(first_line);
-  // A container's file may begin with a line that is none of its format's; a plain file's name promises nothing else.
+  // A container's file may begin with a line that is none of its format's; a plain file's name promises
+  // nothing else.
   if (format_ == LogFormat::kPlain) format_ = FormatOfPath(key_);
 }
 
@@ -44,10 +46,13 @@ TailedFile* Chain::Find(uint64_t file_id) const {
 
 size_t Chain::max_raw_line() const {
   switch (format_) {
-    case LogFormat::kCri: return max_line_size_ + kCriOverhead;
+    case LogFormat::kCri:
+      return max_line_size_ + kCriOverhead;
     case LogFormat::kAuto:
-    case LogFormat::kDocker: return max_line_size_ + kDockerOverhead;
-    case LogFormat::kPlain: break;
+    case LogFormat::kDocker:
+      return max_line_size_ + kDockerOverhead;
+    case LogFormat::kPlain:
+      break;
   }
   return max_line_size_;
 }
@@ -90,7 +95,8 @@ void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& 
   message.cut_bytes += record.content.size() - kept + line.cut_bytes;
 }
 
-void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch, ParseCounters* counters) {
+void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch,
+                    ParseCounters* counters) {
   BatchRow row;
   if (format_ != LogFormat::kCri && format_ != LogFormat::kDocker) {
     // Lines of one reading keep their order by growing times.
@@ -151,7 +157,8 @@ void Chain::Rebuild(const TailedFile& file, const RawLine& line, Output output) 
 }
 
 bool Chain::HasPending() const {
-  return std::any_of(std::begin(messages_), std::end(messages_), [](const Message& message) { return message.active; });
+  return std::any_of(std::begin(messages_), std::end(messages_),
+                     [](const Message& message) { return message.active; });
 }
 
 bool Chain::Pins(uint64_t file_id) const {
@@ -173,7 +180,8 @@ size_t Chain::pending_bytes() const {
 void Chain::Describe(ManifestChain* chain) const {
   chain->chain = key_;
   for (int output = 0; output < kOutputs; ++output) {
-    if (messages_[output].active) chain->pending_end.push_back({static_cast<Output>(output), messages_[output].spans});
+    if (messages_[output].active)
+      chain->pending_end.push_back({static_cast<Output>(output), messages_[output].spans});
   }
   for (ManifestRange& range : chain->ranges) {
     const TailedFile* file = Find(range.file_id);

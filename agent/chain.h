@@ -1,5 +1,6 @@
-// One log with all of its generations: the file that has its name now and the rotated ones that are not read to their end yet. Messages
-// that come in pieces are joined here, per output, so that a message may begin in one generation and end in the next.
+// One log with all of its generations: the file that has its name now and the rotated ones that are not read
+// to their end yet. Messages that come in pieces are joined here, per output, so that a message may begin in
+// one generation and end in the next.
 #pragma once
 
 #include <cstdint>
@@ -20,29 +21,30 @@ namespace skald::agent {
 
 class Chain;
 
-// One generation. A file that was truncated becomes two: the one whose bytes are gone (no descriptor) and the new one.
+// One generation. A file that was truncated becomes two: the one whose bytes are gone (no descriptor) and the
+// new one.
 struct TailedFile {
   uint64_t file_id = 0;
   Chain* chain = nullptr;
   FileDescriptor fd;
   InodeKey key;
-  std::string path;  // its present name, or the last known one
+  std::string path;       // its present name, or the last known one
   std::string real_path;  // where the link of that name leads, if it is one
   HeadHash head;
   LineReader reader;
-  uint64_t committed = 0;       // delivered up to here
-  uint64_t size = 0;            // as last seen
-  int64_t modified_ns = 0;      // as last seen
-  int64_t grown_ns = 0;         // monotonic; when it was last seen to grow
-  int64_t unlinked_ns = 0;      // monotonic; when its name was found gone, 0 = it has one
+  uint64_t committed = 0;   // delivered up to here
+  uint64_t size = 0;        // as last seen
+  int64_t modified_ns = 0;  // as last seen
+  int64_t grown_ns = 0;     // monotonic; when it was last seen to grow
+  int64_t unlinked_ns = 0;  // monotonic; when its name was found gone, 0 = it has one
   uint64_t disk_bytes = 0;
-  bool rotated = false;         // no longer under the chain's name
-  bool ready = true;            // there may be something to read
-  bool gone = false;            // truncated away: nothing more can be read under this id
-  bool finished = false;        // read to its end and closed; remembered while its name is there
-  bool at_end = false;          // the last read found the end
-  bool torn_counted = false;    // its incomplete last record is in the counters
-  int64_t behind_ns = 0;        // monotonic; since when not all of it is delivered, 0 = all is
+  bool rotated = false;       // no longer under the chain's name
+  bool ready = true;          // there may be something to read
+  bool gone = false;          // truncated away: nothing more can be read under this id
+  bool finished = false;      // read to its end and closed; remembered while its name is there
+  bool at_end = false;        // the last read found the end
+  bool torn_counted = false;  // its incomplete last record is in the counters
+  int64_t behind_ns = 0;      // monotonic; since when not all of it is delivered, 0 = all is
   std::string last_error;
 
   bool acked() const { return committed >= reader.offset(); }
@@ -73,11 +75,14 @@ class Chain : public BatchOrigin {
   // A line may be longer than a message by what the record format puts around it.
   size_t max_raw_line() const;
 
-  // Takes the next line of a file: adds a row to the batch, or keeps a piece. now_ns is the time of lines that carry none.
-  void Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch, ParseCounters* counters);
+  // Takes the next line of a file: adds a row to the batch, or keeps a piece. now_ns is the time of lines
+  // that carry none.
+  void Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch,
+               ParseCounters* counters);
   // Puts unfinished messages into the batch as they are.
   void FlushPending(BatchBuilder* batch);
-  // Only keeps pieces of the given output from the line; what it would add to a batch is left out. For a restart.
+  // Only keeps pieces of the given output from the line; what it would add to a batch is left out. For a
+  // restart.
   void Rebuild(const TailedFile& file, const RawLine& line, Output output);
   bool HasPending() const;
   // Whether an unfinished message has a piece in the file.

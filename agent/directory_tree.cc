@@ -15,7 +15,8 @@
 namespace skald::agent {
 namespace {
 
-constexpr uint32_t kNameEvents = IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr uint32_t kNameEvents =
+    IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 class OpenDirectory {
  public:
@@ -35,13 +36,14 @@ class OpenDirectory {
 
 }  // namespace
 
-DirectoryTree::DirectoryTree(const std::vector<Target>* targets, bool use_inotify, DirectoryListener* listener)
+DirectoryTree::DirectoryTree(const std::vector<Target>* targets, bool use_inotify,
+                             DirectoryListener* listener)
     : targets_(targets), listener_(listener) {
   if (use_inotify) {
     inotify_ = FileDescriptor(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!inotify_.valid()) {
-      LogWarn("no inotify (fs.inotify.max_user_instances?): directories are listed again and again instead", "err=\"{}\"",
-              std::strerror(errno));
+      LogWarn("no inotify (fs.inotify.max_user_instances?): directories are listed again and again instead",
+              "err=\"{}\"", std::strerror(errno));
     }
   }
   for (size_t t = 0; t < targets_->size(); ++t) {
@@ -94,8 +96,10 @@ void DirectoryTree::Watch(Node* node) {
     ++failed_watches_;
     if (!told_watch_limit_) {
       told_watch_limit_ = true;
-      LogWarn("directory cannot be watched, it is listed again and again instead; raise sysctl fs.inotify.max_user_watches",
-              "dir={} err=\"{}\"", node->path, std::strerror(errno));
+      LogWarn(
+          "directory cannot be watched, it is listed again and again instead; raise sysctl "
+          "fs.inotify.max_user_watches",
+          "dir={} err=\"{}\"", node->path, std::strerror(errno));
     }
     return;
   }
@@ -182,7 +186,8 @@ void DirectoryTree::Scan(const std::string& path) {
     bool is_directory = entry->d_type == DT_DIR;
     if (entry->d_type == DT_UNKNOWN || link) {
       struct stat st {};
-      if (entry->d_type == DT_UNKNOWN && ::fstatat(directory.fd(), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+      if (entry->d_type == DT_UNKNOWN &&
+          ::fstatat(directory.fd(), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         link = S_ISLNK(st.st_mode);
         is_directory = S_ISDIR(st.st_mode);
       }
@@ -200,13 +205,16 @@ void DirectoryTree::Scan(const std::string& path) {
         if (!link) AddState(child = path + "/" + std::string(name), state, false);
       } else if (MatchComponent(component, name)) {
         if (!last) {
-          AddState(child = path + "/" + std::string(name), {state.target, state.glob, state.component + 1}, false);
-        } else if ((target < 0 || state.target < target) && !Excluded(state.target, path + "/" + std::string(name))) {
+          AddState(child = path + "/" + std::string(name), {state.target, state.glob, state.component + 1},
+                   false);
+        } else if ((target < 0 || state.target < target) &&
+                   !Excluded(state.target, path + "/" + std::string(name))) {
           target = state.target;
         }
       }
     }
-    if (!is_directory && node->lists_files) entries.push_back({std::string(name), entry->d_ino, link, target});
+    if (!is_directory && node->lists_files)
+      entries.push_back({std::string(name), entry->d_ino, link, target});
   }
   if (node->lists_files) listener_->OnListing(path, entries);
 }
@@ -240,7 +248,8 @@ bool DirectoryTree::Excluded(int target, std::string_view path) const {
 int DirectoryTree::TargetOf(std::string_view path) const {
   for (size_t t = 0; t < targets_->size(); ++t) {
     const std::vector<GlobPattern>& globs = (*targets_)[t].include;
-    if (std::any_of(globs.begin(), globs.end(), [&](const GlobPattern& glob) { return glob.Matches(path); }) &&
+    if (std::any_of(globs.begin(), globs.end(),
+                    [&](const GlobPattern& glob) { return glob.Matches(path); }) &&
         !Excluded(static_cast<int>(t), path)) {
       return static_cast<int>(t);
     }

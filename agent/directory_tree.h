@@ -1,15 +1,16 @@
-// The directories in which files to tail may appear, kept in step with the file system by inotify, and by listing them again where
-// inotify cannot help (queue overflow, watch limit, network file systems). Events are hints; a listing is the truth.
+// The directories in which files to tail may appear, kept in step with the file system by inotify, and by
+// listing them again where inotify cannot help (queue overflow, watch limit, network file systems). Events
+// are hints; a listing is the truth.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/node_hash_map.h>
 
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/node_hash_map.h>
 
 #include "agent/target.h"
 #include "base/file.h"
@@ -47,7 +48,8 @@ class DirectoryTree {
   void ScanDirty();
   // Lists everything.
   void ScanAll();
-  // Writes to files of real_directory shall be heard of; `directory` holds links to them and is listed again when names change there.
+  // Writes to files of real_directory shall be heard of; `directory` holds links to them and is listed again
+  // when names change there.
   void FollowLink(const std::string& real_directory, const std::string& directory);
   void MarkDirty(const std::string& directory);
 
@@ -71,7 +73,7 @@ class DirectoryTree {
     std::string path;
     int watch = -1;
     uint32_t watch_mask = 0;
-    bool root = false;   // stays even if it does not exist
+    bool root = false;  // stays even if it does not exist
     bool dirty = false;
     bool lists_files = false;
     bool listed = false;
@@ -79,7 +81,9 @@ class DirectoryTree {
     std::vector<std::string> owners;  // directories with links into this one
   };
 
-  const GlobPattern& GlobOf(const State& state) const { return (*targets_)[state.target].include[state.glob]; }
+  const GlobPattern& GlobOf(const State& state) const {
+    return (*targets_)[state.target].include[state.glob];
+  }
   // Adds the state, and the one behind a "**". True if the node is new or has a new state.
   bool AddState(const std::string& path, State state, bool root);
   void MarkDirty(Node* node);

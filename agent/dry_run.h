@@ -7,8 +7,8 @@
 
 namespace skald::agent {
 
-// Reads all files that are there now to their end and prints each line as time TAB labels TAB line to stdout, in order of reading. Sends
-// and saves nothing.
+// Reads all files that are there now to their end and prints each line as time TAB labels TAB line to stdout,
+// in order of reading. Sends and saves nothing.
 absl::Status DryRun(const AgentConfig& config);
 
 }  // namespace skald::agent

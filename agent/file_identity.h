@@ -1,12 +1,13 @@
-// Who a log file is, whatever its name: device and inode, a hash of its head, and a hash of the bytes just before an offset.
-// The first two survive a rename; the hashes tell a reused inode, a truncated and regrown file, and a restored copy apart.
+// Who a log file is, whatever its name: device and inode, a hash of its head, and a hash of the bytes just
+// before an offset. The first two survive a rename; the hashes tell a reused inode, a truncated and regrown
+// file, and a restored copy apart.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 namespace skald::agent {
 

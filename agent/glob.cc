@@ -20,7 +20,8 @@ std::vector<std::string_view> SplitPath(std::string_view path) {
   return parts;
 }
 
-// Matches the class that starts at pattern[*p] == '['. Moves *p behind its ']'. False in *is_class if there is no ']'.
+// Matches the class that starts at pattern[*p] == '['. Moves *p behind its ']'. False in *is_class if there
+// is no ']'.
 bool MatchClass(std::string_view pattern, size_t* p, unsigned char c, bool* is_class) {
   size_t i = *p + 1;
   bool negated = false;
@@ -52,7 +53,8 @@ bool MatchClass(std::string_view pattern, size_t* p, unsigned char c, bool* is_c
   return hit != negated;
 }
 
-bool MatchParts(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string_view>& parts, size_t n) {
+bool MatchParts(const std::vector<std::string>& pattern, size_t p, const std::vector<std::string_view>& parts,
+                size_t n) {
   for (; p < pattern.size(); ++p, ++n) {
     if (pattern[p] == "**") {
       for (size_t skip = n; skip < parts.size(); ++skip) {
@@ -193,7 +195,8 @@ absl::StatusOr<std::vector<GlobPattern>> GlobPattern::ParseAll(std::string_view 
 }
 
 bool GlobPattern::Matches(std::string_view path) const {
-  if (path.substr(0, root_.size()) != root_ || path.size() <= root_.size() || path[root_.size()] != '/') return false;
+  if (path.substr(0, root_.size()) != root_ || path.size() <= root_.size() || path[root_.size()] != '/')
+    return false;
   return MatchParts(components_, 0, SplitPath(path.substr(root_.size())), 0);
 }
 

@@ -13,14 +13,31 @@ TEST(Glob, Components) {
     bool want;
   };
   const Row rows[] = {
-      {"*.log", "a.log", true},       {"*.log", ".log", true},        {"*.log", "a.log.1", false}, {"?.log", "a.log", true},
-      {"?.log", "ab.log", false},     {"[0-9].log", "5.log", true},   {"[0-9].log", "x.log", false},
-      {"[!0-9].log", "x.log", true},  {"[^0-9].log", "5.log", false}, {"[]a].log", "].log", true}, {"[a", "[a", true},
-      {"a*b*c", "axxbyyc", true},     {"a*b*c", "axxbyy", false},     {"**x", "abx", true},        {"\\*", "*", true},
-      {"\\*", "a", false},            {"", "", true},                 {"*", "", true},             {"", "a", false},
-      {"*[ab]c", "xxbcac", true},     {"[a-]x", "-x", true},          {"*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
+      {"*.log", "a.log", true},
+      {"*.log", ".log", true},
+      {"*.log", "a.log.1", false},
+      {"?.log", "a.log", true},
+      {"?.log", "ab.log", false},
+      {"[0-9].log", "5.log", true},
+      {"[0-9].log", "x.log", false},
+      {"[!0-9].log", "x.log", true},
+      {"[^0-9].log", "5.log", false},
+      {"[]a].log", "].log", true},
+      {"[a", "[a", true},
+      {"a*b*c", "axxbyyc", true},
+      {"a*b*c", "axxbyy", false},
+      {"**x", "abx", true},
+      {"\\*", "*", true},
+      {"\\*", "a", false},
+      {"", "", true},
+      {"*", "", true},
+      {"", "a", false},
+      {"*[ab]c", "xxbcac", true},
+      {"[a-]x", "-x", true},
+      {"*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
   };
-  for (const Row& row : rows) EXPECT_EQ(MatchComponent(row.pattern, row.name), row.want) << row.pattern << " " << row.name;
+  for (const Row& row : rows)
+    EXPECT_EQ(MatchComponent(row.pattern, row.name), row.want) << row.pattern << " " << row.name;
 }
 
 TEST(Glob, Braces) {
@@ -38,13 +55,18 @@ TEST(Glob, Paths) {
     bool want;
   };
   const Row rows[] = {
-      {"/var/log/*.log", "/var/log/a.log", true},          {"/var/log/*.log", "/var/log/x/a.log", false},
-      {"/var/log/**/*.log", "/var/log/a.log", true},       {"/var/log/**/*.log", "/var/log/x/y/a.log", true},
-      {"/var/log/**", "/var/log/x/y/a.txt", true},         {"/var/log/**", "/var/log", false},
+      {"/var/log/*.log", "/var/log/a.log", true},
+      {"/var/log/*.log", "/var/log/x/a.log", false},
+      {"/var/log/**/*.log", "/var/log/a.log", true},
+      {"/var/log/**/*.log", "/var/log/x/y/a.log", true},
+      {"/var/log/**", "/var/log/x/y/a.txt", true},
+      {"/var/log/**", "/var/log", false},
       {"/var/log/pods/*/*/*.log", "/var/log/pods/a/b/0.log", true},
       {"/var/log/pods/*/*/*.log", "/var/log/pods/b/0.log", false},
-      {"/var/log/syslog", "/var/log/syslog", true},        {"/**/x.log", "/a/b/x.log", true},
-      {"/a/**/b/**/c", "/a/1/b/2/3/c", true},              {"/a/**/b/**/c", "/a/1/2/3/c", false},
+      {"/var/log/syslog", "/var/log/syslog", true},
+      {"/**/x.log", "/a/b/x.log", true},
+      {"/a/**/b/**/c", "/a/1/b/2/3/c", true},
+      {"/a/**/b/**/c", "/a/1/2/3/c", false},
       {"/var/*/x", "/varx/x", false},
   };
   for (const Row& row : rows) {

@@ -1,9 +1,10 @@
 #include "agent/http_page.h"
 
+#include <sys/socket.h>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
-#include <sys/socket.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -35,7 +36,8 @@ HttpPage::HttpPage(Agent* agent) : agent_(agent), listener_(std::make_unique<Lis
 
 absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& listen, Agent* agent) {
   const size_t colon = listen.rfind(':');
-  if (colon == std::string::npos) return InvalidArgument("http listen address \"{}\" is not host:port", listen);
+  if (colon == std::string::npos)
+    return InvalidArgument("http listen address \"{}\" is not host:port", listen);
   std::string host = listen.substr(0, colon);
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty()) host = "0.0.0.0";
@@ -44,7 +46,8 @@ absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& lis
   boost::system::error_code error;
   const auto address = asio::ip::make_address(host, error);
   const int port = std::atoi(listen.c_str() + colon + 1);
-  if (error || port < 0 || port > 65535) return InvalidArgument("http listen address \"{}\" is not ip:port", listen);
+  if (error || port < 0 || port > 65535)
+    return InvalidArgument("http listen address \"{}\" is not ip:port", listen);
   const tcp::endpoint endpoint(address, static_cast<uint16_t>(port));
   tcp::acceptor& acceptor = page->listener_->acceptor;
   acceptor.open(endpoint.protocol(), error);
@@ -103,7 +106,8 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
     return agent_->ready() ? 200 : 503;
   }
   if (path == "/healthy") {
-    *body = agent_->healthy() ? "healthy\n" : "stalled: nothing was acknowledged for 5 minutes, or the loop hangs\n";
+    *body = agent_->healthy() ? "healthy\n"
+                              : "stalled: nothing was acknowledged for 5 minutes, or the loop hangs\n";
     return agent_->healthy() ? 200 : 503;
   }
   if (path == "/metrics") {
@@ -131,57 +135,86 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
 
 void HttpPage::RegisterMetrics() {
   metrics_.AddProcessMetrics();
-  const auto add = [this](MetricKind kind, const char* name, const char* help, std::function<double(const AgentStats&)> read) {
-    metrics_.Callback(this, kind, name, help, [this, read] { return std::vector<Metrics::Sample>{{{}, read(stats_)}}; });
+  const auto add = [this](MetricKind kind, const char* name, const char* help,
+                          std::function<double(const AgentStats&)> read) {
+    metrics_.Callback(this, kind, name, help, [this, read] {
+      return std::vector<Metrics::Sample>{{{}, read(stats_)}};
+    });
   };
-  const auto counter = [&](const char* name, const char* help, auto read) { add(MetricKind::kCounter, name, help, read); };
-  const auto gauge = [&](const char* name, const char* help, auto read) { add(MetricKind::kGauge, name, help, read); };
+  const auto counter = [&](const char* name, const char* help, auto read) {
+    add(MetricKind::kCounter, name, help, read);
+  };
+  const auto gauge = [&](const char* name, const char* help, auto read) {
+    add(MetricKind::kGauge, name, help, read);
+  };
   using S = const AgentStats&;
-  counter("agent_read_lines_total", "Lines read. read = acked + in flight + dropped.", [](S s) { return s.read_lines; });
+  counter("agent_read_lines_total", "Lines read. read = acked + in flight + dropped.",
+          [](S s) { return s.read_lines; });
   counter("agent_read_bytes_total", "Bytes of lines read.", [](S s) { return s.read_bytes; });
   counter("agent_acked_lines_total", "Lines the server has on its disk.", [](S s) { return s.acked_lines; });
-  counter("agent_acked_bytes_total", "Bytes of lines the server has on its disk.", [](S s) { return s.acked_bytes; });
-  gauge("agent_in_flight_lines", "Lines read and not yet acknowledged.", [](S s) { return s.in_flight_lines; });
-  gauge("agent_in_flight_bytes", "Bytes of lines read and not yet acknowledged.", [](S s) { return s.in_flight_bytes; });
-  counter("agent_file_bytes_total", "Bytes read from files, with the framing of their formats.", [](S s) { return s.tail.read_bytes; });
-  counter("agent_sent_batches_total", "Batches sent, resent ones too.", [](S s) { return s.push.sent_batches; });
-  counter("agent_sent_bytes_total", "Compressed bytes sent, resent ones too.", [](S s) { return s.push.sent_bytes; });
+  counter("agent_acked_bytes_total", "Bytes of lines the server has on its disk.",
+          [](S s) { return s.acked_bytes; });
+  gauge("agent_in_flight_lines", "Lines read and not yet acknowledged.",
+        [](S s) { return s.in_flight_lines; });
+  gauge("agent_in_flight_bytes", "Bytes of lines read and not yet acknowledged.",
+        [](S s) { return s.in_flight_bytes; });
+  counter("agent_file_bytes_total", "Bytes read from files, with the framing of their formats.",
+          [](S s) { return s.tail.read_bytes; });
+  counter("agent_sent_batches_total", "Batches sent, resent ones too.",
+          [](S s) { return s.push.sent_batches; });
+  counter("agent_sent_bytes_total", "Compressed bytes sent, resent ones too.",
+          [](S s) { return s.push.sent_bytes; });
   counter("agent_retries_total", "Batches the server did not take yet.", [](S s) { return s.push.retries; });
-  counter("agent_connection_failures_total", "Streams to the server that broke or did not open.", [](S s) { return s.push.failures; });
+  counter("agent_connection_failures_total", "Streams to the server that broke or did not open.",
+          [](S s) { return s.push.failures; });
   gauge("agent_connected", "1 if the server answers.", [](S s) { return s.push.connected ? 1 : 0; });
   gauge("agent_lag_bytes", "Bytes of files not delivered.", [](S s) { return s.tail.lag_bytes; });
-  gauge("agent_lag_seconds", "Since when the file that is longest behind is.", [](S s) { return static_cast<double>(s.tail.lag_ns) / 1e9; });
+  gauge("agent_lag_seconds", "Since when the file that is longest behind is.",
+        [](S s) { return static_cast<double>(s.tail.lag_ns) / 1e9; });
   gauge("agent_files", "Files tailed.", [](S s) { return s.tail.files; });
   gauge("agent_open_files", "Files open.", [](S s) { return s.tail.open_files; });
   gauge("agent_directories", "Directories watched.", [](S s) { return s.tail.directories; });
-  gauge("agent_held_deleted_bytes", "Disk space of deleted files held for reading.", [](S s) { return s.tail.held_deleted_bytes; });
-  gauge("agent_memory_bytes", "Memory of all that is read and not delivered.", [](S s) { return s.memory_bytes; });
-  counter("agent_inotify_overflows_total", "Times the kernel's event queue was full.", [](S s) { return s.tail.inotify_overflows; });
-  counter("agent_watch_failures_total", "Directories that could not be watched.", [](S s) { return s.tail.failed_watches; });
-  counter("agent_invalid_records_total", "Records that are not of their file's format, passed on as they are.",
+  gauge("agent_held_deleted_bytes", "Disk space of deleted files held for reading.",
+        [](S s) { return s.tail.held_deleted_bytes; });
+  gauge("agent_memory_bytes", "Memory of all that is read and not delivered.",
+        [](S s) { return s.memory_bytes; });
+  counter("agent_inotify_overflows_total", "Times the kernel's event queue was full.",
+          [](S s) { return s.tail.inotify_overflows; });
+  counter("agent_watch_failures_total", "Directories that could not be watched.",
+          [](S s) { return s.tail.failed_watches; });
+  counter("agent_invalid_records_total",
+          "Records that are not of their file's format, passed on as they are.",
           [](S s) { return s.tail.parse.invalid_records; });
-  counter("agent_truncated_lines_total", "Lines cut at max_line_size.", [](S s) { return s.tail.parse.truncated_lines; });
-  counter("agent_journal_entries_total", "Entries read from the systemd journal.", [](S s) { return s.journal_entries; });
-  counter("agent_state_write_errors_total", "Failures to write the positions.", [](S s) { return s.state_write_errors; });
-  metrics_.Callback(this, MetricKind::kCounter, "agent_lost_bytes_total", "Bytes that will never be sent, by reason.", [this] {
-    const Tailer::Stats& tail = stats_.tail;
-    std::vector<Metrics::Sample> samples;
-    const auto sample = [&](const char* reason, uint64_t bytes) { samples.push_back({{{"reason", reason}}, static_cast<double>(bytes)}); };
-    sample("truncated_before_read", tail.lost.truncated_before_read);
-    sample("held_deleted_limit", tail.lost.held_deleted_limit);
-    sample("rotated_away", tail.lost.rotated_away);
-    sample("line_too_long", tail.parse.truncated_bytes);
-    sample("torn_record", tail.parse.torn_bytes);
-    uint64_t refused = 0;
-    for (const auto& [reason, counts] : stats_.refused) refused += counts.second;
-    sample("server_rejected", refused);
-    return samples;
-  });
-  metrics_.Callback(this, MetricKind::kCounter, "agent_refused_lines_total", "Lines the server refused, by its reason.", [this] {
-    std::vector<Metrics::Sample> samples;
-    for (const auto& [reason, counts] : stats_.refused) samples.push_back({{{"reason", reason}}, static_cast<double>(counts.first)});
-    return samples;
-  });
+  counter("agent_truncated_lines_total", "Lines cut at max_line_size.",
+          [](S s) { return s.tail.parse.truncated_lines; });
+  counter("agent_journal_entries_total", "Entries read from the systemd journal.",
+          [](S s) { return s.journal_entries; });
+  counter("agent_state_write_errors_total", "Failures to write the positions.",
+          [](S s) { return s.state_write_errors; });
+  metrics_.Callback(this, MetricKind::kCounter, "agent_lost_bytes_total",
+                    "Bytes that will never be sent, by reason.", [this] {
+                      const Tailer::Stats& tail = stats_.tail;
+                      std::vector<Metrics::Sample> samples;
+                      const auto sample = [&](const char* reason, uint64_t bytes) {
+                        samples.push_back({{{"reason", reason}}, static_cast<double>(bytes)});
+                      };
+                      sample("truncated_before_read", tail.lost.truncated_before_read);
+                      sample("held_deleted_limit", tail.lost.held_deleted_limit);
+                      sample("rotated_away", tail.lost.rotated_away);
+                      sample("line_too_long", tail.parse.truncated_bytes);
+                      sample("torn_record", tail.parse.torn_bytes);
+                      uint64_t refused = 0;
+                      for (const auto& [reason, counts] : stats_.refused) refused += counts.second;
+                      sample("server_rejected", refused);
+                      return samples;
+                    });
+  metrics_.Callback(this, MetricKind::kCounter, "agent_refused_lines_total",
+                    "Lines the server refused, by its reason.", [this] {
+                      std::vector<Metrics::Sample> samples;
+                      for (const auto& [reason, counts] : stats_.refused)
+                        samples.push_back({{{"reason", reason}}, static_cast<double>(counts.first)});
+                      return samples;
+                    });
 }
 
 }  // namespace skald::agent

@@ -1,19 +1,20 @@
 // The agent's own page: /ready, /healthy, /metrics, /targets.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
-
-#include <absl/status/statusor.h>
 
 #include "agent/agent.h"
 #include "base/metrics.h"
 
 namespace skald::agent {
 
-// Serves on a thread of its own, one request at a time: a scrape and a person now and then. The agent outlives it.
+// Serves on a thread of its own, one request at a time: a scrape and a person now and then. The agent
+// outlives it.
 class HttpPage {
  public:
   // listen: host:port; port 0 takes any.

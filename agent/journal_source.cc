@@ -1,10 +1,10 @@
 #include "agent/journal_source.h"
 
-#include <systemd/sd-journal.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+
+#include <systemd/sd-journal.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -16,11 +16,13 @@ namespace {
 constexpr size_t kMaxUnits = 4096;  // distinct units remembered; scopes and transient units come and go
 
 // Priorities 0..7 of syslog as detected levels.
-constexpr std::string_view kLevels[] = {"fatal", "fatal", "critical", "error", "warn", "info", "info", "debug"};
+constexpr std::string_view kLevels[] = {"fatal", "fatal", "critical", "error",
+                                        "warn",  "info",  "info",     "debug"};
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<JournalSource>> JournalSource::Open(JournalSourceOptions options, const Clock& clock) {
+absl::StatusOr<std::unique_ptr<JournalSource>> JournalSource::Open(JournalSourceOptions options,
+                                                                   const Clock& clock) {
   if (options.path.empty() && !FileExists("/var/log/journal") && !FileExists("/run/log/journal")) {
     return NotFound("no systemd journal on this machine");
   }
@@ -103,7 +105,8 @@ bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
     row.text = row.text.substr(0, options_.max_line_size);
   }
   const std::string priority = Field("PRIORITY");
-  if (priority.size() == 1 && priority[0] >= '0' && priority[0] <= '7') row.level = kLevels[priority[0] - '0'];
+  if (priority.size() == 1 && priority[0] >= '0' && priority[0] <= '7')
+    row.level = kLevels[priority[0] - '0'];
   batch->Add(StreamFor(unit), row);
   return true;
 }

@@ -1,13 +1,14 @@
-// The systemd journal as a source. Entries are positioned by cursor; a cursor is committed when its batch is acknowledged.
+// The systemd journal as a source. Entries are positioned by cursor; a cursor is committed when its batch is
+// acknowledged.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "agent/batch.h"
 #include "base/clock.h"
@@ -20,21 +21,23 @@ namespace skald::agent {
 
 struct JournalSourceOptions {
   bool enabled = true;
-  std::string path;                    // a directory of journal files; "" = the system's
+  std::string path;                              // a directory of journal files; "" = the system's
   int64_t max_age_ns = 7 * 3600 * kNsPerSecond;  // without a cursor, how far back to begin
-  std::vector<std::string> matches;    // FIELD=VALUE, all must hold
-  Labels labels;                       // win over derived ones
+  std::vector<std::string> matches;              // FIELD=VALUE, all must hold
+  Labels labels;                                 // win over derived ones
   std::string node_name;
   uint64_t max_line_size = uint64_t{256} << 10;
 };
 
-// Labels: job="systemd-journal", unit (or the kernel's and syslog's identifier), node_name; level from PRIORITY. Not thread-safe.
+// Labels: job="systemd-journal", unit (or the kernel's and syslog's identifier), node_name; level from
+// PRIORITY. Not thread-safe.
 class JournalSource {
  public:
   static constexpr std::string_view kName = "systemd-journal";
 
   // NotFound where there is no journal.
-  static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options, const Clock& clock);
+  static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options,
+                                                             const Clock& clock);
   ~JournalSource();
 
   // Behind the cursor; "" = max_age back. A cursor that is gone puts it at the nearest later entry.
@@ -52,7 +55,8 @@ class JournalSource {
   uint64_t errors() const { return errors_; }
 
  private:
-  JournalSource(JournalSourceOptions options, const Clock& clock) : options_(std::move(options)), clock_(clock) {}
+  JournalSource(JournalSourceOptions options, const Clock& clock)
+      : options_(std::move(options)), clock_(clock) {}
   // Adds the entry the journal stands at. False if it has no message.
   bool AddEntry(BatchBuilder* batch, std::string* cursor);
   std::string Field(const char* name) const;

@@ -7,7 +7,8 @@
 namespace skald::agent {
 namespace {
 
-constexpr std::string_view kSafeLetters = "bcdfghjklmnpqrstvwxz2456789";  // what Kubernetes draws random names from
+constexpr std::string_view kSafeLetters =
+    "bcdfghjklmnpqrstvwxz2456789";  // what Kubernetes draws random names from
 
 bool AllOf(std::string_view text, std::string_view letters) {
   return !text.empty() && text.find_first_not_of(letters) == std::string_view::npos;
@@ -57,7 +58,8 @@ std::optional<KubernetesPath> ParseKubernetesPath(std::string_view path) {
     const size_t last = stem.rfind('_');
     std::string_view container;
     std::string_view id;
-    if (first == std::string_view::npos || first == last || !SplitDash(stem.substr(last + 1), &container, &id) || !IsHexId(id)) {
+    if (first == std::string_view::npos || first == last ||
+        !SplitDash(stem.substr(last + 1), &container, &id) || !IsHexId(id)) {
       return std::nullopt;
     }
     out.pod = stem.substr(0, first);
@@ -96,7 +98,8 @@ std::optional<std::string> ParseDockerPath(std::string_view path) {
   std::string_view ignored;
   const std::string_view file = TakeLast(path, &rest);
   const std::string_view directory = TakeLast(rest, &ignored);
-  if (!IsHexId(directory) || !file.starts_with(directory) || !file.substr(directory.size()).starts_with("-json.log")) {
+  if (!IsHexId(directory) || !file.starts_with(directory) ||
+      !file.substr(directory.size()).starts_with("-json.log")) {
     return std::nullopt;
   }
   return std::string(directory);

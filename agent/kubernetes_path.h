@@ -20,8 +20,8 @@ struct KubernetesPath {
 // <any>/<pod>_<namespace>_<container>-<64 hex>.log (its containers directory). nullopt for any other path.
 std::optional<KubernetesPath> ParseKubernetesPath(std::string_view path);
 
-// The application a pod belongs to: its name without what a controller put behind it: a ReplicaSet's hash and a pod's random
-// five letters, a StatefulSet's ordinal, a CronJob's minute, a static pod's node name.
+// The application a pod belongs to: its name without what a controller put behind it: a ReplicaSet's hash and
+// a pod's random five letters, a StatefulSet's ordinal, a CronJob's minute, a static pod's node name.
 std::string AppOfPod(std::string_view pod, std::string_view node_name);
 
 // <any>/<64 hex>/<the same 64 hex>-json.log: the container id.

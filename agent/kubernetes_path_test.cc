@@ -24,7 +24,8 @@ TEST(KubernetesPath, Parses) {
   EXPECT_EQ(path->pod, "cart-0");
   EXPECT_EQ(path->container, "my-app");
   EXPECT_EQ(path->container_id, kId);
-  for (const char* other : {"/var/log/syslog", "/var/log/app_x_y/0.log", "/a_b_c/app/x.log", "/var/log/a_b_c-12.log", "", "/", "0.log"}) {
+  for (const char* other : {"/var/log/syslog", "/var/log/app_x_y/0.log", "/a_b_c/app/x.log",
+                            "/var/log/a_b_c-12.log", "", "/", "0.log"}) {
     EXPECT_FALSE(ParseKubernetesPath(other)) << other;
   }
 }
@@ -35,10 +36,18 @@ TEST(KubernetesPath, AppOfPod) {
     const char* want;
   };
   const Row rows[] = {
-      {"cart-7d9c5b8f6d-x2x4z", "cart"},       {"my-cart-5d4f9c-x2x4z", "my-cart"}, {"fluent-x2x4z", "fluent"},
-      {"redis-0", "redis"},                    {"redis-12", "redis"},               {"backup-28371234-bcdfg", "backup"},
-      {"backup-28371230-bcdfg", "backup"},     {"single", "single"},                {"my-nginx", "my-nginx"},
-      {"kube-proxy", "kube-proxy"},            {"kube-apiserver-node-1", "kube-apiserver"}, {"-x", "-x"},
+      {"cart-7d9c5b8f6d-x2x4z", "cart"},
+      {"my-cart-5d4f9c-x2x4z", "my-cart"},
+      {"fluent-x2x4z", "fluent"},
+      {"redis-0", "redis"},
+      {"redis-12", "redis"},
+      {"backup-28371234-bcdfg", "backup"},
+      {"backup-28371230-bcdfg", "backup"},
+      {"single", "single"},
+      {"my-nginx", "my-nginx"},
+      {"kube-proxy", "kube-proxy"},
+      {"kube-apiserver-node-1", "kube-apiserver"},
+      {"-x", "-x"},
   };
   for (const Row& row : rows) EXPECT_EQ(AppOfPod(row.pod, "node-1"), row.want) << row.pod;
 }

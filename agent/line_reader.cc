@@ -46,8 +46,8 @@ void LineReader::AppendLong(std::string_view bytes, size_t max_line) {
   if (long_->text.size() < max_line) long_->text.append(bytes.substr(0, max_line - long_->text.size()));
 }
 
-absl::StatusOr<LineReader::Result> LineReader::Read(int fd, uint64_t limit, size_t max_line, bool take_rest, LineBlock* block,
-                                                    const std::string& path) {
+absl::StatusOr<LineReader::Result> LineReader::Read(int fd, uint64_t limit, size_t max_line, bool take_rest,
+                                                    LineBlock* block, const std::string& path) {
   block->lines.clear();
   const uint64_t from = long_ ? long_->scanned : offset_;
   const std::string& known = long_ ? long_->tail : tail_;
@@ -68,7 +68,8 @@ absl::StatusOr<LineReader::Result> LineReader::Read(int fd, uint64_t limit, size
     AppendLong({data, part}, max_line);
     if (newline == nullptr && !(take_rest && at_end)) {
       long_->scanned = from + length;
-      long_->tail.assign(data + length - std::min<size_t>(kTailBytes, front + length), std::min<size_t>(kTailBytes, front + length));
+      long_->tail.assign(data + length - std::min<size_t>(kTailBytes, front + length),
+                         std::min<size_t>(kTailBytes, front + length));
       return at_end ? Result::kEnd : Result::kMore;
     }
     at = newline == nullptr ? length : part + 1;

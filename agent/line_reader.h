@@ -1,13 +1,14 @@
-// Cuts a growing file into lines, block by block, and notices when the bytes it already gave out are no longer there.
+// Cuts a growing file into lines, block by block, and notices when the bytes it already gave out are no
+// longer there.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "agent/file_identity.h"
 
@@ -17,7 +18,8 @@ inline constexpr size_t kBlockBytes = size_t{256} << 10;
 
 // Bytes [begin, end) of a file: a line and its '\n', if it has one.
 struct RawLine {
-  std::string_view text;  // without the '\n', at most the line limit; valid until the next read with the same block
+  std::string_view
+      text;  // without the '\n', at most the line limit; valid until the next read with the same block
   uint64_t begin = 0;
   uint64_t end = 0;
   uint64_t cut_bytes = 0;  // of the line, not in text
@@ -43,9 +45,11 @@ class LineReader {
   // To a line's begin. OutOfRange if the file is shorter.
   absl::Status Seek(int fd, uint64_t offset, const std::string& path);
 
-  // One block: its complete lines go to block->lines, in order. Reads nothing at or behind `limit`. A line longer than max_line
-  // bytes is given cut. With take_rest, what stands behind the last '\n' when the end is reached comes as a line too.
-  absl::StatusOr<Result> Read(int fd, uint64_t limit, size_t max_line, bool take_rest, LineBlock* block, const std::string& path);
+  // One block: its complete lines go to block->lines, in order. Reads nothing at or behind `limit`. A line
+  // longer than max_line bytes is given cut. With take_rest, what stands behind the last '\n' when the end is
+  // reached comes as a line too.
+  absl::StatusOr<Result> Read(int fd, uint64_t limit, size_t max_line, bool take_rest, LineBlock* block,
+                              const std::string& path);
 
   // The end of the last line given out.
   uint64_t offset() const { return offset_; }
@@ -57,9 +61,9 @@ class LineReader {
 
  private:
   struct LongLine {
-    std::string text;       // the first bytes, without leading NULs
-    uint64_t scanned = 0;   // no '\n' before this offset
-    uint64_t nul_bytes = 0; // a hole left by a truncation under a writer that does not append
+    std::string text;        // the first bytes, without leading NULs
+    uint64_t scanned = 0;    // no '\n' before this offset
+    uint64_t nul_bytes = 0;  // a hole left by a truncation under a writer that does not append
     std::string tail;
   };
   void AppendLong(std::string_view bytes, size_t max_line);

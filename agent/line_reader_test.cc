@@ -16,12 +16,13 @@ namespace {
 class LineReaderTest : public testing::Test {
  protected:
   void SetUp() override {
-    path_ = TestDirectory("line_reader") +  std::to_string(::getpid());
+    path_ = TestDirectory("line_reader") + std::to_string(::getpid());
     fd_ = *OpenFile(path_, O_RDWR | O_CREAT | O_TRUNC);
   }
   void TearDown() override { ::unlink(path_.c_str()); }
   void Append(std::string_view text) {
-    ASSERT_EQ(::pwrite(fd_.get(), text.data(), text.size(), static_cast<off_t>(size_)), static_cast<ssize_t>(text.size()));
+    ASSERT_EQ(::pwrite(fd_.get(), text.data(), text.size(), static_cast<off_t>(size_)),
+              static_cast<ssize_t>(text.size()));
     size_ += text.size();
   }
   void Truncate(uint64_t size) {
@@ -89,11 +90,13 @@ TEST_F(LineReaderTest, RegrowIsFoundInRandomTrials) {
     LineReader reader;
     last_end_ = 0;
     const size_t first = 1 + random() % 40;
-    for (size_t i = 0; i < first; ++i) Append("t" + std::to_string(trial) + " " + std::to_string(random()) + "\n");
+    for (size_t i = 0; i < first; ++i)
+      Append("t" + std::to_string(trial) + " " + std::to_string(random()) + "\n");
     Read(&reader);
     Truncate(0);
     const size_t second = random() % 80;
-    for (size_t i = 0; i < second; ++i) Append("u" + std::to_string(trial) + " " + std::to_string(random()) + "\n");
+    for (size_t i = 0; i < second; ++i)
+      Append("u" + std::to_string(trial) + " " + std::to_string(random()) + "\n");
     ASSERT_EQ(Read(&reader), LineReader::Result::kChanged) << trial;
   }
 }
@@ -152,7 +155,8 @@ TEST_F(LineReaderTest, SameLinesAgainOverARange) {
     last_end_ = ends[from];
     while (Read(&reader, true, ends[to]) == LineReader::Result::kMore) {
     }
-    EXPECT_EQ(lines_, std::vector<std::string>(want.begin() + static_cast<long>(from), want.begin() + static_cast<long>(to)));
+    EXPECT_EQ(lines_, std::vector<std::string>(want.begin() + static_cast<long>(from),
+                                               want.begin() + static_cast<long>(to)));
     EXPECT_EQ(reader.offset(), ends[to]);
   }
 }

@@ -58,7 +58,8 @@ std::string Trimmed(std::string text) {
 
 }  // namespace
 
-// One stream. All operations' tags are the addresses of its members; only the client's thread touches it, but for Wake.
+// One stream. All operations' tags are the addresses of its members; only the client's thread touches it, but
+// for Wake.
 struct PushClient::Connection {
   grpc::ClientContext context;
   grpc::CompletionQueue queue;
@@ -74,7 +75,8 @@ struct PushClient::Connection {
   bool dead = false;
   uint64_t next_to_send = 0;  // sequences below are under way on this stream
   int64_t not_before_ns = 0;  // monotonic; after "retry"
-  int64_t answered_ns = 0;    // monotonic; when the last answer came or the first batch after an idle time was sent
+  int64_t answered_ns =
+      0;  // monotonic; when the last answer came or the first batch after an idle time was sent
   char start_tag = 0, read_tag = 0, write_tag = 0, finish_tag = 0, wake_tag = 0;
 
   std::mutex alarm_mu;
@@ -102,7 +104,10 @@ struct PushClient::Connection {
 };
 
 PushClient::PushClient(PushClientOptions options, std::string agent_id, std::function<void()> on_event)
-    : options_(std::move(options)), on_event_(std::move(on_event)), agent_id_(std::move(agent_id)), thread_([this] { Run(); }) {}
+    : options_(std::move(options)),
+      on_event_(std::move(on_event)),
+      agent_id_(std::move(agent_id)),
+      thread_([this] { Run(); }) {}
 
 PushClient::~PushClient() {
   {
@@ -157,7 +162,9 @@ void PushClient::Run() {
   while (true) {
     if (RunStream()) backoff = options_.min_backoff_ns;
     // Jitter keeps a thousand agents from coming back in step.
-    const int64_t delay = backoff / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(backoff / 2, 1)));
+    const int64_t delay =
+        backoff / 2 +
+        static_cast<int64_t>(random() % static_cast<uint64_t>(std::max<int64_t>(backoff / 2, 1)));
     backoff = std::min(backoff * 2, options_.max_backoff_ns);
     if (!WaitFor(delay)) return;
   }
@@ -231,8 +238,10 @@ bool PushClient::RunStream() {
     const int64_t now = MonotonicNs();
     if (!connection.dead && !stop) {
       Pump(&connection);
-      const bool expects = !connection.welcomed || (waiting > 0 && connection.next_to_send > 0 && connection.not_before_ns <= now);
-      const int64_t limit = connection.welcomed ? options_.ack_timeout_ns : std::min(kConnectTimeoutNs, options_.ack_timeout_ns);
+      const bool expects = !connection.welcomed ||
+                           (waiting > 0 && connection.next_to_send > 0 && connection.not_before_ns <= now);
+      const int64_t limit = connection.welcomed ? options_.ack_timeout_ns
+                                                : std::min(kConnectTimeoutNs, options_.ack_timeout_ns);
       if (expects && now - connection.answered_ns > limit) {
         const std::lock_guard<std::mutex> lock(mu_);
         stats_.last_error = "no answer from the server";
@@ -285,11 +294,13 @@ bool PushClient::RunStream() {
 void PushClient::Pump(Connection* connection) {
   if (!connection->welcomed || connection->write_busy || connection->not_before_ns > MonotonicNs()) return;
   const std::lock_guard<std::mutex> lock(mu_);
-  const auto next = std::find_if(batches_.begin(), batches_.end(), [&](const std::shared_ptr<const Batch>& batch) {
-    return batch->manifest.sequence >= connection->next_to_send;
-  });
+  const auto next =
+      std::find_if(batches_.begin(), batches_.end(), [&](const std::shared_ptr<const Batch>& batch) {
+        return batch->manifest.sequence >= connection->next_to_send;
+      });
   if (next == batches_.end()) return;
-  if (next == batches_.begin()) connection->answered_ns = MonotonicNs();  // nothing was under way: the waiting begins now
+  if (next == batches_.begin())
+    connection->answered_ns = MonotonicNs();  // nothing was under way: the waiting begins now
   connection->writing = *next;
   connection->next_to_send = (*next)->manifest.sequence + 1;
   connection->write_busy = true;
@@ -358,11 +369,13 @@ bool PushClient::OnResponse(Connection* connection) {
       stats_.last_error = response.retry().reason();
       // Back to that batch and on from there; answers to later ones are "retry" as well.
       if (connection->next_to_send > sequence) connection->next_to_send = sequence;
-      const auto delay = static_cast<int64_t>(std::clamp<uint64_t>(response.retry().delay_ms(), 50, 60'000)) * kNsPerMs;
+      const auto delay =
+          static_cast<int64_t>(std::clamp<uint64_t>(response.retry().delay_ms(), 50, 60'000)) * kNsPerMs;
       connection->not_before_ns = std::max(connection->not_before_ns, MonotonicNs() + delay);
       return true;
     }
-    case push::PushResponse::KIND_NOT_SET: return true;
+    case push::PushResponse::KIND_NOT_SET:
+      return true;
   }
   return true;
 }

@@ -1,6 +1,6 @@
-// Hands batches to the server over one gRPC stream, in order, several under way, and hands back what was acknowledged. Whatever
-// happens to the connection, it tries again for ever: what is not acknowledged stays here and is sent again as it is.
-// proto/README.md describes the protocol.
+// Hands batches to the server over one gRPC stream, in order, several under way, and hands back what was
+// acknowledged. Whatever happens to the connection, it tries again for ever: what is not acknowledged stays
+// here and is sent again as it is. proto/README.md describes the protocol.
 #pragma once
 
 #include <condition_variable>
@@ -24,11 +24,12 @@ struct PushClientOptions {
   std::string version;
   std::string node;
   bool tls = false;
-  std::string tls_ca_file;       // "" = the system's
-  std::string bearer_token_file; // read at each connection
+  std::string tls_ca_file;        // "" = the system's
+  std::string bearer_token_file;  // read at each connection
   int64_t min_backoff_ns = 250 * kNsPerMs;
   int64_t max_backoff_ns = 30 * kNsPerSecond;
-  int64_t ack_timeout_ns = 60 * kNsPerSecond;  // without any answer while batches are under way, the stream is given up
+  int64_t ack_timeout_ns =
+      60 * kNsPerSecond;  // without any answer while batches are under way, the stream is given up
 };
 
 struct PushEvent {
@@ -43,8 +44,8 @@ struct PushEvent {
 struct PushStats {
   bool connected = false;
   uint64_t connections = 0;
-  uint64_t failures = 0;   // streams that broke or could not be opened
-  uint64_t retries = 0;    // answers "retry"
+  uint64_t failures = 0;  // streams that broke or could not be opened
+  uint64_t retries = 0;   // answers "retry"
   uint64_t sent_batches = 0;
   uint64_t sent_bytes = 0;
   std::string last_error;
@@ -82,13 +83,13 @@ class PushClient {
   const std::function<void()> on_event_;
 
   mutable std::mutex mu_;
-  std::string agent_id_;                               // guarded by mu_
-  std::deque<std::shared_ptr<const Batch>> batches_;   // guarded by mu_; not acknowledged
-  std::vector<PushEvent> events_;                      // guarded by mu_
-  PushStats stats_;                                    // guarded by mu_
-  Connection* connection_ = nullptr;                   // guarded by mu_; to be woken
-  bool stopping_ = false;                              // guarded by mu_
-  bool reconnect_ = false;                             // guarded by mu_
+  std::string agent_id_;                              // guarded by mu_
+  std::deque<std::shared_ptr<const Batch>> batches_;  // guarded by mu_; not acknowledged
+  std::vector<PushEvent> events_;                     // guarded by mu_
+  PushStats stats_;                                   // guarded by mu_
+  Connection* connection_ = nullptr;                  // guarded by mu_; to be woken
+  bool stopping_ = false;                             // guarded by mu_
+  bool reconnect_ = false;                            // guarded by mu_
   std::condition_variable wake_;
   std::thread thread_;  // last: it uses the rest
 };

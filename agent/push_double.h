@@ -1,5 +1,8 @@
-// A server for tests: speaks the push protocol, keeps what it acknowledged by (agent, sequence), and fails when told to.
+// A server for tests: speaks the push protocol, keeps what it acknowledged by (agent, sequence), and fails
+// when told to.
 #pragma once
+
+#include <grpcpp/grpcpp.h>
 
 #include <atomic>
 #include <chrono>
@@ -11,8 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include <grpcpp/grpcpp.h>
-
 #include "base/coding.h"
 #include "proto/push.grpc.pb.h"
 #include "proto/rows_codec.h"
@@ -22,11 +23,11 @@ namespace skald::agent {
 class PushDouble final : public skald::push::v1::Push::Service {
  public:
   struct Faults {
-    double retry = 0;              // chance of "retry" for a batch
-    double reset_before = 0;       // stream broken, batch not kept
-    double reset_after = 0;        // batch kept, stream broken without the answer
-    double hang = 0;               // no more answers on this stream
-    int delay_ms = 0;              // before each answer
+    double retry = 0;         // chance of "retry" for a batch
+    double reset_before = 0;  // stream broken, batch not kept
+    double reset_after = 0;   // batch kept, stream broken without the answer
+    double hang = 0;          // no more answers on this stream
+    int delay_ms = 0;         // before each answer
   };
 
   explicit PushDouble(int port = 0) { Listen(port); }
@@ -103,7 +104,8 @@ class PushDouble final : public skald::push::v1::Push::Service {
   std::atomic<bool> count_only{false};  // for benchmarks: keeps nothing
 
   grpc::Status Stream(grpc::ServerContext* context,
-                      grpc::ServerReaderWriter<skald::push::v1::PushResponse, skald::push::v1::PushRequest>* stream) override {
+                      grpc::ServerReaderWriter<skald::push::v1::PushResponse, skald::push::v1::PushRequest>*
+                          stream) override {
     skald::push::v1::PushRequest request;
     if (!stream->Read(&request) || !request.has_hello() || request.hello().agent_id().empty()) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "hello first"};
@@ -146,7 +148,8 @@ class PushDouble final : public skald::push::v1::Push::Service {
       Keep(agent, request.batch());
       if (hit(faults.reset_after)) return {grpc::StatusCode::UNAVAILABLE, "reset after"};
       if (hit(faults.hang)) {
-        while (!context->IsCancelled() && !stopping_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        while (!context->IsCancelled() && !stopping_)
+          std::this_thread::sleep_for(std::chrono::milliseconds(5));
         return grpc::Status::CANCELLED;
       }
       response.mutable_ack()->set_sequence(sequence);

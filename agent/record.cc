@@ -127,14 +127,26 @@ bool UnescapeJson(std::string_view raw, std::string* out) {
     if (next + 1 >= raw.size()) return false;
     at = next + 2;
     switch (raw[next + 1]) {
-      case 'n': out->push_back('\n'); break;
-      case 't': out->push_back('\t'); break;
-      case 'r': out->push_back('\r'); break;
-      case 'b': out->push_back('\b'); break;
-      case 'f': out->push_back('\f'); break;
+      case 'n':
+        out->push_back('\n');
+        break;
+      case 't':
+        out->push_back('\t');
+        break;
+      case 'r':
+        out->push_back('\r');
+        break;
+      case 'b':
+        out->push_back('\b');
+        break;
+      case 'f':
+        out->push_back('\f');
+        break;
       case '"':
       case '\\':
-      case '/': out->push_back(raw[next + 1]); break;
+      case '/':
+        out->push_back(raw[next + 1]);
+        break;
       case 'u': {
         char32_t rune = 0;
         if (!TakeHex4(raw, at, &rune)) return false;
@@ -154,7 +166,8 @@ bool UnescapeJson(std::string_view raw, std::string* out) {
         AppendRune(out, rune);
         break;
       }
-      default: return false;
+      default:
+        return false;
     }
   }
   return true;
@@ -175,10 +188,14 @@ bool ParseOutput(std::string_view text, Output* output) {
 
 std::string_view LogFormatName(LogFormat format) {
   switch (format) {
-    case LogFormat::kAuto: return "auto";
-    case LogFormat::kPlain: return "plain";
-    case LogFormat::kCri: return "cri";
-    case LogFormat::kDocker: return "docker";
+    case LogFormat::kAuto:
+      return "auto";
+    case LogFormat::kPlain:
+      return "plain";
+    case LogFormat::kCri:
+      return "cri";
+    case LogFormat::kDocker:
+      return "docker";
   }
   return "plain";
 }
@@ -272,7 +289,8 @@ LogFormat DetectFormat(std::string_view first_line) {
   RecordParser parser;
   Record record;
   if (parser.ParseCri(first_line, &record)) return LogFormat::kCri;
-  if (!first_line.empty() && first_line.front() == '{' && parser.ParseDocker(first_line, &record)) return LogFormat::kDocker;
+  if (!first_line.empty() && first_line.front() == '{' && parser.ParseDocker(first_line, &record))
+    return LogFormat::kDocker;
   return LogFormat::kPlain;
 }
 

@@ -17,18 +17,20 @@ inline constexpr int kOutputs = 3;
 struct Record {
   int64_t time_ns = 0;
   Output output = Output::kNone;
-  bool partial = false;       // more of this message follows in a later record of the same output
-  std::string_view content;   // into the line, or into the parser's scratch
+  bool partial = false;      // more of this message follows in a later record of the same output
+  std::string_view content;  // into the line, or into the parser's scratch
 };
 
-// Parses one line (without its '\n') at a time. Keeps the last second seen, as neighbours mostly share it. Not thread-safe.
+// Parses one line (without its '\n') at a time. Keeps the last second seen, as neighbours mostly share it.
+// Not thread-safe.
 class RecordParser {
  public:
-  // <RFC 3339 time> <stdout|stderr> <P|F>[:more tags] <content>. False for anything else; then *record is undefined.
+  // <RFC 3339 time> <stdout|stderr> <P|F>[:more tags] <content>. False for anything else; then *record is
+  // undefined.
   bool ParseCri(std::string_view line, Record* record);
 
-  // {"log":"...","stream":"stdout","time":"..."} with any other keys, in any order. A log text that ends without '\n' is
-  // partial; one '\n' is cut. False for anything else. content is valid until the next call.
+  // {"log":"...","stream":"stdout","time":"..."} with any other keys, in any order. A log text that ends
+  // without '\n' is partial; one '\n' is cut. False for anything else. content is valid until the next call.
   bool ParseDocker(std::string_view line, Record* record);
 
  private:

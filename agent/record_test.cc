@@ -19,8 +19,10 @@ TEST(Record, Cri) {
     const char* content;
   };
   const Row rows[] = {
-      {"2024-11-01T12:00:00.5Z stdout F hello world", true, kNoonNs + 500000000, Output::kStdout, false, "hello world"},
-      {"2024-11-01T12:00:00.123456789Z stderr P part", true, kNoonNs + 123456789, Output::kStderr, true, "part"},
+      {"2024-11-01T12:00:00.5Z stdout F hello world", true, kNoonNs + 500000000, Output::kStdout, false,
+       "hello world"},
+      {"2024-11-01T12:00:00.123456789Z stderr P part", true, kNoonNs + 123456789, Output::kStderr, true,
+       "part"},
       {"2024-11-01T13:00:00.000000001+01:00 stdout F x", true, kNoonNs + 1, Output::kStdout, false, "x"},
       {"2024-11-01T12:00:00Z stdout F ", true, kNoonNs, Output::kStdout, false, ""},
       {"2024-11-01T12:00:00Z stdout F", true, kNoonNs, Output::kStdout, false, ""},
@@ -55,12 +57,13 @@ TEST(Record, Docker) {
   };
   const Row rows[] = {
       {R"({"log":"hello\n","stream":"stdout","time":"2024-11-01T12:00:00.5Z"})", true, false, "hello"},
-      {R"({"log":"a\\\"b\t\u003cx\u003e\u20ac\ud83d\ude00\n","stream":"stdout","time":"2024-11-01T12:00:00Z"})", true, false,
-       "a\\\"b\t<x>\xe2\x82\xac\xf0\x9f\x98\x80"},
+      {R"({"log":"a\\\"b\t\u003cx\u003e\u20ac\ud83d\ude00\n","stream":"stdout","time":"2024-11-01T12:00:00Z"})",
+       true, false, "a\\\"b\t<x>\xe2\x82\xac\xf0\x9f\x98\x80"},
       {R"({"log":"part","stream":"stdout","time":"2024-11-01T12:00:00Z"})", true, true, "part"},
-      {R"({"time":"2024-11-01T12:00:00Z","attrs":{"a":"}\"","n":[1,{"b":null}]},"log":"x\n","stream":"stderr","n":1.5e3})", true,
-       false, "x"},
-      {R"({"log":"\ud800x\n","stream":"stdout","time":"2024-11-01T12:00:00Z"})", true, false, "\xef\xbf\xbdx"},
+      {R"({"time":"2024-11-01T12:00:00Z","attrs":{"a":"}\"","n":[1,{"b":null}]},"log":"x\n","stream":"stderr","n":1.5e3})",
+       true, false, "x"},
+      {R"({"log":"\ud800x\n","stream":"stdout","time":"2024-11-01T12:00:00Z"})", true, false,
+       "\xef\xbf\xbdx"},
       {R"( { "log" : "\n" , "stream" : "stdout" , "time" : "2024-11-01T12:00:00Z" } )", true, false, ""},
       {R"({"log":"x\n","stream":"stdout"})", false, false, ""},
       {R"({"stream":"stdout","time":"2024-11-01T12:00:00Z"})", false, false, ""},
@@ -82,7 +85,8 @@ TEST(Record, Docker) {
 }
 
 TEST(Record, AnyCutOrFlipIsSafe) {
-  const std::string docker = R"({"log":"a\"\u00e9\n","stream":"stdout","attrs":{"a":[1,"x"]},"time":"2024-11-01T12:00:00.1Z"})";
+  const std::string docker =
+      R"({"log":"a\"\u00e9\n","stream":"stdout","attrs":{"a":[1,"x"]},"time":"2024-11-01T12:00:00.1Z"})";
   const std::string cri = "2024-11-01T12:00:00.5Z stdout F:a hello";
   RecordParser parser;
   Record record;
@@ -104,7 +108,8 @@ TEST(Record, AnyCutOrFlipIsSafe) {
 
 TEST(Record, Detect) {
   EXPECT_EQ(DetectFormat("2024-11-01T12:00:00.5Z stdout F hello"), LogFormat::kCri);
-  EXPECT_EQ(DetectFormat(R"({"log":"a\n","stream":"stdout","time":"2024-11-01T12:00:00.1Z"})"), LogFormat::kDocker);
+  EXPECT_EQ(DetectFormat(R"({"log":"a\n","stream":"stdout","time":"2024-11-01T12:00:00.1Z"})"),
+            LogFormat::kDocker);
   EXPECT_EQ(DetectFormat(R"({"level":"info"})"), LogFormat::kPlain);
   EXPECT_EQ(DetectFormat("Nov  1 12:00:00 host sshd[1]: hi"), LogFormat::kPlain);
 }

@@ -1,8 +1,8 @@
 #include "agent/scrape_config.h"
 
-#include <yaml-cpp/yaml.h>
-
 #include <filesystem>
+
+#include <yaml-cpp/yaml.h>
 
 #include "base/config.h"
 #include "base/error.h"
@@ -16,7 +16,8 @@ constexpr std::string_view kDockerFiles = "/var/lib/docker/containers/*/*-json.l
 
 class Reader {
  public:
-  Reader(std::string_view place, std::string_view node_name, ScrapeConfigs* out) : place_(place), node_name_(node_name), out_(out) {}
+  Reader(std::string_view place, std::string_view node_name, ScrapeConfigs* out)
+      : place_(place), node_name_(node_name), out_(out) {}
 
   absl::Status ReadJob(const YAML::Node& job) {
     if (!job.IsMap()) return InvalidArgument("{}: a scrape config is not a map", At(job));
@@ -44,7 +45,8 @@ class Reader {
         RETURN_IF_ERROR(AddFiles(name, kDockerFiles, {}, {}, format, item.first));
         Warn(item.first, "containers are found by their log files; labels come from config.v2.json");
       } else if (key == "relabel_configs") {
-        Warn(item.first, "relabelling is not done; the labels are those of the static config and of the path");
+        Warn(item.first,
+             "relabelling is not done; the labels are those of the static config and of the path");
       } else {
         Warn(item.first, key + " is not known here and is ignored");
       }
@@ -56,12 +58,16 @@ class Reader {
   std::string At(const YAML::Node& node) const {
     return fmt::format("{}:{}:{}", place_, node.Mark().line + 1, node.Mark().column + 1);
   }
-  void Warn(const YAML::Node& node, const std::string& text) { out_->warnings.push_back(At(node) + ": " + text); }
+  void Warn(const YAML::Node& node, const std::string& text) {
+    out_->warnings.push_back(At(node) + ": " + text);
+  }
 
   void ReadStages(const YAML::Node& stages, LogFormat* format) {
     if (!stages.IsSequence()) return;
     for (const YAML::Node& stage : stages) {
-      const std::string name = stage.IsMap() && stage.size() > 0 ? stage.begin()->first.Scalar() : stage.IsScalar() ? stage.Scalar() : "";
+      const std::string name = stage.IsMap() && stage.size() > 0 ? stage.begin()->first.Scalar()
+                               : stage.IsScalar()                ? stage.Scalar()
+                                                                 : "";
       if (name == "cri") {
         *format = LogFormat::kCri;
       } else if (name == "docker") {
@@ -72,8 +78,9 @@ class Reader {
     }
   }
 
-  absl::Status AddFiles(const std::string& job, std::string_view include, const std::vector<std::string>& exclude, Labels labels,
-                        LogFormat format, const YAML::Node& where) {
+  absl::Status AddFiles(const std::string& job, std::string_view include,
+                        const std::vector<std::string>& exclude, Labels labels, LogFormat format,
+                        const YAML::Node& where) {
     std::string pattern(include);
     if (!pattern.starts_with('/')) {
       std::error_code error;
@@ -133,7 +140,9 @@ class Reader {
         out_->journal.path = item.second.Scalar();
       } else if (key == "max_age") {
         const std::optional<int64_t> age = ParseConfigDuration(item.second.Scalar());
-        if (!age) return InvalidArgument("{}: \"{}\" is not a duration like 12h", At(item.second), item.second.Scalar());
+        if (!age)
+          return InvalidArgument("{}: \"{}\" is not a duration like 12h", At(item.second),
+                                 item.second.Scalar());
         out_->journal.max_age_ns = *age;
       } else if (key == "matches") {
         const std::string& text = item.second.Scalar();
@@ -144,7 +153,8 @@ class Reader {
           begin = end + 1;
         }
       } else if (key == "labels" && item.second.IsMap()) {
-        for (const auto& label : item.second) out_->journal.labels.Set(label.first.Scalar(), label.second.Scalar());
+        for (const auto& label : item.second)
+          out_->journal.labels.Set(label.first.Scalar(), label.second.Scalar());
       } else {
         Warn(item.first, key + " is not known here and is ignored");
       }
@@ -159,9 +169,11 @@ class Reader {
 
 }  // namespace
 
-absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name, ScrapeConfigs* out) {
+absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name,
+                               ScrapeConfigs* out) {
   try {
-    if (!list.IsSequence()) return InvalidArgument("{}:{}: scrape_configs is not a list", place, list.Mark().line + 1);
+    if (!list.IsSequence())
+      return InvalidArgument("{}:{}: scrape_configs is not a list", place, list.Mark().line + 1);
     Reader reader(place, node_name, out);
     for (const YAML::Node& job : list) RETURN_IF_ERROR(reader.ReadJob(job));
     return absl::OkStatus();

@@ -1,5 +1,8 @@
-// What an agent must remember over a restart: how far each file is delivered, and what each batch on its way is made of.
+// What an agent must remember over a restart: how far each file is delivered, and what each batch on its way
+// is made of.
 #pragma once
+
+#include <absl/status/status.h>
 
 #include <cstdint>
 #include <deque>
@@ -7,8 +10,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "agent/file_identity.h"
 #include "agent/record.h"
@@ -36,7 +37,8 @@ struct Span {
   friend bool operator==(const Span&, const Span&) = default;
 };
 
-// A message of which pieces were read, but not its last one. The spans cover its records, among others' records.
+// A message of which pieces were read, but not its last one. The spans cover its records, among others'
+// records.
 struct PendingMessage {
   Output output = Output::kNone;
   std::vector<Span> spans;

@@ -59,15 +59,17 @@ absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOpt
   const absl::Status loaded = journal->LoadAll();
   if (absl::IsFailedPrecondition(loaded)) return loaded;
   if (!loaded.ok()) {
-    LogError("state directory is not usable: positions are kept in memory only, a restart reads all files again",
-             "dir={} err=\"{}\"", journal->options_.directory, MessageOf(loaded));
+    LogError(
+        "state directory is not usable: positions are kept in memory only, a restart reads all files again",
+        "dir={} err=\"{}\"", journal->options_.directory, MessageOf(loaded));
     journal->in_memory_ = true;
   }
   AgentState& state = journal->state_;
   if (state.agent_id.empty() || state.node != journal->options_.node) {
     if (!state.agent_id.empty()) {
       // Two agents under one id would have their batches taken for each other's.
-      LogWarn("state directory comes from another node: new agent id", "was={} now={}", state.node, journal->options_.node);
+      LogWarn("state directory comes from another node: new agent id", "was={} now={}", state.node,
+              journal->options_.node);
     }
     state.agent_id = NewAgentId();
     state.node = journal->options_.node;
@@ -78,7 +80,8 @@ absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOpt
   if (!journal->in_memory_) {
     const absl::Status compacted = journal->Compact();
     if (!compacted.ok()) {
-      LogError("state cannot be written", "dir={} err=\"{}\"", journal->options_.directory, MessageOf(compacted));
+      LogError("state cannot be written", "dir={} err=\"{}\"", journal->options_.directory,
+               MessageOf(compacted));
       ++journal->write_errors_;
     }
   }
@@ -113,7 +116,8 @@ absl::Status StateJournal::LoadAll() {
       loaded_.alive_ns = scanned_ns_ = state_.alive_ns;
       loaded_.used_older = generation != generations.front();
       loaded_.cut_bytes = cut;
-      if (cut > 0) LogWarn("state journal had a damaged end", "file={} cut_bytes={}", PathOf(generation), cut);
+      if (cut > 0)
+        LogWarn("state journal had a damaged end", "file={} cut_bytes={}", PathOf(generation), cut);
       return absl::OkStatus();
     }
     LogError("state journal is damaged", "file={}", PathOf(generation));
@@ -186,7 +190,8 @@ bool StateJournal::Apply(Type type, std::string_view payload, AgentState* state)
       state->in_flight.push_back(std::move(manifest));
       return true;
     }
-    case Type::kSnapshotEnd: return true;
+    case Type::kSnapshotEnd:
+      return true;
     case Type::kAck: {
       const uint64_t sequence = in.Varint();
       const auto alive = in.Fixed<int64_t>();
@@ -228,7 +233,8 @@ void StateJournal::Append(Type type, std::string_view payload) {
     if (!file_.valid() && MonotonicNs() < retry_at_ns_) return;
     const absl::Status compacted = Compact();
     if (!compacted.ok()) {
-      if (write_errors_++ == 0 || !file_.valid()) LogError("state cannot be written", "err=\"{}\"", MessageOf(compacted));
+      if (write_errors_++ == 0 || !file_.valid())
+        LogError("state cannot be written", "err=\"{}\"", MessageOf(compacted));
       retry_at_ns_ = MonotonicNs() + kRetryNs;
     }
     if (file_.valid() && !compacted.ok()) {
@@ -240,7 +246,8 @@ void StateJournal::Append(Type type, std::string_view payload) {
   std::string record;
   AppendRecord(static_cast<uint8_t>(type), payload, &record);
   absl::Status written = WriteAll(file_.get(), record, PathOf(generation_));
-  if (written.ok() && options_.sync && type == Type::kManifest) written = SyncData(file_.get(), PathOf(generation_));
+  if (written.ok() && options_.sync && type == Type::kManifest)
+    written = SyncData(file_.get(), PathOf(generation_));
   if (!written.ok()) {
     ++write_errors_;
     LogError("state cannot be written", "err=\"{}\"", MessageOf(written));

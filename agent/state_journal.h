@@ -1,18 +1,19 @@
-// The agent's state on disk: an append-only journal of checksummed records, begun anew with a snapshot when it has grown.
-// Two generations are kept. A torn or damaged end is cut; a damaged snapshot makes the older generation count; if that is
-// damaged too, the state is lost and begins anew under a new agent id. Nothing of this stops a start.
+// The agent's state on disk: an append-only journal of checksummed records, begun anew with a snapshot when
+// it has grown. Two generations are kept. A torn or damaged end is cut; a damaged snapshot makes the older
+// generation count; if that is damaged too, the state is lost and begins anew under a new agent id. Nothing
+// of this stops a start.
 //
 // Directory: lock, state-<generation> (8 digits). File: records of
 //   u32 length of what follows the checksum, u32 CRC-32C of it, u8 type, payload
 // in the order header, snapshot (files, pending messages, cursors, manifests), snapshot end, then changes.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 #include "agent/state.h"
 #include "base/file.h"
@@ -21,26 +22,26 @@ namespace skald::agent {
 
 struct StateJournalOptions {
   std::string directory;
-  std::string node;           // a state directory that was copied to another node gets a new agent id
-  bool sync = false;          // fdatasync each manifest: a power cut then doubles nothing
+  std::string node;   // a state directory that was copied to another node gets a new agent id
+  bool sync = false;  // fdatasync each manifest: a power cut then doubles nothing
   uint64_t compact_bytes = uint64_t{1} << 20;
 };
 
-// Owned and used by one thread. Write errors are logged and counted, and do not reach the caller: the agent goes on with what it has
-// in memory and tries again with a new generation.
+// Owned and used by one thread. Write errors are logged and counted, and do not reach the caller: the agent
+// goes on with what it has in memory and tries again with a new generation.
 class StateJournal {
  public:
   // What was found.
   struct Loaded {
-    bool had_state = false;     // anything was read
-    bool lost = false;          // there were files, and none of them was usable
-    bool used_older = false;    // the newest generation was not usable
-    uint64_t cut_bytes = 0;     // of a damaged end
-    int64_t alive_ns = 0;       // when the directories were last looked at before this start
+    bool had_state = false;   // anything was read
+    bool lost = false;        // there were files, and none of them was usable
+    bool used_older = false;  // the newest generation was not usable
+    uint64_t cut_bytes = 0;   // of a damaged end
+    int64_t alive_ns = 0;     // when the directories were last looked at before this start
   };
 
-  // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a journal in memory, with an
-  // error in the log.
+  // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a
+  // journal in memory, with an error in the log.
   static absl::StatusOr<std::unique_ptr<StateJournal>> Open(StateJournalOptions options);
 
   // Nothing on disk: for a dry run and tests.
@@ -63,7 +64,8 @@ class StateJournal {
   void Ack(uint64_t sequence);
   // A new agent id and sequences from 1; nothing may be in flight. Files and their positions stay.
   void RenewIdentity();
-  // All files that existed at that time are known; written as alive_ns with the next acknowledgement or Touch.
+  // All files that existed at that time are known; written as alive_ns with the next acknowledgement or
+  // Touch.
   void NoteScanned(int64_t wall_ns) { scanned_ns_ = wall_ns; }
   void Touch();
   // At the end: everything on disk, synced.

@@ -18,7 +18,8 @@ class StateJournalTest : public testing::Test {
   }
   void TearDown() override { std::filesystem::remove_all(dir_); }
 
-  std::unique_ptr<StateJournal> Open(uint64_t compact_bytes = uint64_t{1} << 20, const std::string& node = "n1") {
+  std::unique_ptr<StateJournal> Open(uint64_t compact_bytes = uint64_t{1} << 20,
+                                     const std::string& node = "n1") {
     auto journal = StateJournal::Open({.directory = dir_, .node = node, .compact_bytes = compact_bytes});
     EXPECT_TRUE(journal.ok()) << journal.status();
     return journal.ok() ? std::move(*journal) : nullptr;
@@ -125,7 +126,8 @@ TEST_F(StateJournalTest, StartsWithAnyByteFlippedOrCut) {
   {
     auto journal = Open();
     for (int i = 0; i < 3; ++i) journal->PutFile(File(journal->NewFileId()));
-    for (uint64_t sequence = 1; sequence <= 4; ++sequence) journal->PutManifest(OneRange(sequence, 1, sequence, sequence + 1));
+    for (uint64_t sequence = 1; sequence <= 4; ++sequence)
+      journal->PutManifest(OneRange(sequence, 1, sequence, sequence + 1));
     journal->Ack(1);
     journal->ForgetFile(3);
   }

@@ -66,7 +66,8 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   const absl::StatusOr<LineReader::Result> result =
       file->reader.Read(file->fd.get(), UINT64_MAX, chain->max_raw_line(), take_rest, &block_, file->path);
   if (!result.ok()) {
-    if (file->last_error.empty()) LogWarn("log file cannot be read", "err=\"{}\"", MessageOf(result.status()));
+    if (file->last_error.empty())
+      LogWarn("log file cannot be read", "err=\"{}\"", MessageOf(result.status()));
     file->last_error = MessageOf(result.status());
     file->ready = false;
     return 0;
@@ -101,12 +102,14 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   return std::max<uint64_t>(read, 1);
 }
 
-// The bytes before the position are not there any more: the file was truncated, and perhaps has grown again past it. Its descriptor goes to a
-// new generation that is read from the start; the old one stays until its last batches are delivered.
+// The bytes before the position are not there any more: the file was truncated, and perhaps has grown again
+// past it. Its descriptor goes to a new generation that is read from the start; the old one stays until its
+// last batches are delivered.
 void Tailer::Truncated(TailedFile* file) {
   const uint64_t unread = file->size > file->reader.offset() ? file->size - file->reader.offset() : 0;
   lost_.truncated_before_read += unread;
-  LogInfo("log file was truncated", "path={} read={} lost_bytes={}", file->path, file->reader.offset(), unread);
+  LogInfo("log file was truncated", "path={} read={} lost_bytes={}", file->path, file->reader.offset(),
+          unread);
   Chain* const chain = file->chain;
   auto fresh = std::make_unique<TailedFile>();
   fresh->file_id = journal_->NewFileId();
@@ -128,7 +131,8 @@ void Tailer::Truncated(TailedFile* file) {
   file->size = file->reader.offset();
   TailedFile* const added = fresh.get();
   auto& files = chain->files();
-  const auto old = std::find_if(files.begin(), files.end(), [&](const auto& one) { return one.get() == file; });
+  const auto old =
+      std::find_if(files.begin(), files.end(), [&](const auto& one) { return one.get() == file; });
   files.insert(old + 1, std::move(fresh));
   by_id_[added->file_id] = added;
   by_inode_[added->key] = added;
@@ -145,7 +149,9 @@ void Tailer::FlushUnfinished() {
   const int64_t now = MonotonicNs();
   std::vector<TailedFile*> due;
   for (const auto& [id, file] : by_id_) {
-    if (file->gone || file->finished || file->ready || !file->at_end || file->reader.scanned() == file->reader.offset()) continue;
+    if (file->gone || file->finished || file->ready || !file->at_end ||
+        file->reader.scanned() == file->reader.offset())
+      continue;
     const LogFormat format = file->chain->format();
     if (format == LogFormat::kCri || format == LogFormat::kDocker) continue;
     if (format == LogFormat::kAuto && FormatOfPath(file->chain->key()) != LogFormat::kPlain) continue;
@@ -205,7 +211,8 @@ void Tailer::RestorePending() {
         LineReader reader;
         if (!reader.Seek(file->fd.get(), span.begin, file->path).ok()) continue;
         while (reader.offset() < span.end) {
-          const auto result = reader.Read(file->fd.get(), span.end, chain->max_raw_line(), false, &block_, file->path);
+          const auto result =
+              reader.Read(file->fd.get(), span.end, chain->max_raw_line(), false, &block_, file->path);
           if (!result.ok() || *result == LineReader::Result::kChanged) break;
           if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
           for (const RawLine& line : block_.lines) chain->Rebuild(*file, line, message.output);
@@ -227,7 +234,8 @@ uint64_t Tailer::ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch)
   if (!reader.Seek(file->fd.get(), range.begin, file->path).ok()) return range.end - range.begin;
   const int64_t wall = clock_.NowNs();
   while (reader.offset() < range.end) {
-    const auto result = reader.Read(file->fd.get(), range.end, chain->max_raw_line(), true, &block_, file->path);
+    const auto result =
+        reader.Read(file->fd.get(), range.end, chain->max_raw_line(), true, &block_, file->path);
     if (!result.ok() || *result == LineReader::Result::kChanged) break;
     if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
     for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch, nullptr);
@@ -260,7 +268,9 @@ Tailer::Stats Tailer::GetStats() const {
 void Tailer::TargetsJson(size_t limit, JsonWriter* json) const {
   std::vector<const TailedFile*> files;
   for (const auto& [id, file] : by_id_) files.push_back(file);
-  const auto lag = [](const TailedFile* file) { return std::max(file->size, file->reader.scanned()) - file->committed; };
+  const auto lag = [](const TailedFile* file) {
+    return std::max(file->size, file->reader.scanned()) - file->committed;
+  };
   std::sort(files.begin(), files.end(), [&](const TailedFile* a, const TailedFile* b) {
     return std::pair(lag(b), a->file_id) < std::pair(lag(a), b->file_id);
   });
@@ -271,11 +281,24 @@ void Tailer::TargetsJson(size_t limit, JsonWriter* json) const {
     json->Key("path").String(file->path).Key("log").String(file->chain->key());
     json->Key("labels").String(file->chain->labels().ToString());
     json->Key("format").String(LogFormatName(file->chain->format()));
-    json->Key("device").UInt(file->key.device).Key("inode").UInt(file->key.inode).Key("file_id").UInt(file->file_id);
-    json->Key("size").UInt(file->size).Key("read").UInt(file->reader.offset()).Key("acknowledged").UInt(file->committed);
+    json->Key("device")
+        .UInt(file->key.device)
+        .Key("inode")
+        .UInt(file->key.inode)
+        .Key("file_id")
+        .UInt(file->file_id);
+    json->Key("size")
+        .UInt(file->size)
+        .Key("read")
+        .UInt(file->reader.offset())
+        .Key("acknowledged")
+        .UInt(file->committed);
     json->Key("lag_bytes").UInt(lag(file)).Key("generations").UInt(file->chain->files().size());
-    const char* const state = file->gone ? "truncated" : file->finished ? "finished" : file->unlinked_ns != 0 ? "deleted"
-                              : file->rotated ? "rotated" : "live";
+    const char* const state = file->gone               ? "truncated"
+                              : file->finished         ? "finished"
+                              : file->unlinked_ns != 0 ? "deleted"
+                              : file->rotated          ? "rotated"
+                                                       : "live";
     json->Key("state").String(state).Key("error").String(file->last_error).EndObject();
   }
   json->EndArray();

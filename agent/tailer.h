@@ -1,6 +1,10 @@
-// Tails all files of all targets: finds them, knows them by content over renames, truncation and restarts, reads them fairly block by
-// block into the batch being built, and lets go of a rotated file only when it is read, quiet, replaced and delivered.
+// Tails all files of all targets: finds them, knows them by content over renames, truncation and restarts,
+// reads them fairly block by block into the batch being built, and lets go of a rotated file only when it is
+// read, quiet, replaced and delivered.
 #pragma once
+
+#include <absl/container/flat_hash_map.h>
+#include <absl/container/flat_hash_set.h>
 
 #include <cstdint>
 #include <deque>
@@ -12,9 +16,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
-#include <absl/container/flat_hash_set.h>
 
 #include "agent/batch.h"
 #include "agent/chain.h"
@@ -32,8 +33,8 @@ struct TailerOptions {
   std::string node_name;
   uint64_t max_line_size = uint64_t{256} << 10;
   bool use_inotify = true;
-  bool start_at_end = false;          // files found by the very first scan
-  bool lost_state_at_end = false;     // the same, when there was a state and it is not readable
+  bool start_at_end = false;       // files found by the very first scan
+  bool lost_state_at_end = false;  // the same, when there was a state and it is not readable
   int64_t rescan_ns = 5 * kNsPerSecond;
   int64_t rotate_grace_ns = 2 * kNsPerSecond;
   int64_t partial_flush_ns = 5 * kNsPerSecond;
@@ -52,18 +53,21 @@ struct LostBytes {
 // Not thread-safe: one thread owns it. journal, batch and levels outlive it.
 class Tailer : private DirectoryListener {
  public:
-  Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch, const LevelDetector* levels, const Clock& clock);
+  Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch, const LevelDetector* levels,
+         const Clock& clock);
   ~Tailer() override;
 
   // The first scan: finds the files, by the saved state where they are known.
   void Start();
-  // Makes the batches that were on their way when the agent ended, in order. Called once, after Start and before ReadSome.
+  // Makes the batches that were on their way when the agent ended, in order. Called once, after Start and
+  // before ReadSome.
   std::vector<std::unique_ptr<Batch>> Recover();
 
   int event_fd() const { return tree_.event_fd(); }
   // Takes in what inotify has and lists changed directories. Cheap if nothing changed.
   void HandleEvents();
-  // Timed work: the safety rescan, unfinished lines, closing of rotated files. Call it about once a second or more often.
+  // Timed work: the safety rescan, unfinished lines, closing of rotated files. Call it about once a second or
+  // more often.
   void Maintain();
   // Reads about max_bytes from files that have something, one block each in turn. Returns the bytes read.
   uint64_t ReadSome(uint64_t max_bytes);
@@ -131,6 +135,8 @@ class Tailer : private DirectoryListener {
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
   bool OriginalThere(const Saved& saved) const;
   absl::Status Reopen(TailedFile* file);
+
+  // tailer_upkeep.cc: timed work.
   void CheckGrowth();
   void CheckRotated();
   bool TryClose(TailedFile* file);
@@ -169,7 +175,7 @@ class Tailer : private DirectoryListener {
   absl::flat_hash_map<InodeKey, std::vector<uint64_t>> saved_by_inode_;
   absl::flat_hash_map<uint64_t, std::vector<uint64_t>> saved_by_head_;
   std::set<uint32_t> saved_head_lengths_;
-  int64_t known_since_ns_ = 0;       // rotated files that changed later are ours
+  int64_t known_since_ns_ = 0;  // rotated files that changed later are ours
   bool first_scan_ = true;
   bool thorough_ = false;  // the listing under way is the safety rescan's
   bool had_state_ = false;

@@ -1,4 +1,4 @@
-// The tailer's book of files: which name is which file, and when a file may be let go.
+// The tailer's book of files: which name is which file.
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -13,14 +13,9 @@
 namespace skald::agent {
 namespace {
 
-// A deleted file without a successor may still be written to by its holder.
-constexpr int64_t kDeletedQuietNs = 300 * kNsPerSecond;
-// Saved files that were not found for so long after the start are forgotten.
-constexpr int64_t kForgetNs = 3600 * kNsPerSecond;
 // A head of that many bytes of records with times is no other file's.
 constexpr uint32_t kMinTimedHead = 64;
 constexpr uint64_t kReservedDescriptors = 128;
-constexpr int64_t kIdleCloseNs = 60 * kNsPerSecond;
 // Clocks of file systems run behind by up to a tick.
 constexpr int64_t kClockSlackNs = 20 * kNsPerMs;
 
@@ -42,8 +37,9 @@ bool IsRotationSuffix(std::string_view suffix) {
   return suffix.find_first_not_of("0123456789-:._T+Z", 1) == std::string_view::npos;
 }
 
-// Whether a rotated file was the log before another one was. File systems keep times of change to some milliseconds only; where they are the
-// same, names decide: dates ascend, the short numbers of a rename chain descend.
+// Whether a rotated file was the log before another one was. File systems keep times of change to some
+// milliseconds only; where they are the same, names decide: dates ascend, the short numbers of a rename chain
+// descend.
 bool IsOlder(int64_t a_ns, std::string_view a_path, int64_t b_ns, std::string_view b_path) {
   if (a_ns != b_ns) return a_ns < b_ns;
   const auto number = [](std::string_view path) {
@@ -57,12 +53,19 @@ bool IsOlder(int64_t a_ns, std::string_view a_path, int64_t b_ns, std::string_vi
   return a_path < b_path;
 }
 
-absl::StatusOr<FileDescriptor> OpenLog(const std::string& path) { return OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY); }
+absl::StatusOr<FileDescriptor> OpenLog(const std::string& path) {
+  return OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+}
 
 }  // namespace
 
-Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch, const LevelDetector* levels, const Clock& clock)
-    : options_(std::move(options)), journal_(journal), batch_(batch), levels_(levels), clock_(clock),
+Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch, const LevelDetector* levels,
+               const Clock& clock)
+    : options_(std::move(options)),
+      journal_(journal),
+      batch_(batch),
+      levels_(levels),
+      clock_(clock),
       tree_(&options_.targets, options_.use_inotify, this) {
   open_limit_ = options_.max_open_files;
   rlimit files{};
@@ -71,7 +74,8 @@ Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch
     ::setrlimit(RLIMIT_NOFILE, &files);
     ::getrlimit(RLIMIT_NOFILE, &files);
     // Connections, state and page need some too.
-    descriptor_limit_ = files.rlim_cur > 2 * kReservedDescriptors ? files.rlim_cur - kReservedDescriptors : files.rlim_cur / 2;
+    descriptor_limit_ = files.rlim_cur > 2 * kReservedDescriptors ? files.rlim_cur - kReservedDescriptors
+                                                                  : files.rlim_cur / 2;
     if (open_limit_ == 0 || open_limit_ > descriptor_limit_) open_limit_ = descriptor_limit_;
   }
 }
@@ -161,7 +165,8 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     const absl::StatusOr<FileStat> stat = StatPath(path);
     if (!stat.ok() || !stat->regular) continue;
     const auto by_inode = by_inode_.find(stat->key);
-    if (by_inode != by_inode_.end() && (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
+    if (by_inode != by_inode_.end() &&
+        (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
       TailedFile* const file = by_inode->second;
       if (file->finished && stat->size > file->reader.offset()) {
         file->finished = false;  // it was let go too early: somebody still writes to it
@@ -236,12 +241,15 @@ std::optional<std::string> Tailer::RotatedFrom(const std::string& directory, std
   return std::nullopt;
 }
 
-// A rotated name that no target asks for is read only if it was the log's live file at a time when we could have read it.
+// A rotated name that no target asks for is read only if it was the log's live file at a time when we could
+// have read it.
 bool Tailer::WantsRotated(const Candidate& candidate) {
   const auto ignored = ignored_.find(candidate.path);
   if (ignored != ignored_.end() && ignored->second == candidate.stat.key) return false;
   if (const auto found = saved_by_inode_.find(candidate.stat.key); found != saved_by_inode_.end()) {
-    if (std::any_of(found->second.begin(), found->second.end(), [&](uint64_t id) { return saved_.contains(id); })) return true;
+    if (std::any_of(found->second.begin(), found->second.end(),
+                    [&](uint64_t id) { return saved_.contains(id); }))
+      return true;
   }
   if (candidate.stat.modified_ns < known_since_ns_) {
     ignored_[candidate.path] = candidate.stat.key;
@@ -264,7 +272,9 @@ bool Tailer::WantsRotated(const Candidate& candidate) {
     if (found == saved_by_head_.end()) continue;
     for (const uint64_t id : found->second) {
       const auto saved = saved_.find(id);
-      if (saved == saved_.end() || saved->second.head.length != length || saved->second.committed.chain != candidate.chain) continue;
+      if (saved == saved_.end() || saved->second.head.length != length ||
+          saved->second.committed.chain != candidate.chain)
+        continue;
       if (!OriginalThere(saved->second)) continue;
       ignored_[candidate.path] = candidate.stat.key;
       return false;
@@ -312,7 +322,8 @@ std::optional<Tailer::Saved> Tailer::TakeSaved(int fd, const FileStat& stat, con
       if (saved != saved_.end() && matches(saved->second)) return take(id);
     }
   }
-  // A restored or moved copy. Only a head that can hardly be another file's counts, and only if the original is not there.
+  // A restored or moved copy. Only a head that can hardly be another file's counts, and only if the original
+  // is not there.
   if (saved_.empty()) return std::nullopt;
   char head[kHeadBytes];
   const absl::StatusOr<size_t> n = ReadAt(fd, head, kHeadBytes, 0, path);
@@ -350,7 +361,8 @@ Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_form
     static const Target kNoTarget;
     const Target& of = target >= 0 ? options_.targets[target] : kNoTarget;
     chain = std::make_unique<Chain>(key, LabelsOfLog(of, key, options_.node_name),
-                                    of.format != LogFormat::kAuto ? of.format : saved_format, options_.max_line_size, *levels_);
+                                    of.format != LogFormat::kAuto ? of.format : saved_format,
+                                    options_.max_line_size, *levels_);
   }
   return chain.get();
 }
@@ -358,14 +370,17 @@ Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_form
 void Tailer::OpenCandidate(const Candidate& candidate) {
   absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
   if (!fd.ok()) {
-    if (!absl::IsNotFound(fd.status())) LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(fd.status()));
+    if (!absl::IsNotFound(fd.status()))
+      LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(fd.status()));
     return;
   }
   // The lowest free number is given out, so a high one tells how many are open.
   if (static_cast<uint64_t>(fd->get()) >= descriptor_limit_) {
     if (descriptor_limit_hits_++ == 0) {
-      LogError("too many log files are open, further ones wait until others are read and closed; raise the limit (ulimit -n)",
-               "limit={} path={}", descriptor_limit_, candidate.path);
+      LogError(
+          "too many log files are open, further ones wait until others are read and closed; raise the limit "
+          "(ulimit -n)",
+          "limit={} path={}", descriptor_limit_, candidate.path);
     }
     return;  // found again by the next listing
   }
@@ -403,15 +418,17 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     }
   } else {
     file->file_id = journal_->NewFileId();
-    const bool at_end = first_scan_ && !candidate.rotated &&
-                        ((journal_->loaded().lost && options_.lost_state_at_end) || (!had_state_ && options_.start_at_end));
+    const bool at_end =
+        first_scan_ && !candidate.rotated &&
+        ((journal_->loaded().lost && options_.lost_state_at_end) || (!had_state_ && options_.start_at_end));
     if (at_end && file->reader.Seek(handle, stat->size, candidate.path).ok()) {
       file->committed = file->reader.offset();
       if (const auto head = ReadHead(handle, candidate.path); head.ok()) file->head = *head;
     }
   }
   // A rotated file that was read to its end before the restart is only remembered.
-  file->finished = saved && file->rotated && !saved->in_flight && stat->size == saved->offset && !PinnedByState(*chain, file->file_id);
+  file->finished = saved && file->rotated && !saved->in_flight && stat->size == saved->offset &&
+                   !PinnedByState(*chain, file->file_id);
   if (file->finished) file->fd = FileDescriptor();
   TailedFile* const added = AddFile(chain, std::move(file));
   // Noted before anything is read: if it is rotated while the agent is down, it is still known as ours.
@@ -436,8 +453,8 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
   file->chain = chain;
   auto& files = chain->files();
   if (!file->rotated) {
-    // More than one generation may have come since the directory was listed. Those in between are found by listing it again, before
-    // anything of this one is read.
+    // More than one generation may have come since the directory was listed. Those in between are found by
+    // listing it again, before anything of this one is read.
     if (!files.empty()) tree_.MarkDirty(DirectoryOf(file->path));
     // The chain has a new live file: what had the name before is read to its end first.
     for (const auto& other : files) {
@@ -451,7 +468,8 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
     // In front of the live file, and of rotated ones that are younger.
     const auto younger = std::find_if(files.begin(), files.end(), [&](const auto& other) {
       if (other->gone || other->finished) return false;
-      return !other->rotated || (other->reader.scanned() == 0 && IsOlder(file->modified_ns, file->path, other->modified_ns, other->path));
+      return !other->rotated || (other->reader.scanned() == 0 &&
+                                 IsOlder(file->modified_ns, file->path, other->modified_ns, other->path));
     });
     files.insert(younger, std::move(owned));
   }
@@ -546,166 +564,6 @@ absl::Status Tailer::Reopen(TailedFile* file) {
   }
   file->fd = std::move(fd);
   return absl::OkStatus();
-}
-
-// The safety net under the events: whoever has grown is read.
-void Tailer::CheckGrowth() {
-  for (const auto& [id, file] : by_id_) {
-    if (file->gone || file->finished || file->ready) continue;
-    const absl::StatusOr<FileStat> stat = file->fd.valid() ? StatDescriptor(file->fd.get(), file->path) : StatPath(file->path);
-    if (!stat.ok() || stat->key != file->key) continue;
-    file->disk_bytes = stat->disk_bytes;
-    if (stat->links == 0 && file->unlinked_ns == 0) file->unlinked_ns = MonotonicNs();
-    if (stat->size != file->size || stat->modified_ns != file->modified_ns) {
-      file->modified_ns = stat->modified_ns;
-      if (stat->size > file->size) file->size = stat->size;
-      MarkReady(file);
-    }
-  }
-}
-
-bool Tailer::PinnedByState(const Chain& chain, uint64_t file_id) const {
-  const auto pending = journal_->state().pending.find(chain.key());
-  if (pending == journal_->state().pending.end()) return false;
-  for (const PendingMessage& message : pending->second) {
-    for (const Span& span : message.spans) {
-      if (span.file_id == file_id) return true;
-    }
-  }
-  return false;
-}
-
-// A rotated file is let go when it is read to its end, its successor is there (or can never come), it has been quiet, and the server has
-// everything. True if it was removed.
-bool Tailer::TryClose(TailedFile* file) {
-  const int64_t now = MonotonicNs();
-  Chain* const chain = file->chain;
-  if (file->gone) {
-    if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
-    RemoveFile(file, true);
-    return true;
-  }
-  if (file->ready || !file->at_end || now - file->grown_ns < options_.rotate_grace_ns) return false;
-  bool successor = false;
-  bool behind = false;
-  for (const auto& other : chain->files()) {
-    if (behind) successor |= !other->gone;
-    behind |= other.get() == file;
-  }
-  const bool directory_gone = !FileExists(DirectoryOf(chain->key()));
-  const bool ended = directory_gone || (file->unlinked_ns != 0 && now - file->grown_ns > kDeletedQuietNs);
-  if (!successor && !ended) return false;
-  const absl::StatusOr<FileStat> stat = StatDescriptor(file->fd.get(), file->path);
-  if (stat.ok() && stat->size > file->reader.scanned()) {
-    MarkReady(file);
-    return false;
-  }
-  if (file->reader.scanned() > file->reader.offset() && !file->torn_counted) {
-    if (chain->format() == LogFormat::kCri || chain->format() == LogFormat::kDocker) {
-      parse_.torn_bytes += file->reader.scanned() - file->reader.offset();
-      file->torn_counted = true;
-    } else {
-      ReadBlock(file, true);
-      return false;
-    }
-  }
-  if (!successor && chain->HasPending()) chain->FlushPending(batch_);
-  if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
-  if (file->unlinked_ns != 0 || !FileExists(file->path)) {
-    RemoveFile(file, true);
-    return true;
-  }
-  file->finished = true;
-  file->fd = FileDescriptor();
-  file->size = stat.ok() ? stat->size : file->size;
-  file->modified_ns = stat.ok() ? stat->modified_ns : file->modified_ns;
-  return false;
-}
-
-void Tailer::CheckRotated() {
-  std::vector<TailedFile*> waiting;
-  for (const auto& [id, file] : by_id_) {
-    if (file->gone || (file->rotated && !file->finished)) waiting.push_back(file);
-  }
-  for (TailedFile* file : waiting) TryClose(file);
-}
-
-// Deleted files cost disk space as long as they are held.
-void Tailer::LimitHeldDeleted() {
-  while (true) {
-    uint64_t held = 0;
-    TailedFile* oldest = nullptr;
-    for (const auto& [id, file] : by_id_) {
-      if (file->unlinked_ns == 0 || !file->fd.valid()) continue;
-      held += file->disk_bytes;
-      if (oldest == nullptr || file->unlinked_ns < oldest->unlinked_ns) oldest = file;
-    }
-    if (oldest == nullptr) return;
-    const bool too_old = MonotonicNs() - oldest->unlinked_ns > options_.max_held_deleted_ns;
-    if (held <= options_.max_held_deleted_bytes && !too_old) return;
-    const absl::StatusOr<FileStat> stat = StatDescriptor(oldest->fd.get(), oldest->path);
-    const uint64_t size = stat.ok() ? stat->size : oldest->size;
-    const uint64_t unread = size > oldest->reader.offset() ? size - oldest->reader.offset() : 0;
-    lost_.held_deleted_limit += unread;
-    if (unread > 0) {
-      LogError("deleted file is let go unread, to free its disk space", "path={} lost_bytes={} reason={}", oldest->path, unread,
-               too_old ? "max_held_deleted_age" : "max_held_deleted_bytes");
-    }
-    oldest->fd = FileDescriptor();
-    oldest->gone = true;
-    oldest->ready = false;
-  }
-}
-
-void Tailer::LimitOpenFiles() {
-  uint64_t open = 0;
-  std::vector<TailedFile*> idle;
-  const int64_t now = MonotonicNs();
-  for (const auto& [id, file] : by_id_) {
-    if (!file->fd.valid()) continue;
-    ++open;
-    if (!file->rotated && !file->ready && file->at_end && file->acked() && file->reader.memory_bytes() == 0 &&
-        now - file->grown_ns > kIdleCloseNs) {
-      idle.push_back(file);
-    }
-  }
-  if (open <= open_limit_) return;
-  std::sort(idle.begin(), idle.end(), [](const TailedFile* a, const TailedFile* b) { return a->grown_ns < b->grown_ns; });
-  for (size_t i = 0; i < idle.size() && open > open_limit_ * 9 / 10; ++i, --open) idle[i]->fd = FileDescriptor();
-}
-
-void Tailer::DropEmptyChains() {
-  if (batch_->has_origins()) return;  // the batch refers to its chains until it is sealed
-  absl::erase_if(chains_, [&](const auto& one) { return one.second->files().empty() && !queued_.contains(one.second.get()); });
-}
-
-void Tailer::Maintain() {
-  const int64_t now = MonotonicNs();
-  if (now >= rescan_at_ns_) {
-    const int64_t wall = clock_.NowNs();
-    thorough_ = true;
-    tree_.ScanAll();
-    thorough_ = false;
-    journal_->NoteScanned(wall);
-    CheckGrowth();
-    LimitOpenFiles();
-    // Never more than 2 % of the time for it.
-    const int64_t took = MonotonicNs() - now;
-    rescan_at_ns_ = now + std::max(options_.rescan_ns, 50 * took);
-    if (!saved_.empty() && now - started_ns_ > kForgetNs) {
-      for (const auto& [id, saved] : saved_) journal_->ForgetFile(id);
-      saved_.clear();
-    }
-  }
-  if (now < check_at_ns_) return;
-  check_at_ns_ = now + std::min<int64_t>(kNsPerSecond, std::max<int64_t>(options_.rotate_grace_ns / 4, 10 * kNsPerMs));
-  FlushUnfinished();
-  CheckRotated();
-  LimitHeldDeleted();
-  DropEmptyChains();
-  memory_bytes_ = 0;
-  for (const auto& [id, file] : by_id_) memory_bytes_ += file->reader.memory_bytes();
-  for (const auto& [key, chain] : chains_) memory_bytes_ += chain->pending_bytes();
 }
 
 }  // namespace skald::agent

@@ -32,7 +32,8 @@ struct Line {
   int64_t time_ns = 0;
 };
 
-// A tailer over a directory of its own, with its state; Restart drops the one and keeps the other, as a crash does.
+// A tailer over a directory of its own, with its state; Restart drops the one and keeps the other, as a crash
+// does.
 class TailerTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -399,13 +400,17 @@ TEST_F(TailerTest, KubernetesLabelsAndJoining) {
   AddTarget("logs/pods/*/*/*.log");
   const std::string dir = "pods/shop_cart-7d9c5b8f6d-x2x4z_u1/app";
   fs::create_directories(Path(dir));
-  Append(dir + "/0.log", Cri("whole") + Cri("part1 ", "stdout", "P") + Cri("err", "stderr") + Cri("part2 ", "stdout", "P"));
+  Append(dir + "/0.log",
+         Cri("whole") + Cri("part1 ", "stdout", "P") + Cri("err", "stderr") + Cri("part2 ", "stdout", "P"));
   Start();
   EXPECT_THAT(TurnAndTake(), testing::UnorderedElementsAre("whole", "err"));
   for (const Line& line : taken_) {
-    EXPECT_EQ(line.labels, std::string("{app=\"cart\", container=\"app\", job=\"shop/cart\", namespace=\"shop\", node_name=\"n1\", "
-                                       "pod=\"cart-7d9c5b8f6d-x2x4z\", stream=\"") +
-                               (line.text == "err" ? "stderr" : "stdout") + "\"}");
+    EXPECT_EQ(
+        line.labels,
+        std::string(
+            "{app=\"cart\", container=\"app\", job=\"shop/cart\", namespace=\"shop\", node_name=\"n1\", "
+            "pod=\"cart-7d9c5b8f6d-x2x4z\", stream=\"") +
+            (line.text == "err" ? "stderr" : "stdout") + "\"}");
   }
   // The rest comes after a rotation and after a restart.
   Drop();
@@ -423,7 +428,8 @@ TEST_F(TailerTest, UnfinishedMessageOfADeadContainerIsSent) {
   AddTarget("logs/pods/*/*/*.log");
   const std::string dir = "pods/shop_cart_u1/app";
   fs::create_directories(Path(dir));
-  Append(dir + "/0.log", Cri("whole") + Cri("never ended", "stdout", "P") + "2024-11-01T12:00:00Z stdout F torn");
+  Append(dir + "/0.log",
+         Cri("whole") + Cri("never ended", "stdout", "P") + "2024-11-01T12:00:00Z stdout F torn");
   Start();
   EXPECT_THAT(TurnAndTake(), ElementsAre("whole"));
   fs::remove_all(Path("pods/shop_cart_u1"));
@@ -441,10 +447,11 @@ TEST_F(TailerTest, DockerJoinsAndLabels) {
   fs::create_directories(Path(id));
   Append(id + "/config.v2.json", R"({"Name":"/web","Config":{"Image":"nginx"}})");
   const auto record = [](const std::string& log, const std::string& stream) {
-    return R"({"log":")" + log + R"(","stream":")" + stream + R"(","attrs":{"tag":"x"},"time":"2024-11-01T12:00:00.5Z"})" + "\n";
+    return R"({"log":")" + log + R"(","stream":")" + stream +
+           R"(","attrs":{"tag":"x"},"time":"2024-11-01T12:00:00.5Z"})" + "\n";
   };
-  Append(id + "/" + id + "-json.log", record("a\\n", "stdout") + record("b1 ", "stdout") + record("e\\n", "stderr") +
-                                          record("b2\\n", "stdout") + "no json\n");
+  Append(id + "/" + id + "-json.log", record("a\\n", "stdout") + record("b1 ", "stdout") +
+                                          record("e\\n", "stderr") + record("b2\\n", "stdout") + "no json\n");
   Start();
   EXPECT_THAT(TurnAndTake(), testing::UnorderedElementsAre("a", "b1 b2", "e", "no json"));
   EXPECT_THAT(taken_[0].labels, testing::HasSubstr("container=\"web\""));
@@ -550,8 +557,8 @@ TEST_F(TailerTest, ManyFilesUnderALowFileLimit) {
   EXPECT_EQ(TurnAndTake().size(), 100u);
 }
 
-// Rotation by rename at random moments, the agent restarted at random moments with batches acknowledged or only sent: what the server would keep,
-// by sequence, is each line once and in order.
+// Rotation by rename at random moments, the agent restarted at random moments with batches acknowledged or
+// only sent: what the server would keep, by sequence, is each line once and in order.
 TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
   AddTarget("logs/pods/*/*/*.log");
   const std::string dir = "pods/shop_cart_u1/app";
@@ -565,7 +572,8 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
   int rotations = 0;
   std::vector<std::string> want;
   const auto rotate = [&] {
-    // Generations that were never seen are told apart by their time of change, which file systems keep to some ms.
+    // Generations that were never seen are told apart by their time of change, which file systems keep to
+    // some ms.
     std::this_thread::sleep_for(std::chrono::milliseconds(6));
     Rename(dir + "/0.log", dir + "/0.log.2024-" + std::to_string(++rotations));
     Append(dir + "/0.log", "");
@@ -615,8 +623,12 @@ TEST_F(TailerTest, RandomRotationsAndRestartsLoseAndDoubleNothing) {
         want.push_back(whole);
         break;
       }
-      case 3: Turn(); break;
-      case 4: seal(); break;
+      case 3:
+        Turn();
+        break;
+      case 4:
+        seal();
+        break;
       case 5:
         if (!unacked.empty()) ack_front();
         break;

@@ -6,13 +6,14 @@
 
 namespace skald::agent {
 
-absl::StatusOr<Target> MakeTarget(std::string job, const std::vector<std::string>& include, const std::vector<std::string>& exclude,
-                                  Labels labels, LogFormat format) {
+absl::StatusOr<Target> MakeTarget(std::string job, const std::vector<std::string>& include,
+                                  const std::vector<std::string>& exclude, Labels labels, LogFormat format) {
   Target target;
   target.job = std::move(job);
   target.labels = std::move(labels);
   target.format = format;
-  for (const auto& [patterns, globs] : {std::pair(&include, &target.include), std::pair(&exclude, &target.exclude)}) {
+  for (const auto& [patterns, globs] :
+       {std::pair(&include, &target.include), std::pair(&exclude, &target.exclude)}) {
     for (const std::string& pattern : *patterns) {
       ASSIGN_OR_RETURN(std::vector<GlobPattern> parsed, GlobPattern::ParseAll(pattern));
       for (GlobPattern& glob : parsed) globs->push_back(std::move(glob));
@@ -30,7 +31,9 @@ std::vector<Target> DefaultTargets() {
   const Row rows[] = {
       {"", {"/var/log/pods/*/*/*.log"}, {}},
       {"docker", {"/var/lib/docker/containers/*/*-json.log"}, {}},
-      {"varlogs", {"/var/log/{syslog,messages,*.log,*/*.log}"}, {"/var/log/pods/**", "/var/log/containers/**"}},
+      {"varlogs",
+       {"/var/log/{syslog,messages,*.log,*/*.log}"},
+       {"/var/log/pods/**", "/var/log/containers/**"}},
   };
   std::vector<Target> targets;
   for (const Row& row : rows) {
@@ -56,8 +59,10 @@ Labels LabelsOfLog(const Target& target, const std::string& path, const std::str
     const absl::StatusOr<std::string> config = ReadWholeFile(config_path);
     const std::optional<DockerContainer> container = config.ok() ? ParseDockerConfig(*config) : std::nullopt;
     labels.Set("container", container ? container->name : id->substr(0, 12));
-    if (container && !container->compose_project.empty()) labels.Set("compose_project", container->compose_project);
-    if (container && !container->compose_service.empty()) labels.Set("compose_service", container->compose_service);
+    if (container && !container->compose_project.empty())
+      labels.Set("compose_project", container->compose_project);
+    if (container && !container->compose_service.empty())
+      labels.Set("compose_service", container->compose_service);
     if (target.job.empty()) labels.Set("job", "docker");
   } else {
     labels.Set("filename", path);

@@ -1,12 +1,12 @@
-// A directory name for a test's files, in memory where the machine has such a place: the tests sync and rename a lot.
+// A directory name for a test's files, in memory where the machine has such a place: the tests sync and
+// rename a lot.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <string>
-
-#include <gtest/gtest.h>
 
 namespace skald::agent {
 

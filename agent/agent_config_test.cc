@@ -1,0 +1,143 @@
+#include "agent/agent_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "agent/test_directory.h"
+#include "base/file.h"
+
+namespace skald::agent {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+absl::StatusOr<AgentSettings> Load(std::vector<const char*> args) {
+  args.insert(args.begin(), "skald-agent");
+  return LoadAgentSettings(static_cast<int>(args.size()), args.data());
+}
+
+absl::StatusOr<AgentSettings> LoadYaml(const std::string& yaml) {
+  const std::string path = TestDirectory("config") + ".yaml";
+  EXPECT_TRUE(WriteFileAtomically(path, yaml).ok());
+  auto settings = Load({"--config", path.c_str(), "--node-name", "n1"});
+  std::filesystem::remove(path);
+  return settings;
+}
+
+TEST(AgentConfig, Defaults) {
+  const auto settings = Load({});
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->agent.tail.targets.size(), 3u);
+  EXPECT_TRUE(settings->agent.journal.enabled);
+  EXPECT_EQ(settings->agent.push.server, "127.0.0.1:9095");
+  EXPECT_EQ(settings->agent.memory_limit, 128u << 20);
+  EXPECT_FALSE(settings->agent.node_name.empty());
+}
+
+TEST(AgentConfig, CommandLine) {
+  const auto settings = Load(
+      {"--server", "s:1", "--dry-run", "/a/*.log", "--tenant=t", "/b/{c,d}.log", "--max-line-size", "1KB"});
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->agent.push.server, "s:1");
+  EXPECT_EQ(settings->agent.push.tenant, "t");
+  EXPECT_TRUE(settings->dry_run);
+  EXPECT_EQ(settings->agent.tail.max_line_size, 1024u);
+  ASSERT_EQ(settings->agent.tail.targets.size(), 2u);
+  EXPECT_EQ(settings->agent.tail.targets[1].include.size(), 2u);
+  EXPECT_FALSE(settings->agent.journal.enabled);
+  EXPECT_FALSE(Load({"--sevrer", "x"}).ok());
+  EXPECT_THAT(Load({"--help"})->exit_text, HasSubstr("Without paths"));
+}
+
+TEST(AgentConfig, PromtailFile) {
+  const auto settings = LoadYaml(R"(
+server:
+  http_listen_port: 9080
+  grpc_listen_port: 0
+positions:
+  filename: /tmp/positions.yaml
+clients:
+  - url: http://loki.example:3100/loki/api/v1/push
+    tenant_id: team
+scrape_configs:
+  - job_name: system
+    static_configs:
+      - targets: [localhost]
+        labels:
+          job: varlogs
+          __path__: /var/log/*log
+          __path_exclude__: /var/log/*.gz
+      - targets: [localhost]
+        labels:
+          __host__: another
+          __path__: /var/x
+  - job_name: pods
+    kubernetes_sd_configs: [{role: pod}]
+    pipeline_stages:
+      - cri: {}
+      - regex: {expression: x}
+    relabel_configs: []
+  - job_name: journal
+    journal:
+      max_age: 12h
+      matches: _TRANSPORT=kernel PRIORITY=3
+      labels: {job: systemd}
+)");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const AgentConfig& agent = settings->agent;
+  EXPECT_EQ(agent.push.server, "loki.example:9095");
+  EXPECT_EQ(agent.push.tenant, "team");
+  EXPECT_EQ(agent.http_listen, "0.0.0.0:9080");
+  ASSERT_EQ(agent.tail.targets.size(), 2u);
+  EXPECT_EQ(agent.tail.targets[0].job, "system");
+  EXPECT_EQ(agent.tail.targets[0].labels.Get("job"), "varlogs");
+  EXPECT_TRUE(agent.tail.targets[0].include[0].Matches("/var/log/syslog"));
+  EXPECT_TRUE(agent.tail.targets[0].exclude[0].Matches("/var/log/x.gz"));
+  EXPECT_EQ(agent.tail.targets[1].format, LogFormat::kCri);
+  EXPECT_TRUE(agent.journal.enabled);
+  EXPECT_EQ(agent.journal.max_age_ns, 12 * 3600 * kNsPerSecond);
+  EXPECT_THAT(agent.journal.matches, testing::ElementsAre("_TRANSPORT=kernel", "PRIORITY=3"));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("stage \"regex\"")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("relabelling")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("clients")));
+}
+
+TEST(AgentConfig, WrongFilesAreErrorsWithAPlace) {
+  for (const char* yaml :
+       {"scrape_configs: 3", "scrape_configs:\n  - static_configs:\n      - labels: {'1x': a, __path__: /a}",
+        "scrape_configs:\n  - journal: {max_age: soon}", "batch: {window: 0}",
+        "scrape_configs: [{job_name: ["}) {
+    const auto settings = LoadYaml(yaml);
+    EXPECT_FALSE(settings.ok()) << yaml;
+  }
+}
+
+TEST(AgentConfig, UnknownKeysWarn) {
+  const auto settings = LoadYaml(
+      "scrape_configs:\n  - job_name: x\n    kafka: {}\n    static_configs: [{labels: {__path__: "
+      "/a}}]\nwhat: 1\n");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("kafka")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("what")));
+}
+
+TEST(JournalSource, OpensAnEmptyDirectory) {
+  const std::string directory = TestDirectory("journal");
+  std::filesystem::create_directories(directory);
+  JournalSourceOptions options;
+  options.path = directory;
+  auto source = JournalSource::Open(options, Clock::System());
+  ASSERT_TRUE(source.ok()) << source.status();
+  (*source)->Start("");
+  BatchBuilder batch(nullptr);
+  EXPECT_EQ((*source)->ReadSome(10, &batch), 0u);
+  EXPECT_FALSE((*source)->ready());
+  EXPECT_FALSE((*source)->ReadAgain({"systemd-journal", "bad", "bad"}, &batch));
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace skald::agent
