@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import (NS, T0, Server, check, equal, json_push, main, proto_push, running, seed,  # noqa: E402
                      snappy_literals)
 
-CONFIG = "auth_enabled: true\n"
+CONFIG = "auth_enabled: true\nquerier:\n  query_ingesters_within: 0\n"
 WORDS = ["error", "timeout", "GET /login", "déjà vu", "日本語", '"quoted"', "tab\there", "a=1 b=2", '{"level":"warn","n":3}',
          "level=debug x=y", "", " ", "\\backslash", "\u2028", "<html>&amp;", "line one\nline two"]
 

@@ -32,7 +32,7 @@ def load(server, lines=25):
 
 
 def verbs(directory):
-    with running(Server(directory)) as server:
+    with running(Server(directory, "querier:\n  query_ingesters_within: 0\n")) as server:
         load(server)
         out = good(server, "query", *RANGE, "-o", "raw", "--limit", "3", '{app="api"}')
         equal(out, "api line 24\napi line 23\napi line 22\n", "newest lines")
