@@ -199,10 +199,14 @@ TEST_F(CrashTest, KilledAtRandomMoments) {
 }
 
 TEST_F(CrashTest, DiesAtEveryStep) {
+  uint64_t most_segments = 0;
   for (const char* step :
        {"index.create", "flush.before_segment", "flush.before_finish", "flush.after_part",
         "flush.after_last_part", "flush.before_commit", "index.commit", "flush.after_commit", "wal.write",
         "wal.after_write", "wal.sync", "wal.after_sync", "wal.open", "index.register"}) {
+    // Each step on its own: what the checks compare stays small.
+    std::filesystem::remove_all(directory_);
+    std::filesystem::remove(acknowledged_);
     for (const int hit : {1, 4}) {
       // Only the first start creates streams.
       if (hit > 1 && std::string_view(step) == "index.create") continue;
@@ -211,9 +215,10 @@ TEST_F(CrashTest, DiesAtEveryStep) {
       ASSERT_EQ(::waitpid(pid, &status, 0), pid);
       ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 77) << step << ": " << status;
       ASSERT_NO_FATAL_FAILURE(Check(std::string(step) + " hit " + std::to_string(hit)));
+      most_segments = std::max(most_segments, segments_);
     }
   }
-  EXPECT_GT(segments_, 3u);
+  EXPECT_GT(most_segments, 3u);
 }
 
 }  // namespace
