@@ -19,6 +19,8 @@ constexpr uint64_t kJournalSlice = 1000;
 // a line.
 constexpr uint64_t kSmallPassBytes = uint64_t{64} << 10;
 constexpr int64_t kSmallPassWaitNs = 10 * kNsPerMs;
+// While memory is full, names are looked at that often.
+constexpr int64_t kFullWaitNs = 20 * kNsPerMs;
 constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
 constexpr int64_t kTouchNs = 5 * kNsPerSecond;
 constexpr int64_t kStalledLoopNs = 10 * kNsPerSecond;
@@ -140,11 +142,10 @@ void Agent::Recover() {
 
 void Agent::Wait() {
   const int64_t now = MonotonicNs();
-  const bool may_read = MayRead();
   const bool files = tailer_->has_ready();
+  const bool more = files || (systemd_ != nullptr && systemd_->ready());
   int64_t wait = kIdleWaitNs;
-  if (may_read && (files || (systemd_ != nullptr && systemd_->ready())))
-    wait = std::min(wait, next_read_ns_ - now);
+  if (more) wait = MayRead() ? next_read_ns_ - now : kFullWaitNs;
   if (batch_.lines() > 0) {
     const int64_t limit =
         under_way_.empty() && sealed_.empty() ? config_.batch_wait_idle_ns : config_.batch_wait_ns;
@@ -152,8 +153,8 @@ void Agent::Wait() {
   }
   if (wait <= 0) return;
   pollfd fds[3] = {{wake_.get(), POLLIN, 0}, {-1, POLLIN, 0}, {-1, POLLIN, 0}};
-  // While the next reading is due at a set time, news of more to read need not wake anybody.
-  if (!(may_read && files)) fds[1].fd = tailer_->event_fd();
+  // While there is something to read and its time is set, news of more need not wake anybody.
+  if (!files) fds[1].fd = tailer_->event_fd();
   if (systemd_ != nullptr && !systemd_->ready()) fds[2] = {systemd_->fd(), systemd_->events(), 0};
   ::poll(fds, 3, static_cast<int>((wait + kNsPerMs - 1) / kNsPerMs));
   if (fds[2].revents != 0) systemd_->Process();

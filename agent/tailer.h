@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -111,6 +112,7 @@ class Tailer : private DirectoryListener {
     bool rotated = false;
     FileStat stat;
     int target = -1;
+    bool only_saved = false;  // take it if it is a known file, else leave it
   };
 
   void OnListing(const std::string& directory, const std::vector<DirectoryEntry>& entries) override;
@@ -131,7 +133,9 @@ class Tailer : private DirectoryListener {
   void NameGone(TailedFile* file);
   void Unlist(TailedFile* file);
   void RemoveFile(TailedFile* file, bool forget);
-  void FindInFlightElsewhere();
+  void FindSavedElsewhere();
+  void AddRotatedBehindLink(const Candidate& link, const std::filesystem::path& real,
+                            std::vector<Candidate>* candidates);
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
   bool OriginalThere(const Saved& saved) const;
   absl::Status Reopen(TailedFile* file);

@@ -109,36 +109,70 @@ void Tailer::Start() {
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
   const int64_t now = clock_.NowNs();
   tree_.ScanAll();
-  FindInFlightElsewhere();
+  FindSavedElsewhere();
   journal_->NoteScanned(now);
   first_scan_ = false;
   rescan_at_ns_ = MonotonicNs() + options_.rescan_ns;
 }
 
-// A file that is on its way but is not under any target's names now: moved, or the configuration has changed.
-void Tailer::FindInFlightElsewhere() {
-  std::vector<uint64_t> missing;
-  for (const auto& [id, saved] : saved_) {
-    if (saved.in_flight) missing.push_back(id);
-  }
-  for (const uint64_t id : missing) {
-    const auto saved = saved_.find(id);
-    if (saved == saved_.end()) continue;
-    const FilePosition position = saved->second.committed;
-    const std::string directory = DirectoryOf(position.path);
-    const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
-    if (!names.ok()) continue;
-    for (const std::string& name : *names) {
+// Known files that are under no name a target asks for: moved within their directory, rotated behind a link,
+// or the configuration has changed. Only what is recognised is taken.
+void Tailer::FindSavedElsewhere() {
+  absl::flat_hash_map<std::string, absl::flat_hash_map<InodeKey, std::string>> listed;
+  const auto files_of = [&](const std::string& directory) -> const auto& {
+    const auto [found, is_new] = listed.try_emplace(directory);
+    if (!is_new) return found->second;
+    const std::vector<std::string> names = ListDirectory(directory).value_or(std::vector<std::string>());
+    for (const std::string& name : names) {
+      const std::string path = directory + "/" + name;
+      const absl::StatusOr<FileStat> stat = StatPath(path);
+      if (stat.ok() && stat->regular) found->second.try_emplace(stat->key, path);
+    }
+    return found->second;
+  };
+  std::vector<FilePosition> missing;
+  for (const auto& [id, saved] : saved_) missing.push_back(saved.committed);
+  for (const FilePosition& position : missing) {
+    std::vector<std::string> directories = {DirectoryOf(position.path)};
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(position.chain, error);
+    if (!error && real.string() != position.chain) directories.push_back(real.parent_path().string());
+    for (const std::string& directory : directories) {
+      const auto& files = files_of(directory);
+      const auto file = files.find(position.key);
+      if (file == files.end() || by_inode_.contains(position.key)) continue;
       Candidate candidate;
-      candidate.path = directory + "/" + name;
-      const absl::StatusOr<FileStat> stat = StatPath(candidate.path);
-      if (!stat.ok() || stat->key != position.key || by_inode_.contains(stat->key)) continue;
+      candidate.path = file->second;
       candidate.chain = position.chain;
       candidate.rotated = candidate.path != position.chain;
-      candidate.stat = *stat;
+      candidate.target = tree_.TargetOf(position.chain);
+      candidate.only_saved = true;
       OpenCandidate(candidate);
       break;
     }
+  }
+}
+
+// What a link leads to is rotated beside the real file. Generations that came and went since the last look
+// are found there.
+void Tailer::AddRotatedBehindLink(const Candidate& link, const std::filesystem::path& real,
+                                  std::vector<Candidate>* candidates) {
+  const std::string directory = real.parent_path().string();
+  const std::string base = real.filename().string();
+  const std::vector<std::string> names = ListDirectory(directory).value_or(std::vector<std::string>());
+  for (const std::string& name : names) {
+    if (!name.starts_with(base) || IsCompressedOrTemporary(name) ||
+        !IsRotationSuffix(name.substr(base.size())))
+      continue;
+    Candidate candidate;
+    candidate.path = directory + "/" + name;
+    candidate.chain = link.chain;
+    candidate.rotated = true;
+    candidate.target = link.target;
+    const absl::StatusOr<FileStat> stat = StatPath(candidate.path);
+    if (!stat.ok() || !stat->regular || by_inode_.contains(stat->key)) continue;
+    candidate.stat = *stat;
+    if (WantsRotated(candidate)) candidates->push_back(std::move(candidate));
   }
 }
 
@@ -202,7 +236,10 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     if (entry.link) {
       std::error_code error;
       const std::filesystem::path real = std::filesystem::canonical(path, error);
-      if (!error) tree_.FollowLink(real.parent_path().string(), directory);
+      if (!error) {
+        tree_.FollowLink(real.parent_path().string(), directory);
+        if (!candidate.rotated) AddRotatedBehindLink(candidate, real, &candidates);
+      }
     }
     candidates.push_back(std::move(candidate));
   }
@@ -397,6 +434,7 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
   file->rotated = candidate.rotated;
   const int handle = file->fd.get();
   std::optional<Saved> saved = TakeSaved(handle, *stat, candidate.path);
+  if (candidate.only_saved && !saved) return;
   // A rotated file keeps the log it was found under; a live name is its own.
   const std::string& key = saved && candidate.rotated ? saved->committed.chain : candidate.chain;
   Chain* const chain = ChainFor(key, candidate.target, saved ? saved->committed.format : LogFormat::kAuto);

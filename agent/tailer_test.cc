@@ -480,6 +480,45 @@ TEST_F(TailerTest, SymlinkedPodFileIsFollowed) {
   EXPECT_THAT(TurnAndTake(), ElementsAre("three"));
 }
 
+TEST_F(TailerTest, RotationsBehindALinkWhileDown) {
+  AddTarget("logs/containers/*.log");
+  fs::create_directories(Path("containers"));
+  fs::create_directories(root_ + "/real");
+  const std::string real = root_ + "/real/0.log";
+  const auto append = [&](const std::string& text) { std::ofstream(real, std::ios::app) << text; };
+  append(Cri("1"));
+  fs::create_symlink(real, Path("containers/x.log"));
+  Start();
+  Turn();
+  EXPECT_THAT(Take(false), ElementsAre("1"));
+  Drop();
+  std::this_thread::sleep_for(std::chrono::milliseconds(40));
+  append(Cri("2"));
+  fs::rename(real, real + ".20240101-000001");
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  append(Cri("3"));
+  fs::rename(real, real + ".20240101-000002");
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  append(Cri("4"));
+  Start();
+  ASSERT_EQ(recovered_.size(), 1u);
+  EXPECT_EQ(recovered_[0]->lost_bytes, 0u);
+  EXPECT_THAT(TurnAndTake(), ElementsAre("2", "3", "4"));
+}
+
+TEST_F(TailerTest, RenamedToAnyNameWhileDown) {
+  AddTarget("logs/*.log");
+  Append("a.log", "1\n2\n");
+  Start();
+  EXPECT_THAT(TurnAndTake(), ElementsAre("1", "2"));
+  Drop();
+  Append("a.log", "3\n");
+  Rename("a.log", "moved.away");
+  Append("b.other", "not ours\n");
+  Start();
+  EXPECT_THAT(TurnAndTake(), ElementsAre("3"));
+}
+
 TEST_F(TailerTest, LongMessagesAreCutAndMarked) {
   options_.max_line_size = 1000;
   AddTarget("logs/pods/*/*/*.log");

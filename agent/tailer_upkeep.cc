@@ -52,6 +52,10 @@ bool Tailer::TryClose(TailedFile* file) {
   const int64_t now = MonotonicNs();
   Chain* const chain = file->chain;
   if (file->gone) {
+    // Nothing of this log can be read any more: a message without its end goes as it is.
+    const bool all_gone =
+        std::all_of(chain->files().begin(), chain->files().end(), [](const auto& one) { return one->gone; });
+    if (all_gone && chain->HasPending()) chain->FlushPending(batch_);
     if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
     RemoveFile(file, true);
     return true;
