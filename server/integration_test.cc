@@ -120,7 +120,9 @@ TEST_F(ServerTest, PushThenQuery) {
                                       "level\":\"unknown\",\"k\":\"v\"}}}}]]}}]",
                                       kT0 + 1)));
     EXPECT_THAT(Query("sum(count_over_time({app=\"a\"}[1h]))").body, HasSubstr("\"3\"]"));
-    const std::string range = fmt::format("start={}&end={}", kT0, kT0 + kSecond);
+  };
+  const std::string range = fmt::format("start={}&end={}", kT0, kT0 + kSecond);
+  const auto check_labels = [&] {
     EXPECT_EQ(Get("/loki/api/v1/labels?" + range).body,
               "{\"status\":\"success\",\"data\":[\"app\",\"service_name\"]}\n");
     EXPECT_EQ(Get("/loki/api/v1/label/app/values?" + range).body,
@@ -130,10 +132,15 @@ TEST_F(ServerTest, PushThenQuery) {
               "{\"status\":\"success\",\"data\":[{\"app\":\"a\",\"service_name\":\"a\"}]}\n");
   };
   check();
+  // The lines are old and in memory alone (querier.query_ingesters_within).
+  EXPECT_EQ(Get("/loki/api/v1/labels?" + range).body, "{\"status\":\"success\"}\n");
+  EXPECT_EQ(Get("/loki/api/v1/series?match=%7B%7D&" + range).body, "{\"status\":\"success\",\"data\":[]}\n");
   EXPECT_EQ(HttpCall(server_->http_port(), "POST", "/flush", {}, "").status, 204);
   check();
+  check_labels();
   Start();  // again, from what is on disk
   check();
+  check_labels();
 }
 
 TEST_F(ServerTest, ErrorsAsLokiGivesThem) {
