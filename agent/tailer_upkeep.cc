@@ -168,9 +168,9 @@ void Tailer::Maintain() {
     journal_->NoteScanned(wall);
     CheckGrowth();
     LimitOpenFiles();
-    // Never more than 2 % of the time for it.
+    // Never more than half a percent of the time for it.
     const int64_t took = MonotonicNs() - now;
-    rescan_at_ns_ = now + std::max(options_.rescan_ns, 50 * took);
+    rescan_at_ns_ = now + std::max(options_.rescan_ns, 200 * took);
     if (!saved_.empty() && now - started_ns_ > kForgetNs) {
       for (const auto& [id, saved] : saved_) journal_->ForgetFile(id);
       saved_.clear();
