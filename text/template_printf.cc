@@ -1,0 +1,263 @@
+#include <cmath>
+#include <cstdio>
+
+#include <fmt/format.h>
+
+#include "base/labels.h"
+#include "base/utf8.h"
+#include "text/go_float.h"
+#include "text/template_functions.h"
+
+namespace skald {
+namespace {
+
+using Kind = TemplateValue::Kind;
+
+constexpr int kMaxWidth = 1'000'000;
+
+struct Verb {
+  bool minus = false, plus = false, sharp = false, space = false, zero = false;
+  int width = -1;
+  int precision = -1;
+  char32_t letter = 'v';
+};
+
+// %v at the top, where nil is <nil>.
+std::string Shown(const TemplateValue& value) {
+  if (value.kind() == Kind::kInvalid || value.kind() == Kind::kNil) return "<nil>";
+  std::string out;
+  value.Print(&out);
+  return out;
+}
+
+std::string Bad(const TemplateValue& value, char32_t letter) {
+  std::string out = "%!";
+  AppendRune(&out, letter);
+  if (value.kind() == Kind::kInvalid || value.kind() == Kind::kNil) return out + "(<nil>)";
+  return out + "(" + std::string(value.Unboxed().TypeName()) + "=" + Shown(value) + ")";
+}
+
+std::string Padded(std::string text, const Verb& verb, bool zeros) {
+  const auto size = static_cast<int>(CountRunes(text));
+  if (verb.width <= size) return text;
+  const auto gap = static_cast<size_t>(verb.width - size);
+  if (verb.minus) return text + std::string(gap, ' ');
+  if (!zeros) return std::string(gap, ' ') + text;
+  const size_t sign = !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
+  return text.insert(sign, gap, '0');
+}
+
+std::string Integer(int64_t value, const Verb& verb) {
+  uint64_t size = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
+  std::string digits;
+  switch (verb.letter) {
+    case 'b': digits = fmt::format("{:b}", size); break;
+    case 'o':
+    case 'O': digits = fmt::format("{:o}", size); break;
+    case 'x': digits = fmt::format("{:x}", size); break;
+    case 'X': digits = fmt::format("{:X}", size); break;
+    default: digits = fmt::format("{}", size);
+  }
+  if (verb.precision >= 0) {
+    if (verb.precision == 0 && size == 0) digits.clear();
+    if (static_cast<size_t>(verb.precision) > digits.size()) digits.insert(0, static_cast<size_t>(verb.precision) - digits.size(), '0');
+  }
+  if (verb.sharp && verb.letter == 'x') digits.insert(0, "0x");
+  if (verb.sharp && verb.letter == 'X') digits.insert(0, "0X");
+  if (verb.sharp && verb.letter == 'b') digits.insert(0, "0b");
+  if (verb.sharp && verb.letter == 'o') digits.insert(0, "0");
+  if (verb.letter == 'O') digits.insert(0, "0o");
+  const char* sign = value < 0 ? "-" : verb.plus ? "+" : verb.space ? " " : "";
+  return Padded(sign + digits, verb, verb.zero && verb.precision < 0);
+}
+
+std::string Float(double value, const Verb& verb) {
+  std::string text;
+  if (!std::isfinite(value)) {
+    text = FormatGoFloatV(value);
+    if (text[0] == '+' && !verb.plus) text.erase(0, 1);
+    if (verb.letter == 'v' && std::isinf(value) && value > 0) text = "+Inf";
+  } else {
+    const char letter = static_cast<char>(verb.letter);
+    if ((letter == 'v' || letter == 'g' || letter == 'G') && verb.precision < 0) {
+      text = FormatGoFloatV(value);
+      // %v keeps plain digits up to 1e21, as %g does.
+      if (text.find('e') != std::string::npos && std::abs(value) < 1e21 && std::abs(value) >= 1e-4) text = FormatSampleValue(value);
+    } else {
+      char format[] = "%.*f";
+      format[3] = letter == 'v' ? 'g' : letter == 'F' ? 'f' : letter;
+      const int precision = verb.precision < 0 ? 6 : verb.precision;
+      const int size = std::snprintf(nullptr, 0, format, precision, value);
+      text.resize(static_cast<size_t>(size) + 1);
+      std::snprintf(text.data(), text.size(), format, precision, value);
+      text.pop_back();
+    }
+    if (text[0] != '-' && verb.plus) text.insert(0, "+");
+    if (text[0] != '-' && !verb.plus && verb.space) text.insert(0, " ");
+  }
+  return Padded(std::move(text), verb, verb.zero && std::isfinite(value));
+}
+
+std::string FirstRunes(std::string_view text, int n) {
+  if (n < 0) return std::string(text);
+  size_t at = 0;
+  for (int i = 0; i < n && at < text.size(); ++i) at += DecodeRune(text.substr(at)).size;
+  return std::string(text.substr(0, at));
+}
+
+std::string Text(std::string_view value, const Verb& verb, bool quoted) {
+  std::string text = FirstRunes(value, verb.precision);
+  if (verb.letter == 'x' || verb.letter == 'X') {
+    std::string hex;
+    const char* digits = verb.letter == 'x' ? "0123456789abcdef" : "0123456789ABCDEF";
+    for (const char c : text) hex.append({digits[static_cast<unsigned char>(c) >> 4], digits[c & 0xF]});
+    return Padded(std::move(hex), verb, verb.zero);
+  }
+  if (quoted) {
+    std::string out;
+    if (verb.sharp && verb.letter == 'q' && text.find('`') == std::string::npos && text.find('\n') == std::string::npos) {
+      out = "`" + text + "`";
+    } else {
+      AppendGoQuoted(&out, text);
+    }
+    text = std::move(out);
+  }
+  return Padded(std::move(text), verb, verb.zero);
+}
+
+std::string One(const TemplateValue& value, const Verb& verb) {
+  const auto is = [&](std::string_view letters) {
+    return verb.letter < 0x80 && letters.find(static_cast<char>(verb.letter)) != std::string_view::npos;
+  };
+  if (is("T")) return Text(value.kind() == Kind::kInvalid || value.kind() == Kind::kNil ? "<nil>" : value.Unboxed().TypeName(), verb, false);
+  switch (value.kind()) {
+    case Kind::kInvalid:
+    case Kind::kNil: return is("v") ? Padded("<nil>", verb, false) : Bad(value, verb.letter);
+    case Kind::kBool: return is("vt") ? Padded(Shown(value), verb, false) : Bad(value, verb.letter);
+    case Kind::kInt:
+    case Kind::kInt64:
+    case Kind::kUint8:
+      if (is("vdboOxX")) return Integer(value.as_int(), verb);
+      if (is("cqU")) {
+        const auto rune = static_cast<char32_t>(value.as_int());
+        if (is("U")) return Padded(fmt::format("U+{:04X}", static_cast<uint32_t>(rune)), verb, false);
+        std::string out;
+        AppendRune(&out, rune);
+        return Padded(is("q") ? "'" + out + "'" : out, verb, false);
+      }
+      return Bad(value, verb.letter);
+    case Kind::kFloat: return is("vgGeEfF") ? Float(value.as_float(), verb) : Bad(value, verb.letter);
+    case Kind::kString: return is("vsqxX") ? Text(value.as_string(), verb, is("q") || (is("v") && verb.sharp)) : Bad(value, verb.letter);
+    case Kind::kTime: return is("vsqxX") ? Text(GoTimeText(value.as_time()), verb, is("q")) : Bad(value, verb.letter);
+    case Kind::kList: {
+      std::string out = "[";
+      for (size_t i = 0; i < value.as_list().size(); ++i) {
+        if (i > 0) out += ' ';
+        out += One(value.as_list()[i], verb);
+      }
+      return out + "]";
+    }
+    case Kind::kMap: {
+      std::string out = "map[";
+      for (const auto& [key, item] : value.as_map()) {
+        if (out.size() > 4) out += ' ';
+        out += One(TemplateValue::String(key), verb) + ":" + One(item, verb);
+      }
+      return out + "]";
+    }
+    case Kind::kData: return is("vs") ? Shown(value) : Bad(value, verb.letter);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string TemplatePrint(TemplateArgs args) {
+  std::string out;
+  for (size_t i = 0; i < args.size(); ++i) {
+    // Between two values of which neither is a text.
+    if (i > 0 && args[i].kind() != Kind::kString && args[i - 1].kind() != Kind::kString) out += ' ';
+    out += Shown(args[i]);
+  }
+  return out;
+}
+
+std::string TemplatePrintf(std::string_view format, TemplateArgs args) {
+  std::string out;
+  size_t next = 0;
+  size_t i = 0;
+  const auto number = [&](int* value) {
+    if (i < format.size() && format[i] == '*') {
+      ++i;
+      if (next < args.size() && args[next].is_int() && std::abs(args[next].as_int()) <= kMaxWidth) {
+        *value = static_cast<int>(args[next].as_int());
+      }
+      ++next;
+      return;
+    }
+    for (; i < format.size() && format[i] >= '0' && format[i] <= '9'; ++i) {
+      *value = std::max(*value, 0) * 10 + (format[i] - '0');
+      if (*value > kMaxWidth) *value = kMaxWidth;
+    }
+  };
+  while (i < format.size()) {
+    const size_t percent = std::min(format.find('%', i), format.size());
+    out.append(format.substr(i, percent - i));
+    if (percent == format.size()) break;
+    i = percent + 1;
+    Verb verb;
+    for (; i < format.size(); ++i) {
+      if (format[i] == '-') {
+        verb.minus = true;
+      } else if (format[i] == '+') {
+        verb.plus = true;
+      } else if (format[i] == '#') {
+        verb.sharp = true;
+      } else if (format[i] == ' ') {
+        verb.space = true;
+      } else if (format[i] == '0') {
+        verb.zero = true;
+      } else {
+        break;
+      }
+    }
+    number(&verb.width);
+    if (verb.width < -1) {
+      verb.minus = true;
+      verb.width = -verb.width;
+    }
+    if (i < format.size() && format[i] == '.') {
+      ++i;
+      verb.precision = 0;
+      number(&verb.precision);
+    }
+    if (i >= format.size()) {
+      out += "%!(NOVERB)";
+      break;
+    }
+    const DecodedRune rune = DecodeRune(format.substr(i));
+    i += rune.size;
+    verb.letter = rune.rune;
+    if (verb.letter == '%') {
+      out += '%';
+    } else if (next >= args.size()) {
+      out += "%!";
+      AppendRune(&out, verb.letter);
+      out += "(MISSING)";
+    } else {
+      out += One(args[next++], verb);
+    }
+  }
+  if (next < args.size()) {
+    out += "%!(EXTRA ";
+    for (size_t a = next; a < args.size(); ++a) {
+      if (a > next) out += ", ";
+      const bool none = args[a].kind() == Kind::kInvalid || args[a].kind() == Kind::kNil;
+      out += none ? "<nil>" : std::string(args[a].Unboxed().TypeName()) + "=" + Shown(args[a]);
+    }
+    out += ')';
+  }
+  return out;
+}
+
+}  // namespace skald
