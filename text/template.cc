@@ -32,7 +32,17 @@ bool NodeUses(const TemplateNode* node, std::string_view function) {
 }  // namespace
 
 Template::Template(std::unique_ptr<const TemplateTree> tree, std::shared_ptr<const TemplateFunctions> functions)
-    : tree_(std::move(tree)), functions_(std::move(functions)) {}
+    : tree_(std::move(tree)), functions_(std::move(functions)) {
+  for (const TemplateNodePtr& node : tree_->templates.find(tree_->name)->second->children) {
+    if (node->type == Type::kText) {
+      pieces_.push_back({false, node->text});
+    } else if (const std::string* field = node->PlainField()) {
+      pieces_.push_back({true, *field});
+    } else {
+      is_plain_ = false;
+    }
+  }
+}
 Template::~Template() = default;
 
 absl::StatusOr<std::shared_ptr<const Template>> Template::Parse(std::string_view name, std::string_view text,
@@ -42,7 +52,11 @@ absl::StatusOr<std::shared_ptr<const Template>> Template::Parse(std::string_view
 }
 
 absl::Status Template::Execute(const TemplateData& data, std::string* out) const {
-  return Execute(TemplateValue::Data(&data), data, out);
+  if (!is_plain_) return Execute(TemplateValue::Data(&data), data, out);
+  for (const Piece& piece : pieces_) {
+    out->append(piece.is_field ? data.Lookup(piece.text).value_or(std::string_view()) : piece.text);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Template::Execute(const TemplateValue& dot, const TemplateData& data, std::string* out) const {
@@ -55,17 +69,8 @@ std::vector<std::string> Template::Fields() const {
   return out;
 }
 
-bool Template::IsPlain() const {
-  for (const TemplateNodePtr& node : tree_->templates.find(tree_->name)->second->children) {
-    if (node->type != Type::kText && node->PlainField() == nullptr) return false;
-  }
-  return true;
-}
-
 std::string_view Template::OnlyField() const {
-  const TemplateNode& root = *tree_->templates.find(tree_->name)->second;
-  const std::string* field = root.children.size() == 1 ? root.children[0]->PlainField() : nullptr;
-  return field == nullptr ? std::string_view() : std::string_view(*field);
+  return is_plain_ && pieces_.size() == 1 && pieces_[0].is_field ? pieces_[0].text : std::string_view();
 }
 
 bool Template::Uses(std::string_view function) const {

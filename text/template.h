@@ -72,15 +72,21 @@ class Template {
   // The fields that its actions name, in order, with repetitions: a and b of {{.a}}{{if .b}}; neither that of $.c nor that of index . "c".
   std::vector<std::string> Fields() const;
   // Nothing but text and {{.field}}: Execute never fails and reads nothing beyond Fields.
-  bool IsPlain() const;
+  bool IsPlain() const { return is_plain_; }
   // The field of a template that is nothing but one; "" for others.
   std::string_view OnlyField() const;
   bool Uses(std::string_view function) const;
 
  private:
   Template(std::unique_ptr<const TemplateTree> tree, std::shared_ptr<const TemplateFunctions> functions);
+  struct Piece {
+    bool is_field = false;
+    std::string_view text;  // into the tree
+  };
   const std::unique_ptr<const TemplateTree> tree_;
   const std::shared_ptr<const TemplateFunctions> functions_;
+  bool is_plain_ = true;
+  std::vector<Piece> pieces_;  // of a plain template: all of it
 };
 
 }  // namespace skald

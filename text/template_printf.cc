@@ -74,15 +74,11 @@ std::string Integer(int64_t value, const Verb& verb) {
 std::string Float(double value, const Verb& verb) {
   std::string text;
   if (!std::isfinite(value)) {
-    text = FormatGoFloatV(value);
-    if (text[0] == '+' && !verb.plus) text.erase(0, 1);
-    if (verb.letter == 'v' && std::isinf(value) && value > 0) text = "+Inf";
+    text = FormatGoFloatV(value);  // an infinity keeps its sign
   } else {
     const char letter = static_cast<char>(verb.letter);
     if ((letter == 'v' || letter == 'g' || letter == 'G') && verb.precision < 0) {
       text = FormatGoFloatV(value);
-      // %v keeps plain digits up to 1e21, as %g does.
-      if (text.find('e') != std::string::npos && std::abs(value) < 1e21 && std::abs(value) >= 1e-4) text = FormatSampleValue(value);
     } else {
       char format[] = "%.*f";
       format[3] = letter == 'v' ? 'g' : letter == 'F' ? 'f' : letter;
@@ -92,7 +88,7 @@ std::string Float(double value, const Verb& verb) {
       std::snprintf(text.data(), text.size(), format, precision, value);
       text.pop_back();
     }
-    if (text[0] != '-' && verb.plus) text.insert(0, "+");
+    if (text[0] != '-' && text[0] != '+' && verb.plus) text.insert(0, "+");
     if (text[0] != '-' && !verb.plus && verb.space) text.insert(0, " ");
   }
   return Padded(std::move(text), verb, verb.zero && std::isfinite(value));

@@ -85,6 +85,7 @@ TEST(Template, Printf) {
       {"{{printf \"%-8s|%5.1f|%05d|%+d\" \"GET\" 2.25 42 7}}", {}, "GET     |  2.2|00042|+7"},
       {"{{printf \"%q %x %X %v %t %%\" \"hi\" \"hi\" 255 1.5 true}}", {}, "\"hi\" 6869 FF 1.5 true %"},
       {"{{printf \"%d\" \"x\"}} {{printf \"%s\"}} {{printf \"a\" 1}}", {}, "%!d(string=x) %!s(MISSING) a%!(EXTRA int=1)"},
+      {"{{printf \"%v %g %6.2f|%-6v|\" 1000000.0 0.00001 1.005 1.5}}", {}, "1e+06 1e-05   1.00|1.5   |"},
       {"{{printf \"%T %T %5t|%*d\" 1 \"x\" true 4 2}}", {}, "int string  true|   2"},
   });
 }

@@ -30,6 +30,7 @@ struct CompiledPipeline {
   std::string unwrapped_label;  // taken out of samples that keep their labels, "" for none
 
   bool reads_line = false;             // a stage after the leading filters looks at the line
+  bool reads_times = false;            // a template asks for the row's time
   bool can_fail = false;               // a stage or the unwrap may set an error, with which a sample keeps all labels
   std::vector<std::string> used_names;  // labels that stages, unwrap and grouping read; sorted, distinct
 

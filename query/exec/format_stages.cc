@@ -9,28 +9,32 @@
 namespace skald::exec {
 namespace {
 
-// What {{.name}} gives: errors count as labels while they are set.
-std::string_view FieldValue(const LabelState& labels, std::string_view name) {
-  if (name == kErrorLabel) return labels.error();
-  if (name == kErrorDetailsLabel) return labels.error_details();
-  return labels.Get(name).value_or(std::string_view());
+constexpr std::string_view kTemplateError = "TemplateFormatErr";
+
+void SetTemplateError(const absl::Status& error, LabelState* labels) {
+  labels->SetError(kTemplateError);
+  labels->SetErrorDetails(labels->arena().Copy(MessageOf(error)));
 }
 
 }  // namespace
 
 absl::StatusOr<LineFormatStage> LineFormatStage::Make(const logql::LineFormat& format) {
-  ASSIGN_OR_RETURN(LabelTemplate text, LabelTemplate::Parse(format.text));
-  return LineFormatStage(std::move(text));
+  absl::StatusOr<std::shared_ptr<const Template>> text = Template::Parse("line", format.text, LogTemplateFunctions());
+  if (!text.ok()) return InvalidArgument("invalid line template: {}", MessageOf(text.status()));
+  return LineFormatStage(std::move(*text));
 }
 
 void LineFormatStage::Run(RowState* row) const {
-  const auto value_of = [&](std::string_view name) { return FieldValue(row->labels, name); };
-  if (const std::string_view field = template_.only_field(); !field.empty()) {
-    row->line = value_of(field);
+  const RowTemplateData data(&row->labels, row->line, row->time_ns);
+  if (!only_field_.empty()) {
+    row->line = data.Lookup(only_field_).value_or(std::string_view());
     return;
   }
   row->value.clear();
-  template_.Render(&row->value, value_of);
+  if (const absl::Status status = template_->Execute(data, &row->value); !status.ok()) {
+    SetTemplateError(status, &row->labels);
+    return;
+  }
   row->line = row->labels.arena().Copy(row->value);
 }
 
@@ -43,27 +47,28 @@ absl::StatusOr<LabelFormatStage> LabelFormatStage::Make(const logql::LabelFormat
         return InvalidArgument("multiple label name '{}' not allowed in a single format operation", source.name);
       }
     }
-    Item item;
-    item.name = source.name;
-    item.is_rename = source.is_rename;
-    if (source.is_rename) {
-      item.source = source.value;
-    } else {
-      ASSIGN_OR_RETURN(item.text, LabelTemplate::Parse(source.value));
-      for (const std::string& field : item.text.fields()) {
-        const auto known = std::find(out.fields_.begin(), out.fields_.end(), field);
-        item.fields.push_back(static_cast<size_t>(known - out.fields_.begin()));
-        if (known == out.fields_.end()) out.fields_.push_back(field);
-      }
+    out.items_.push_back({source.name, source.is_rename, source.is_rename ? source.value : std::string(), nullptr});
+  }
+  for (size_t i = 0; i < out.items_.size(); ++i) {
+    if (out.items_[i].is_rename) continue;
+    absl::StatusOr<std::shared_ptr<const Template>> text =
+        Template::Parse("label", format.items[i].value, LogTemplateFunctions());
+    if (!text.ok()) {
+      return InvalidArgument("invalid template for label '{}': {}", out.items_[i].name, MessageOf(text.status()));
     }
-    out.items_.push_back(std::move(item));
+    for (const std::string& field : (*text)->Fields()) {
+      if (std::find(out.fields_.begin(), out.fields_.end(), field) == out.fields_.end()) out.fields_.push_back(field);
+    }
+    out.plain_ &= (*text)->IsPlain();
+    out.reads_row_ |= (*text)->Uses("__line__") || (*text)->Uses("__timestamp__") || (*text)->Uses("now");
+    out.items_[i].text = std::move(*text);
   }
   return out;
 }
 
 void LabelFormatStage::Run(RowState* row) const {
   LabelState& labels = row->labels;
-  std::vector<std::string_view>& snapshot = row->names;
+  std::vector<LabelView>& snapshot = row->views;
   bool taken = false;
   for (const Item& item : items_) {
     if (item.is_rename) {
@@ -76,15 +81,22 @@ void LabelFormatStage::Run(RowState* row) const {
     // All templates of a stage see the labels as they were before the first of them; unless there were none, then they look again.
     if (!taken) {
       snapshot.clear();
-      for (const std::string& field : fields_) snapshot.push_back(FieldValue(labels, field));
+      if (plain_) {
+        const RowTemplateData now(&labels, row->line, row->time_ns);
+        for (const std::string& field : fields_) {
+          if (const auto value = now.Lookup(field)) snapshot.push_back({field, *value});
+        }
+      } else {
+        labels.AppendAll(&snapshot);
+      }
       taken = !labels.empty() || labels.has_error();
     }
     row->value.clear();
-    item.text.Render(&row->value, [&](std::string_view field) {
-      const std::vector<std::string>& fields = item.text.fields();
-      const auto index = static_cast<size_t>(std::find(fields.begin(), fields.end(), field) - fields.begin());
-      return snapshot[item.fields[index]];
-    });
+    const SnapshotTemplateData data(&snapshot, row->line, row->time_ns);
+    if (const absl::Status status = item.text->Execute(data, &row->value); !status.ok()) {
+      SetTemplateError(status, &labels);
+      continue;
+    }
     labels.SetParsed(item.name, labels.arena().Copy(row->value));
   }
 }

@@ -1,6 +1,7 @@
 // | line_format, | label_format, | decolorize: stages that rewrite the line or labels.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +20,15 @@ class LineFormatStage {
  public:
   static absl::StatusOr<LineFormatStage> Make(const logql::LineFormat& format);
   void Run(RowState* row) const;
-  // May set the row's error. Fields alone cannot fail.
-  bool CanFail() const { return false; }
+  // May set the row's error, or reads labels that its fields do not name. Fields alone do neither.
+  bool CanFail() const { return !plain_; }
 
  private:
-  explicit LineFormatStage(LabelTemplate text) : template_(std::move(text)) {}
-  LabelTemplate template_;
+  explicit LineFormatStage(std::shared_ptr<const Template> text)
+      : template_(std::move(text)), only_field_(template_->OnlyField()), plain_(template_->IsPlain()) {}
+  std::shared_ptr<const Template> template_;
+  std::string only_field_;  // "" where there is more
+  bool plain_;
 };
 
 class LabelFormatStage {
@@ -32,18 +36,22 @@ class LabelFormatStage {
   // `__error__ cannot be formatted`, `multiple label name 'x' not allowed in a single format operation`.
   static absl::StatusOr<LabelFormatStage> Make(const logql::LabelFormat& format);
   void Run(RowState* row) const;
-  bool CanFail() const { return false; }
+  // As with LineFormatStage.
+  bool CanFail() const { return !plain_; }
+  // A template looks at the line, or differs from row to row by itself.
+  bool ReadsRow() const { return reads_row_; }
 
  private:
   struct Item {
     std::string name;
     bool is_rename = false;
     std::string source;
-    LabelTemplate text;
-    std::vector<size_t> fields;  // of text: where their values stand in the snapshot
+    std::shared_ptr<const Template> text;  // null for renames
   };
   std::vector<Item> items_;
-  std::vector<std::string> fields_;  // that any template reads
+  std::vector<std::string> fields_;  // that any template reads; the snapshot holds no others where plain_
+  bool plain_ = true;
+  bool reads_row_ = false;
 };
 
 class DecolorizeStage {

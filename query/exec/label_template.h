@@ -1,47 +1,54 @@
-// Templates of line_format and label_format as far as this build runs them: text and {{.field}}.
+// Templates of line_format and label_format over a row's labels.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <absl/status/statusor.h>
 
+#include "query/exec/label_state.h"
+#include "text/template.h"
+
 namespace skald::exec {
 
-// Fields that a template reads. Never fails: of a template that Parse refuses, those that can be told from its text.
+// Fields that a template reads. Never fails: of a template that Parse refuses there are none.
 std::vector<std::string> TemplateFields(std::string_view text);
+// A function of that name stands in the template. Never fails either.
+bool TemplateUses(std::string_view text, std::string_view function);
 
-// Immutable and thread-safe.
-class LabelTemplate {
+// The row as templates see it: errors count as labels while they are set. Views live as long as the row's.
+class RowTemplateData : public TemplateData {
  public:
-  // Unimplemented for actions other than a single field.
-  static absl::StatusOr<LabelTemplate> Parse(std::string_view text);
-
-  // Calls value_of(std::string_view field) -> std::string_view for each field in order and appends the result to *out.
-  template <class ValueOf>
-  void Render(std::string* out, ValueOf&& value_of) const {
-    for (const Part& part : parts_) {
-      if (part.is_field) {
-        out->append(value_of(std::string_view(part.text)));
-      } else {
-        out->append(part.text);
-      }
-    }
-  }
-
-  // The field of a template that is nothing but one; "" for others.
-  std::string_view only_field() const;
-  // Distinct, in order of first sight.
-  const std::vector<std::string>& fields() const { return fields_; }
+  RowTemplateData(const LabelState* labels, std::string_view line, int64_t time_ns)
+      : labels_(labels), line_(line), time_ns_(time_ns) {}
+  std::optional<std::string_view> Lookup(std::string_view name) const override;
+  void ForEach(absl::FunctionRef<void(std::string_view, std::string_view)> visit) const override;
+  std::string_view line() const override { return line_; }
+  int64_t time_ns() const override { return time_ns_; }
 
  private:
-  struct Part {
-    bool is_field = false;
-    std::string text;
-  };
-  std::vector<Part> parts_;
-  std::vector<std::string> fields_;
+  const LabelState* labels_;
+  std::string_view line_;
+  int64_t time_ns_;
+};
+
+// The same with labels as they were before: those of `labels` alone.
+class SnapshotTemplateData : public TemplateData {
+ public:
+  SnapshotTemplateData(const std::vector<LabelView>* labels, std::string_view line, int64_t time_ns)
+      : labels_(labels), line_(line), time_ns_(time_ns) {}
+  std::optional<std::string_view> Lookup(std::string_view name) const override;
+  void ForEach(absl::FunctionRef<void(std::string_view, std::string_view)> visit) const override;
+  std::string_view line() const override { return line_; }
+  int64_t time_ns() const override { return time_ns_; }
+
+ private:
+  const std::vector<LabelView>* labels_;
+  std::string_view line_;
+  int64_t time_ns_;
 };
 
 }  // namespace skald::exec

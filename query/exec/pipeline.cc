@@ -81,6 +81,15 @@ absl::StatusOr<CompiledStage> CompileStage(const Stage& stage) {
       stage);
 }
 
+bool AsksForTime(const Stage& stage) {
+  constexpr std::string_view kFunction = "__timestamp__";
+  if (const auto* line = std::get_if<logql::LineFormat>(&stage)) return TemplateUses(line->text, kFunction);
+  const auto* labels = std::get_if<logql::LabelFormat>(&stage);
+  return labels != nullptr && std::any_of(labels->items.begin(), labels->items.end(), [&](const auto& item) {
+           return !item.is_rename && TemplateUses(item.value, kFunction);
+         });
+}
+
 // What a compiled stage does to the rest.
 struct Traits {
   bool reads_line = false;
@@ -100,7 +109,7 @@ Traits TraitsOf(const CompiledStage& stage) {
                         [](const LabelTest& s) { return Traits{false, s.CanFail()}; },
                         // A formatted line is another line, whether or not the old one is looked at.
                         [](const LineFormatStage& s) { return Traits{true, s.CanFail()}; },
-                        [](const LabelFormatStage& s) { return Traits{false, s.CanFail()}; },
+                        [](const LabelFormatStage& s) { return Traits{s.ReadsRow(), s.CanFail()}; },
                         [](const DecolorizeStage&) { return Traits{true, false}; },
                         [](const DropStage&) { return Traits{}; },
                         [](const KeepStage&) { return Traits{}; },
@@ -138,7 +147,6 @@ absl::StatusOr<std::shared_ptr<const Pipeline>> Pipeline::Compile(PipelineSpec s
   bool only_line_filters = true;
   for (const Stage& stage : HoistLineFilters(spec.stages)) {
     absl::StatusOr<CompiledStage> compiled = CompileStage(stage);
-    if (compiled.status().code() == absl::StatusCode::kUnimplemented) return compiled.status();
     if (!compiled.ok()) return logql::StageError(stage, MessageOf(compiled.status()));
     if (auto* filter = std::get_if<LineFilter>(&*compiled); filter != nullptr && only_line_filters) {
       leading.push_back(std::move(*filter));
@@ -166,6 +174,7 @@ absl::StatusOr<std::shared_ptr<const Pipeline>> Pipeline::Compile(PipelineSpec s
     out->unwrapped_label = spec.unwrap->label;
     out->can_fail = true;
   }
+  out->reads_times = std::any_of(spec.stages.begin(), spec.stages.end(), AsksForTime);
   out->used_names = ReferencedLabels(spec.stages, spec.unwrap);
   out->used_names.insert(out->used_names.end(), spec.grouping.labels.begin(), spec.grouping.labels.end());
   std::sort(out->used_names.begin(), out->used_names.end());
@@ -177,6 +186,7 @@ absl::StatusOr<std::shared_ptr<const Pipeline>> Pipeline::Compile(PipelineSpec s
 
 ColumnSet Pipeline::Columns() const {
   ColumnSet out;
+  out.times = compiled_->reads_times;
   out.lines = ReadsLines() || compiled_->spec.kind == SampleKind::kBytes;
   const bool drops_labels = compiled_->spec.grouping.kind == SampleGrouping::Kind::kNoLabels;
   out.metadata = compiled_->spec.kind == SampleKind::kNone || !drops_labels || compiled_->can_fail ||

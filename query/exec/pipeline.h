@@ -54,11 +54,10 @@ class Pipeline {
  public:
   // InvalidArgument as Loki says it: parse error : stage '| json a="p..q"' : cannot parse expression ... . Loki makes these
   // checks only when some stream matched, so compile after the selection and only if it is not empty.
-  // Unimplemented for templates that this build does not run.
   static absl::StatusOr<std::shared_ptr<const Pipeline>> Compile(PipelineSpec spec);
   ~Pipeline();
 
-  // What a Read has to fill; times are left to the caller.
+  // What a Read has to fill; times only where a template asks for them, otherwise they are left to the caller.
   ColumnSet Columns() const;
   // False where no metadata of this stream's rows can change an outcome: Columns().metadata may be left out for it.
   bool MetadataMatters(const Labels& stream) const;

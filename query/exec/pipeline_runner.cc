@@ -189,6 +189,7 @@ class PipelineRunner::Impl {
 
   Outcome Work(uint32_t row) {
     row_.labels.StartRow(row);
+    if (compiled_.reads_times) row_.time_ns = rows_->time_ns[row];
     row_.line = compiled_.reads_line || compiled_.spec.kind == SampleKind::kNone ? rows_->line(row) : std::string_view();
     if (compiled_.spec.kind == SampleKind::kBytes) row_.line = rows_->line(row);
     return Finish();
