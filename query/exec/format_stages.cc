@@ -19,7 +19,8 @@ void SetTemplateError(const absl::Status& error, LabelState* labels) {
 }  // namespace
 
 absl::StatusOr<LineFormatStage> LineFormatStage::Make(const logql::LineFormat& format) {
-  absl::StatusOr<std::shared_ptr<const Template>> text = Template::Parse("line", format.text, LogTemplateFunctions());
+  absl::StatusOr<std::shared_ptr<const Template>> text =
+      Template::Parse("line", format.text, LogTemplateFunctions());
   if (!text.ok()) return InvalidArgument("invalid line template: {}", MessageOf(text.status()));
   return LineFormatStage(std::move(*text));
 }
@@ -44,20 +45,24 @@ absl::StatusOr<LabelFormatStage> LabelFormatStage::Make(const logql::LabelFormat
     if (source.name == kErrorLabel) return InvalidArgument("__error__ cannot be formatted");
     for (const Item& earlier : out.items_) {
       if (earlier.name == source.name) {
-        return InvalidArgument("multiple label name '{}' not allowed in a single format operation", source.name);
+        return InvalidArgument("multiple label name '{}' not allowed in a single format operation",
+                               source.name);
       }
     }
-    out.items_.push_back({source.name, source.is_rename, source.is_rename ? source.value : std::string(), nullptr});
+    out.items_.push_back(
+        {source.name, source.is_rename, source.is_rename ? source.value : std::string(), nullptr});
   }
   for (size_t i = 0; i < out.items_.size(); ++i) {
     if (out.items_[i].is_rename) continue;
     absl::StatusOr<std::shared_ptr<const Template>> text =
         Template::Parse("label", format.items[i].value, LogTemplateFunctions());
     if (!text.ok()) {
-      return InvalidArgument("invalid template for label '{}': {}", out.items_[i].name, MessageOf(text.status()));
+      return InvalidArgument("invalid template for label '{}': {}", out.items_[i].name,
+                             MessageOf(text.status()));
     }
     for (const std::string& field : (*text)->Fields()) {
-      if (std::find(out.fields_.begin(), out.fields_.end(), field) == out.fields_.end()) out.fields_.push_back(field);
+      if (std::find(out.fields_.begin(), out.fields_.end(), field) == out.fields_.end())
+        out.fields_.push_back(field);
     }
     out.plain_ &= (*text)->IsPlain();
     out.reads_row_ |= (*text)->Uses("__line__") || (*text)->Uses("__timestamp__") || (*text)->Uses("now");
@@ -78,7 +83,8 @@ void LabelFormatStage::Run(RowState* row) const {
       }
       continue;
     }
-    // All templates of a stage see the labels as they were before the first of them; unless there were none, then they look again.
+    // All templates of a stage see the labels as they were before the first of them; unless there were none,
+    // then they look again.
     if (!taken) {
       snapshot.clear();
       if (plain_) {

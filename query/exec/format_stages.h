@@ -1,12 +1,12 @@
 // | line_format, | label_format, | decolorize: stages that rewrite the line or labels.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/label_template.h"
 #include "query/exec/row_state.h"

@@ -13,7 +13,9 @@ bool TemplateUses(std::string_view text, std::string_view function) {
 }
 
 std::optional<std::string_view> RowTemplateData::Lookup(std::string_view name) const {
-  const auto set = [](std::string_view text) { return text.empty() ? std::nullopt : std::optional<std::string_view>(text); };
+  const auto set = [](std::string_view text) {
+    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
+  };
   if (name == kErrorLabel) return set(labels_->error());
   if (name == kErrorDetailsLabel) return set(labels_->error_details());
   return labels_->Get(name);

@@ -1,13 +1,13 @@
 // Templates of line_format and label_format over a row's labels.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/label_state.h"
 #include "text/template.h"

@@ -14,13 +14,14 @@ using logql::Overloaded;
 using logql::Stage;
 
 bool IsParser(const Stage& stage) {
-  return std::holds_alternative<logql::JsonParser>(stage) || std::holds_alternative<logql::LogfmtParser>(stage) ||
-         std::holds_alternative<logql::RegexpParser>(stage) || std::holds_alternative<logql::PatternParser>(stage) ||
-         std::holds_alternative<logql::Unpack>(stage);
+  return std::holds_alternative<logql::JsonParser>(stage) ||
+         std::holds_alternative<logql::LogfmtParser>(stage) ||
+         std::holds_alternative<logql::RegexpParser>(stage) ||
+         std::holds_alternative<logql::PatternParser>(stage) || std::holds_alternative<logql::Unpack>(stage);
 }
 
-// A metric query that does not count bytes has no use for a line_format whose line nobody reads: Loki takes it out, and with it its
-// errors.
+// A metric query that does not count bytes has no use for a line_format whose line nobody reads: Loki takes
+// it out, and with it its errors.
 void RemoveIdleLineFormats(std::vector<Stage>* stages) {
   bool line_is_read = false;
   for (size_t i = stages->size(); i-- > 0;) {
@@ -33,8 +34,8 @@ void RemoveIdleLineFormats(std::vector<Stage>* stages) {
   }
 }
 
-// Line filters go in front of stages that leave the line alone, but not past a label filter, a line_format or an unpack. (They do go past
-// decolorize, which changes lines; that is Loki's rule.)
+// Line filters go in front of stages that leave the line alone, but not past a label filter, a line_format or
+// an unpack. (They do go past decolorize, which changes lines; that is Loki's rule.)
 std::vector<Stage> HoistLineFilters(const std::vector<Stage>& stages) {
   std::vector<Stage> out;
   size_t at = 0;  // where the next line filter goes
@@ -44,8 +45,8 @@ std::vector<Stage> HoistLineFilters(const std::vector<Stage>& stages) {
       continue;
     }
     out.push_back(stage);
-    if (std::holds_alternative<logql::LabelFilter>(stage) || std::holds_alternative<logql::LineFormat>(stage) ||
-        std::holds_alternative<logql::Unpack>(stage)) {
+    if (std::holds_alternative<logql::LabelFilter>(stage) ||
+        std::holds_alternative<logql::LineFormat>(stage) || std::holds_alternative<logql::Unpack>(stage)) {
       at = out.size();
     }
   }
@@ -62,7 +63,8 @@ absl::StatusOr<CompiledStage> CompileStage(const Stage& stage) {
       Overloaded{
           [&](const logql::LineFilter& s) { return as_stage(LineFilter::Make(s)); },
           [&](const logql::JsonParser& s) {
-            return s.extractions.empty() ? absl::StatusOr<CompiledStage>(JsonStage()) : as_stage(JsonPathStage::Make(s));
+            return s.extractions.empty() ? absl::StatusOr<CompiledStage>(JsonStage())
+                                         : as_stage(JsonPathStage::Make(s));
           },
           [&](const logql::LogfmtParser& s) {
             return s.extractions.empty() ? absl::StatusOr<CompiledStage>(LogfmtStage(s))
@@ -98,19 +100,43 @@ struct Traits {
 
 Traits TraitsOf(const CompiledStage& stage) {
   return std::visit(Overloaded{
-                        [](const LineFilter&) { return Traits{true, false}; },
-                        [](const JsonStage&) { return Traits{true, true}; },
-                        [](const JsonPathStage&) { return Traits{true, true}; },
-                        [](const LogfmtStage& s) { return Traits{true, s.strict()}; },
-                        [](const LogfmtPickStage& s) { return Traits{true, s.strict()}; },
-                        [](const RegexpStage&) { return Traits{true, false}; },
-                        [](const PatternStage&) { return Traits{true, false}; },
-                        [](const UnpackStage&) { return Traits{true, true}; },
-                        [](const LabelTest& s) { return Traits{false, s.CanFail()}; },
+                        [](const LineFilter&) {
+                          return Traits{true, false};
+                        },
+                        [](const JsonStage&) {
+                          return Traits{true, true};
+                        },
+                        [](const JsonPathStage&) {
+                          return Traits{true, true};
+                        },
+                        [](const LogfmtStage& s) {
+                          return Traits{true, s.strict()};
+                        },
+                        [](const LogfmtPickStage& s) {
+                          return Traits{true, s.strict()};
+                        },
+                        [](const RegexpStage&) {
+                          return Traits{true, false};
+                        },
+                        [](const PatternStage&) {
+                          return Traits{true, false};
+                        },
+                        [](const UnpackStage&) {
+                          return Traits{true, true};
+                        },
+                        [](const LabelTest& s) {
+                          return Traits{false, s.CanFail()};
+                        },
                         // A formatted line is another line, whether or not the old one is looked at.
-                        [](const LineFormatStage& s) { return Traits{true, s.CanFail()}; },
-                        [](const LabelFormatStage& s) { return Traits{s.ReadsRow(), s.CanFail()}; },
-                        [](const DecolorizeStage&) { return Traits{true, false}; },
+                        [](const LineFormatStage& s) {
+                          return Traits{true, s.CanFail()};
+                        },
+                        [](const LabelFormatStage& s) {
+                          return Traits{s.ReadsRow(), s.CanFail()};
+                        },
+                        [](const DecolorizeStage&) {
+                          return Traits{true, false};
+                        },
                         [](const DropStage&) { return Traits{}; },
                         [](const KeepStage&) { return Traits{}; },
                     },
@@ -153,7 +179,8 @@ absl::StatusOr<std::shared_ptr<const Pipeline>> Pipeline::Compile(PipelineSpec s
       continue;
     }
     only_line_filters = false;
-    if (const auto* test = std::get_if<LabelTest>(&*compiled); test != nullptr && test->AlwaysKeeps()) continue;
+    if (const auto* test = std::get_if<LabelTest>(&*compiled); test != nullptr && test->AlwaysKeeps())
+      continue;
     out->stages.push_back(std::move(*compiled));
   }
   out->leading = LineFilters(std::move(leading));
@@ -198,7 +225,8 @@ bool Pipeline::MetadataMatters(const Labels& stream) const {
   const SampleGrouping::Kind kind = compiled_->spec.grouping.kind;
   if (compiled_->spec.kind == SampleKind::kNone || compiled_->can_fail) return true;
   if (kind != SampleGrouping::Kind::kNoLabels && kind != SampleGrouping::Kind::kBy) return true;
-  // Metadata with the name of a stream label goes by another name, so that a lookup of that label cannot meet it.
+  // Metadata with the name of a stream label goes by another name, so that a lookup of that label cannot meet
+  // it.
   return !std::all_of(compiled_->used_names.begin(), compiled_->used_names.end(),
                       [&](const std::string& name) { return stream.Has(name); });
 }

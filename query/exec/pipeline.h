@@ -1,15 +1,17 @@
 // The stages of one log selector, made ready to run: rows in; lines, values and label sets out.
 //
-//   auto pipeline = Pipeline::Compile(LogSpec(selector));           // once a query; immutable, shared by all threads
-//   PipelineRunner runner(pipeline, &interner);                      // one a thread
-//   for each block, for each slice of it:
+//   auto pipeline = Pipeline::Compile(LogSpec(selector));           // once a query; immutable, shared by all
+//   threads PipelineRunner runner(pipeline, &interner);                      // one a thread for each block,
+//   for each slice of it:
 //     rows = block.Read(pipeline->Columns(), ...)
 //     runner.StartSlice(stream_labels, rows);
-//     pipeline->FilterRows(*rows, begin, end, &candidates)           // the leading line filters, over the whole text at once
-//     for each candidate row: if (runner.ProcessEntry(row, &entry)) ...   or ProcessSample
+//     pipeline->FilterRows(*rows, begin, end, &candidates)           // the leading line filters, over the
+//     whole text at once for each candidate row: if (runner.ProcessEntry(row, &entry)) ...   or ProcessSample
 //
 // Rows outside of the query's time range are the caller's to leave out, before or after FilterRows.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +19,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 #include "proto/rows.h"
@@ -52,24 +52,28 @@ struct CompiledPipeline;  // query/exec/compiled_pipeline.h
 // Immutable and thread-safe.
 class Pipeline {
  public:
-  // InvalidArgument as Loki says it: parse error : stage '| json a="p..q"' : cannot parse expression ... . Loki makes these
-  // checks only when some stream matched, so compile after the selection and only if it is not empty.
+  // InvalidArgument as Loki says it: parse error : stage '| json a="p..q"' : cannot parse expression ... .
+  // Loki makes these checks only when some stream matched, so compile after the selection and only if it is
+  // not empty.
   static absl::StatusOr<std::shared_ptr<const Pipeline>> Compile(PipelineSpec spec);
   ~Pipeline();
 
-  // What a Read has to fill; times only where a template asks for them, otherwise they are left to the caller.
+  // What a Read has to fill; times only where a template asks for them, otherwise they are left to the
+  // caller.
   ColumnSet Columns() const;
-  // False where no metadata of this stream's rows can change an outcome: Columns().metadata may be left out for it.
+  // False where no metadata of this stream's rows can change an outcome: Columns().metadata may be left out
+  // for it.
   bool MetadataMatters(const Labels& stream) const;
   // False where neither a line nor its length is looked at: the outcome hangs on labels and metadata alone.
   bool ReadsLines() const;
-  // False where no stage but leading line filters looks at the line: the outcome for a row that passed them hangs on labels,
-  // metadata and (kBytes) the length.
+  // False where no stage but leading line filters looks at the line: the outcome for a row that passed them
+  // hangs on labels, metadata and (kBytes) the length.
   bool ReadsLinesAfterLeadingFilters() const;
   bool HasLeadingFilters() const;
 
-  // The rows of [begin, end) that pass the leading line filters (those hoisted to the front by the stage order rules), appended to
-  // *out in ascending order; all of them where there are no such filters. Rows must have its lines.
+  // The rows of [begin, end) that pass the leading line filters (those hoisted to the front by the stage
+  // order rules), appended to *out in ascending order; all of them where there are no such filters. Rows must
+  // have its lines.
   void FilterRows(const Rows& rows, uint32_t begin, uint32_t end, std::vector<uint32_t>* out) const;
   // The same for one line.
   bool PassesLeadingFilters(std::string_view line) const;
@@ -94,24 +98,27 @@ struct Sample {
   LabelSetId labels = 0;
 };
 
-// Scratch and caches of one thread. Not thread-safe. Label sets go to the interner it is made with, which must outlive it.
+// Scratch and caches of one thread. Not thread-safe. Label sets go to the interner it is made with, which
+// must outlive it.
 class PipelineRunner {
  public:
   PipelineRunner(std::shared_ptr<const Pipeline> pipeline, LabelSetInterner* interner);
   ~PipelineRunner();
   PipelineRunner(PipelineRunner&&) noexcept;
 
-  // Begins rows of one stream. Both arguments must stay as they are until the next StartSlice; rows needs no more than Columns().
+  // Begins rows of one stream. Both arguments must stay as they are until the next StartSlice; rows needs no
+  // more than Columns().
   void StartSlice(const Labels& stream, const Rows* rows);
 
-  // Runs the stages after the leading line filters on a row that passed those. False: the row is dropped, *out is untouched.
+  // Runs the stages after the leading line filters on a row that passed those. False: the row is dropped,
+  // *out is untouched.
   bool ProcessEntry(uint32_t row, Entry* out);
   bool ProcessSample(uint32_t row, Sample* out);
 
-  // Where every row of the slice that passed the leading filters has the same outcome (no line read, no metadata in the
-  // way), that outcome: keep tells whether rows are kept, labels is their set, value is theirs (but for kBytes, where it
-  // is the line's length). nullopt where rows must be processed one by one. Works with rows == nullptr in StartSlice
-  // if !MetadataMatters(stream).
+  // Where every row of the slice that passed the leading filters has the same outcome (no line read, no
+  // metadata in the way), that outcome: keep tells whether rows are kept, labels is their set, value is
+  // theirs (but for kBytes, where it is the line's length). nullopt where rows must be processed one by one.
+  // Works with rows == nullptr in StartSlice if !MetadataMatters(stream).
   struct Constant {
     bool keep = false;
     LabelSetId labels = 0;

@@ -1,7 +1,7 @@
+#include <absl/container/flat_hash_map.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "query/exec/compiled_pipeline.h"
 #include "query/exec/pipeline.h"
@@ -86,7 +86,8 @@ class PipelineRunner::Impl {
     columns_.clear();
     memory_ = Memory::kOff;
     if (compiled_.reads_line || row_.labels.has_error_columns()) return;
-    // The outcome hangs on the row's metadata alone, or on none: it is worked out once for each combination of values.
+    // The outcome hangs on the row's metadata alone, or on none: it is worked out once for each combination
+    // of values.
     for (size_t c = 0; c < row_.labels.column_count(); ++c) {
       if (MayCount(row_.labels.column_name(c))) columns_.push_back(c);
     }
@@ -96,7 +97,8 @@ class PipelineRunner::Impl {
     }
     uint64_t combinations = 1;
     for (const size_t c : columns_) {
-      if (__builtin_mul_overflow(combinations, row_.labels.column(c).value_count() + 1, &combinations)) return;
+      if (__builtin_mul_overflow(combinations, row_.labels.column(c).value_count() + 1, &combinations))
+        return;
     }
     if (combinations <= kFewCombinations) {
       memory_ = Memory::kByIndex;
@@ -158,7 +160,8 @@ class PipelineRunner::Impl {
     const SampleGrouping::Kind kind = compiled_.spec.grouping.kind;
     const bool picks_labels = compiled_.spec.kind != SampleKind::kNone && !compiled_.can_fail &&
                               (kind == SampleGrouping::Kind::kNoLabels || kind == SampleGrouping::Kind::kBy);
-    return !picks_labels || std::binary_search(compiled_.used_names.begin(), compiled_.used_names.end(), name);
+    return !picks_labels ||
+           std::binary_search(compiled_.used_names.begin(), compiled_.used_names.end(), name);
   }
 
   Outcome Remembered(uint32_t row) {
@@ -190,7 +193,8 @@ class PipelineRunner::Impl {
   Outcome Work(uint32_t row) {
     row_.labels.StartRow(row);
     if (compiled_.reads_times) row_.time_ns = rows_->time_ns[row];
-    row_.line = compiled_.reads_line || compiled_.spec.kind == SampleKind::kNone ? rows_->line(row) : std::string_view();
+    row_.line = compiled_.reads_line || compiled_.spec.kind == SampleKind::kNone ? rows_->line(row)
+                                                                                 : std::string_view();
     if (compiled_.spec.kind == SampleKind::kBytes) row_.line = rows_->line(row);
     return Finish();
   }

@@ -28,7 +28,7 @@ struct RowState {
 
   LabelState labels;
   std::string_view line;
-  int64_t time_ns = 0;  // for templates that ask for it
+  int64_t time_ns = 0;                                      // for templates that ask for it
   const std::vector<EarlyFilter>* early_filters = nullptr;  // empty where the hints say so
 
   // Scratch of single stages; nothing in it outlives a stage.
