@@ -1,7 +1,7 @@
-#include <cmath>
-#include <atomic>
-
 #include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
@@ -27,11 +27,15 @@ TEST(Coding, VarintsRoundTripAtTheEdges) {
     EXPECT_EQ(reader.Varint(), v);
     EXPECT_TRUE(reader.ok());
   }
-  for (int64_t v : {int64_t{0}, int64_t{-1}, int64_t{1}, INT64_MIN, INT64_MAX}) EXPECT_EQ(UnZigZag(ZigZag(v)), v);
+  for (int64_t v : {int64_t{0}, int64_t{-1}, int64_t{1}, INT64_MIN, INT64_MAX})
+    EXPECT_EQ(UnZigZag(ZigZag(v)), v);
 }
 
 TEST(Coding, ReaderFailsForGoodAtTheEnd) {
-  ByteReader reader(std::string_view("\x05""abc", 4));
+  ByteReader reader(
+      std::string_view("\x05"
+                       "abc",
+                       4));
   EXPECT_EQ(reader.Text(), "");
   EXPECT_FALSE(reader.ok());
   EXPECT_EQ(reader.Fixed<uint8_t>(), 0);
@@ -42,7 +46,22 @@ TEST(Coding, ReaderFailsForGoodAtTheEnd) {
 
 TEST(JsonWriter, CommasNestingEscapes) {
   std::string out;
-  JsonWriter(&out).BeginObject().Key("a").BeginArray().Int(-1).UInt(2).Double(0.5).EndArray().Key("b").String("x\"\n\x01<\xff").Key("c").BeginObject().EndObject().Key("d").Bool(true).EndObject();
+  JsonWriter(&out)
+      .BeginObject()
+      .Key("a")
+      .BeginArray()
+      .Int(-1)
+      .UInt(2)
+      .Double(0.5)
+      .EndArray()
+      .Key("b")
+      .String("x\"\n\x01<\xff")
+      .Key("c")
+      .BeginObject()
+      .EndObject()
+      .Key("d")
+      .Bool(true)
+      .EndObject();
   EXPECT_EQ(out, R"({"a":[-1,2,0.5],"b":"x\"\n\u0001<\ufffd","c":{},"d":true})");
   out.clear();
   AppendJsonString(&out, "<&>é", JsonEscape::kHtml);
@@ -53,9 +72,14 @@ TEST(Utf8, InvalidBytesCountOneByOne) {
   EXPECT_TRUE(IsValidUtf8("aé日\xF0\x9F\x98\x80"));
   EXPECT_FALSE(IsValidUtf8("\xED\xA0\x80"));  // a surrogate
   EXPECT_FALSE(IsValidUtf8("\xC0\x80"));      // overlong
-  EXPECT_EQ(CountRunes("a\xff\xfe" "é"), 4u);
+  EXPECT_EQ(CountRunes("a\xff\xfe"
+                       "é"),
+            4u);
   std::string out;
-  AppendValidUtf8(&out, "a\xff" "b\xe6\x97", "?");
+  AppendValidUtf8(&out,
+                  "a\xff"
+                  "b\xe6\x97",
+                  "?");
   EXPECT_EQ(out, "a?b??");
 }
 

@@ -1,5 +1,5 @@
-// Byte coding of all on-disk and on-wire formats: little-endian fixed widths, LEB128 varints, zigzag, length-prefixed
-// text. Writers append to a std::string; ByteReader never reads past its end.
+// Byte coding of all on-disk and on-wire formats: little-endian fixed widths, LEB128 varints, zigzag,
+// length-prefixed text. Writers append to a std::string; ByteReader never reads past its end.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +38,9 @@ inline void PutText(std::string* out, std::string_view text) {
   out->append(text);
 }
 
-// Reads in order from a byte view it does not own. The first read past the end (or malformed varint) makes ok() false
-// for good; every read after that returns zero or empty. Callers check ok() once, after a group of reads, and before
-// they allocate by a size that was read.
+// Reads in order from a byte view it does not own. The first read past the end (or malformed varint) makes
+// ok() false for good; every read after that returns zero or empty. Callers check ok() once, after a group of
+// reads, and before they allocate by a size that was read.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : p_(bytes.data()), end_(bytes.data() + bytes.size()) {}

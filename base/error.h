@@ -1,20 +1,20 @@
-// Builds absl::Status errors from fmt format strings. absl::StrCat does not take std::string_view on Debian 12
-// (its absl::string_view is another type), so all error texts of the project are made here.
+// Builds absl::Status errors from fmt format strings. absl::StrCat does not take std::string_view on Debian
+// 12 (its absl::string_view is another type), so all error texts of the project are made here.
 //
 //   return InvalidArgument("chunk {} block {}: crc mismatch at offset {}", id, n, offset);
 #pragma once
 
-#include <string_view>
-#include <utility>
-
 #include <absl/status/status.h>
 #include <fmt/format.h>
 
+#include <string_view>
+#include <utility>
+
 namespace skald {
 
-#define SKALD_ERROR_MAKER(Name)                                                                 \
-  template <typename... Args>                                                                   \
-  absl::Status Name(fmt::format_string<Args...> text, Args&&... args) {                         \
+#define SKALD_ERROR_MAKER(Name)                                                                     \
+  template <typename... Args>                                                                       \
+  absl::Status Name(fmt::format_string<Args...> text, Args&&... args) {                             \
     return absl::Status(absl::StatusCode::k##Name, fmt::format(text, std::forward<Args>(args)...)); \
   }
 SKALD_ERROR_MAKER(InvalidArgument)
@@ -32,8 +32,9 @@ SKALD_ERROR_MAKER(DeadlineExceeded)
 SKALD_ERROR_MAKER(PermissionDenied)
 #undef SKALD_ERROR_MAKER
 
-// An errno as a Status: "open /x/y: No such file or directory". NotFound for ENOENT, ResourceExhausted for ENOSPC and
-// EDQUOT, PermissionDenied for EACCES, EPERM and EROFS, AlreadyExists for EEXIST, else Unavailable.
+// An errno as a Status: "open /x/y: No such file or directory". NotFound for ENOENT, ResourceExhausted for
+// ENOSPC and EDQUOT, PermissionDenied for EACCES, EPERM and EROFS, AlreadyExists for EEXIST, else
+// Unavailable.
 absl::Status ErrnoStatus(std::string_view what, std::string_view path, int error);
 
 // absl::Status::message() as a std::string_view.

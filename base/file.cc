@@ -135,7 +135,8 @@ absl::Status RemoveFile(const std::string& path) {
 absl::StatusOr<FileDescriptor> LockFile(const std::string& path) {
   ASSIGN_OR_RETURN(FileDescriptor fd, OpenFile(path, O_RDWR | O_CREAT));
   if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EWOULDBLOCK) return FailedPrecondition("{} is locked: another process is using this directory", path);
+    if (errno == EWOULDBLOCK)
+      return FailedPrecondition("{} is locked: another process is using this directory", path);
     return ErrnoStatus("lock", path, errno);
   }
   return fd;

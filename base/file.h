@@ -1,13 +1,14 @@
-// Files with their durability spelled out. All calls retry EINTR and answer errors as Status with the path in them.
+// Files with their durability spelled out. All calls retry EINTR and answer errors as Status with the path in
+// them.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 namespace skald {
 
@@ -43,7 +44,8 @@ absl::Status SyncData(int fd, const std::string& path);  // fdatasync
 absl::Status SyncDirectory(const std::string& path);     // makes renames and creations in it durable
 
 absl::StatusOr<std::string> ReadWholeFile(const std::string& path);
-// Temp file beside it, fdatasync, rename, directory fsync: after OK the whole content is durable, before it the old one.
+// Temp file beside it, fdatasync, rename, directory fsync: after OK the whole content is durable, before it
+// the old one.
 absl::Status WriteFileAtomically(const std::string& path, std::string_view content);
 
 absl::Status CreateDirectories(const std::string& path);
@@ -53,7 +55,8 @@ absl::StatusOr<uint64_t> FileSize(const std::string& path);
 bool FileExists(const std::string& path);
 absl::Status RemoveFile(const std::string& path);
 
-// Holds an exclusive flock on path (created if missing) for its lifetime; FailedPrecondition if another process has it.
+// Holds an exclusive flock on path (created if missing) for its lifetime; FailedPrecondition if another
+// process has it.
 absl::StatusOr<FileDescriptor> LockFile(const std::string& path);
 
 }  // namespace skald

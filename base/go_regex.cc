@@ -11,7 +11,8 @@ constexpr int64_t kMaxProgramBytes = 64 << 20;
 
 enum class Piece { kText, kNamedGroup, kAnyByte };
 
-// Calls fn(Piece, text) for the parts of a regex; a named group's text is "(?P<name>" or "(?<name>", kAnyByte is \C.
+// Calls fn(Piece, text) for the parts of a regex; a named group's text is "(?P<name>" or "(?<name>", kAnyByte
+// is \C.
 template <typename Fn>
 void ForEachPiece(std::string_view regex, Fn fn) {
   size_t i = 0;
@@ -48,7 +49,8 @@ void ForEachPiece(std::string_view regex, Fn fn) {
         }
       }
       if (i < regex.size()) ++i;
-    } else if ((rest.starts_with("(?P<") && rest.size() > 4) || (rest.starts_with("(?<") && rest.size() > 3)) {
+    } else if ((rest.starts_with("(?P<") && rest.size() > 4) ||
+               (rest.starts_with("(?<") && rest.size() > 3)) {
       const size_t end = rest.find('>');
       flush();
       const size_t size = end == std::string_view::npos ? rest.find('<') + 1 : end + 1;
@@ -148,11 +150,13 @@ std::vector<std::string> GoRegexGroupNames(std::string_view regex) {
   return names;
 }
 
-absl::StatusOr<std::shared_ptr<const re2::RE2>> CompileGoRegex(std::string_view regex, re2::RE2::Options options) {
+absl::StatusOr<std::shared_ptr<const re2::RE2>> CompileGoRegex(std::string_view regex,
+                                                               re2::RE2::Options options) {
   options.set_log_errors(false);
   options.set_max_mem(std::max(options.max_mem(), kMaxProgramBytes));
   bool any_byte = false;
-  ForEachPiece(regex, [&](Piece piece, std::string_view) { any_byte = any_byte || piece == Piece::kAnyByte; });
+  ForEachPiece(regex,
+               [&](Piece piece, std::string_view) { any_byte = any_byte || piece == Piece::kAnyByte; });
   if (any_byte) return InvalidArgument("error parsing regexp: invalid escape sequence: `\\C`");
   auto compiled = std::make_shared<const re2::RE2>(GoRegexToRe2(regex), options);
   if (!compiled->ok()) {

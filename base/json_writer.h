@@ -7,11 +7,12 @@
 
 namespace skald {
 
-// How a string's characters go out. Go's encoding/json escapes < > & as \u003c \u003e \u0026; Loki does so in some
-// places (log lines, metric labels) and not in others (stream labels, label lists): http-api 1.2.
+// How a string's characters go out. Go's encoding/json escapes < > & as \u003c \u003e \u0026; Loki does so in
+// some places (log lines, metric labels) and not in others (stream labels, label lists): http-api 1.2.
 enum class JsonEscape { kPlain, kHtml };
 
-// Appends text as a quoted JSON string. Invalid UTF-8 goes out as \ufffd, one per byte; U+2028 and U+2029 escaped under kHtml.
+// Appends text as a quoted JSON string. Invalid UTF-8 goes out as \ufffd, one per byte; U+2028 and U+2029
+// escaped under kHtml.
 void AppendJsonString(std::string* out, std::string_view text, JsonEscape escape = JsonEscape::kPlain);
 
 // Not thread-safe. The caller keeps the nesting right; out must outlive the writer.
@@ -20,7 +21,8 @@ void AppendJsonString(std::string* out, std::string_view text, JsonEscape escape
 //   w.BeginObject().Key("status").String("success").Key("data").BeginArray().Int(1).EndArray().EndObject();
 class JsonWriter {
  public:
-  explicit JsonWriter(std::string* out, JsonEscape escape = JsonEscape::kPlain) : out_(out), escape_(escape) {}
+  explicit JsonWriter(std::string* out, JsonEscape escape = JsonEscape::kPlain)
+      : out_(out), escape_(escape) {}
 
   JsonWriter& BeginObject() { return Open('{'); }
   JsonWriter& EndObject() { return Close('}'); }

@@ -169,7 +169,9 @@ class LabelParser {
 
   bool AtEnd() const { return pos_ >= text_.size(); }
   void SkipSpace() {
-    while (!AtEnd() && (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) ++pos_;
+    while (!AtEnd() &&
+           (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r'))
+      ++pos_;
   }
   std::string Name() {
     const size_t begin = pos_;

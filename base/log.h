@@ -1,11 +1,13 @@
-// The programs' own log: logfmt lines on stderr, through spdlog. Only this header is included; spdlog stays in log.cc.
+// The programs' own log: logfmt lines on stderr, through spdlog. Only this header is included; spdlog stays
+// in log.cc.
 //
-//   LogInfo("segment written", "id={} bytes={}", id, bytes);   ->  ts=... level=info msg="segment written" id=7 bytes=4096
+//   LogInfo("segment written", "id={} bytes={}", id, bytes);   ->  ts=... level=info msg="segment written"
+//   id=7 bytes=4096
 #pragma once
 
-#include <string_view>
-
 #include <fmt/format.h>
+
+#include <string_view>
 
 namespace skald {
 
@@ -16,10 +18,10 @@ LogLevel GetLogLevel();
 bool LogEnabled(LogLevel level);
 void WriteLogLine(LogLevel level, std::string_view message, std::string_view fields);
 
-#define SKALD_LOG_FUNCTION(Name, level)                                                              \
-  inline void Name(std::string_view message) { WriteLogLine(level, message, {}); }                       \
-  template <typename... Args>                                                                        \
-  void Name(std::string_view message, fmt::format_string<Args...> fields, Args&&... args) {          \
+#define SKALD_LOG_FUNCTION(Name, level)                                                                    \
+  inline void Name(std::string_view message) { WriteLogLine(level, message, {}); }                         \
+  template <typename... Args>                                                                              \
+  void Name(std::string_view message, fmt::format_string<Args...> fields, Args&&... args) {                \
     if (LogEnabled(level)) WriteLogLine(level, message, fmt::format(fields, std::forward<Args>(args)...)); \
   }
 SKALD_LOG_FUNCTION(LogDebug, LogLevel::kDebug)

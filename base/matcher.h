@@ -1,11 +1,11 @@
 // One stream matcher of a selector: name="value", !=, =~, !~.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 namespace re2 {
 class RE2;
@@ -18,7 +18,8 @@ enum class MatchOp { kEqual, kNotEqual, kRegex, kNotRegex };
 // Regexes are fully anchored and in dot-all mode, as Loki compiles them. Immutable, copyable, thread-safe.
 class Matcher {
  public:
-  // InvalidArgument with Go's "error parsing regexp: ..." for a regex that does not compile (base/go_regex.h).
+  // InvalidArgument with Go's "error parsing regexp: ..." for a regex that does not compile
+  // (base/go_regex.h).
   static absl::StatusOr<Matcher> Make(MatchOp op, std::string name, std::string value);
 
   const std::string& name() const { return name_; }

@@ -1,11 +1,11 @@
 // Counts bytes against a ceiling. Budgets nest: a query's draws from the process's.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <atomic>
 #include <cstdint>
 #include <string>
-
-#include <absl/status/status.h>
 
 namespace skald {
 
@@ -19,7 +19,8 @@ class MemoryBudget {
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
-  // ResourceExhausted, with the name, the limit and what was asked for; then nothing is taken, here or in the parent.
+  // ResourceExhausted, with the name, the limit and what was asked for; then nothing is taken, here or in the
+  // parent.
   absl::Status Reserve(int64_t bytes);
   void Release(int64_t bytes);
 

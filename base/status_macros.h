@@ -2,18 +2,18 @@
 // (abseil 20220623, which Debian 12 ships, has neither.)
 #pragma once
 
+#include <absl/status/status.h>
+#include <absl/status/statusor.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
 
-#include <absl/status/status.h>
-#include <absl/status/statusor.h>
-
 #define SKALD_CONCAT_INNER(a, b) a##b
 #define SKALD_CONCAT(a, b) SKALD_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr)                          \
-  do {                                                 \
+#define RETURN_IF_ERROR(expr)                                                        \
+  do {                                                                               \
     if (absl::Status skald_status = (expr); !skald_status.ok()) return skald_status; \
   } while (false)
 
@@ -25,10 +25,10 @@
   lhs = std::move(tmp).value()
 
 // A broken invariant of ours, never bad input: says where and ends the process.
-#define SKALD_CHECK(condition)                                                                  \
-  do {                                                                                          \
-    if (!(condition)) {                                                                         \
-      std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #condition);    \
-      std::abort();                                                                             \
-    }                                                                                           \
+#define SKALD_CHECK(condition)                                                               \
+  do {                                                                                       \
+    if (!(condition)) {                                                                      \
+      std::fprintf(stderr, "%s:%d: broken invariant: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

@@ -1,7 +1,7 @@
 #include "base/thread_pool.h"
 
-#include <atomic>
 #include <algorithm>
+#include <atomic>
 #include <memory>
 
 namespace skald {
@@ -48,7 +48,8 @@ void ThreadPool::ParallelFor(int n, const std::function<void(int)>& task) {
     std::mutex mu;
     std::condition_variable all_done;
   };
-  // Helpers that find no work left may outlive this call, so the state is shared; task is only used while work is left.
+  // Helpers that find no work left may outlive this call, so the state is shared; task is only used while
+  // work is left.
   auto state = std::make_shared<State>();
   const auto work = [state, n, &task] {
     int finished = 0;

@@ -21,8 +21,9 @@ class ThreadPool {
   void Add(std::function<void()> task);
   int size() const { return static_cast<int>(threads_.size()); }
 
-  // Calls task(i) for each i in [0, n), on the pool's threads and on the caller's own, and returns when all are done. Tasks of one call
-  // start in order of i. Safe to call from a pool thread: the caller does the work itself if no thread is free.
+  // Calls task(i) for each i in [0, n), on the pool's threads and on the caller's own, and returns when all
+  // are done. Tasks of one call start in order of i. Safe to call from a pool thread: the caller does the
+  // work itself if no thread is free.
   void ParallelFor(int n, const std::function<void(int)>& task);
 
  private:

@@ -11,7 +11,8 @@ namespace skald {
 enum class StreamId : uint32_t {};
 // A segment file, given out in order of creation.
 enum class SegmentId : uint64_t {};
-// Position of a record in the write-ahead log: its ordinal since the data directory was made, from 1. 0 = before all.
+// Position of a record in the write-ahead log: its ordinal since the data directory was made, from 1. 0 =
+// before all.
 enum class Lsn : uint64_t {};
 // Sequence of a batch of one agent session, from 1.
 enum class BatchSeq : uint64_t {};

@@ -25,11 +25,12 @@ size_t CountRunes(std::string_view text);
 // Appends text with each invalid byte, one by one, replaced by `replacement`.
 void AppendValidUtf8(std::string* out, std::string_view text, std::string_view replacement);
 
-// Go's unicode.IsPrint, close enough: false for control, surrogate, unassigned-plane and separator runes but ' '.
+// Go's unicode.IsPrint, close enough: false for control, surrogate, unassigned-plane and separator runes but
+// ' '.
 bool IsPrintRune(char32_t rune);
 
-// Go's strconv.Unquote of the part between the quotes: \a \b \f \n \r \t \v \\ \' or \" (the quote in use only), \ooo,
-// \xHH, \uXXXX, \UXXXXXXXX. False on any other escape.
+// Go's strconv.Unquote of the part between the quotes: \a \b \f \n \r \t \v \\ \' or \" (the quote in use
+// only), \ooo, \xHH, \uXXXX, \UXXXXXXXX. False on any other escape.
 bool UnquoteGo(std::string_view raw, char quote, std::string* out);
 
 }  // namespace skald

@@ -1,5 +1,6 @@
-// Rows: lines of one stream (or, in a stored block, of several) as columns. The one in-memory form of log lines from
-// the agent's batches over the write-ahead log and the heads to the query engine. proto/rows_codec.h is its wire form.
+// Rows: lines of one stream (or, in a stored block, of several) as columns. The one in-memory form of log
+// lines from the agent's batches over the write-ahead log and the heads to the query engine.
+// proto/rows_codec.h is its wire form.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +14,8 @@
 
 namespace skald {
 
-// A growable byte buffer that does not clear what it grows into, and keeps kPadding readable (undefined) bytes past
-// its end, so that vector code may read over it.
+// A growable byte buffer that does not clear what it grows into, and keeps kPadding readable (undefined)
+// bytes past its end, so that vector code may read over it.
 class TextBuffer {
  public:
   static constexpr size_t kPadding = 64;
@@ -74,9 +75,10 @@ class TextBuffer {
 // One structured-metadata key over all rows: a dictionary of its values and one index a row.
 struct MetadataColumn {
   std::string name;
-  std::string value_bytes;           // the values, end to end
-  std::vector<uint32_t> value_end;   // value k is value_bytes[value_end[k-1], value_end[k]); value_end[-1] is 0
-  std::vector<uint32_t> index;       // one a row: 0 = the row has no such key, else 1 + the value's ordinal
+  std::string value_bytes;  // the values, end to end
+  std::vector<uint32_t>
+      value_end;                // value k is value_bytes[value_end[k-1], value_end[k]); value_end[-1] is 0
+  std::vector<uint32_t> index;  // one a row: 0 = the row has no such key, else 1 + the value's ordinal
 
   size_t value_count() const { return value_end.size(); }
   std::string_view value(size_t k) const {
@@ -85,10 +87,11 @@ struct MetadataColumn {
   }
 };
 
-// Invariants: time_ns, line_end and each metadata index have one element a row. Within one stream's rows, time_ns ascends
-// (ties in order of arrival). text is each line followed by '\n' (a line may hold '\n' itself): row i's line is
-// text[begin(i), line_end[i]) and text[line_end[i]] == '\n'. Metadata columns are sorted by name, names distinct.
-// A Rows shared as shared_ptr<const Rows> is never written again and may be read by any thread.
+// Invariants: time_ns, line_end and each metadata index have one element a row. Within one stream's rows,
+// time_ns ascends (ties in order of arrival). text is each line followed by '\n' (a line may hold '\n'
+// itself): row i's line is text[begin(i), line_end[i]) and text[line_end[i]] == '\n'. Metadata columns are
+// sorted by name, names distinct. A Rows shared as shared_ptr<const Rows> is never written again and may be
+// read by any thread.
 struct Rows {
   std::vector<int64_t> time_ns;
   std::vector<uint32_t> line_end;

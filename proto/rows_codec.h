@@ -2,11 +2,11 @@
 // byte for byte in proto/README.md. What an agent encoded is taken over by the log as it is.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 #include "proto/rows.h"
 

@@ -209,11 +209,12 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
                .yaml = "query.queue",
                .help = "Queries of a tenant that may wait; more are answered 429."},
               &out->query_queue, 1, 1'000'000);
-  config->Duration({.flag = "",
-                    .yaml = "querier.query_ingesters_within",
-                    .help = "Labels and series of a range that ends longer ago than this come from stored segments "
-                            "alone, not from lines still in memory (as Loki has it); 0 = from both."},
-                   &out->query_ingesters_within_ns);
+  config->Duration(
+      {.flag = "",
+       .yaml = "querier.query_ingesters_within",
+       .help = "Labels and series of a range that ends longer ago than this come from stored segments "
+               "alone, not from lines still in memory (as Loki has it); 0 = from both."},
+      &out->query_ingesters_within_ns);
 
   config->Group("Limits (YAML; 0 = no limit)");
   Limits& l = out->limits;

@@ -10,7 +10,8 @@
 namespace skald::server {
 namespace {
 
-// Loki puts the HTTP status where gRPC wants a code of its own; senders act on the nearest real code all the same.
+// Loki puts the HTTP status where gRPC wants a code of its own; senders act on the nearest real code all the
+// same.
 grpc::StatusCode CodeOf(int http_status) {
   switch (http_status) {
     case 400:

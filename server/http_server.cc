@@ -94,8 +94,8 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
     }
   }
 
-  // Beast throws where a field is longer than it can hold (64 KiB). What was thrown ends the handler, and with it the connection that
-  // it belonged to; the others go on.
+  // Beast throws where a field is longer than it can hold (64 KiB). What was thrown ends the handler, and
+  // with it the connection that it belonged to; the others go on.
   void RunIo() {
     while (true) {
       try {

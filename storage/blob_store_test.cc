@@ -1,9 +1,9 @@
 #include "storage/blob_store.h"
 
-#include <string>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <string>
 
 #include "base/error.h"
 #include "base/failpoint.h"

@@ -4,15 +4,15 @@
 // for byte.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+#include <absl/status/statusor.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/container/inlined_vector.h>
-#include <absl/status/statusor.h>
 
 #include "base/types.h"
 #include "proto/rows.h"

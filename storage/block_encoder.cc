@@ -1,9 +1,9 @@
+#include <absl/container/flat_hash_map.h>
+
 #include <algorithm>
 #include <functional>
 #include <limits>
 #include <map>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "base/coding.h"
 #include "base/compress.h"

@@ -3,11 +3,11 @@
 // byte for byte.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "base/coding.h"
 #include "base/types.h"

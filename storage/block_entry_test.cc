@@ -1,10 +1,10 @@
 #include "storage/block_entry.h"
 
+#include <gtest/gtest.h>
+
 #include <limits>
 #include <random>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "storage/level_count.h"
 #include "storage/testing/sample_rows.h"

@@ -1,14 +1,14 @@
-// What the query engine sees of stored logs, and all it sees: streams by matchers, and blocks of rows to decode.
-// Implemented by storage/store.h for one machine; another implementation may read an object store.
+// What the query engine sees of stored logs, and all it sees: streams by matchers, and blocks of rows to
+// decode. Implemented by storage/store.h for one machine; another implementation may read an object store.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/labels.h"
 #include "base/matcher.h"
@@ -22,15 +22,16 @@ struct StreamRef {
   std::shared_ptr<const Labels> labels;
 };
 
-// Lines and line bytes of one detected level within a slice. `level` is the value of the metadata key detected_level, "" for rows without.
+// Lines and line bytes of one detected level within a slice. `level` is the value of the metadata key
+// detected_level, "" for rows without.
 struct LevelCount {
   std::string level;
   uint32_t rows = 0;
   uint64_t line_bytes = 0;
 };
 
-// Rows [row_begin, row_end) of a block: all that the block holds of one stream. All but the rows themselves is known
-// without decoding.
+// Rows [row_begin, row_end) of a block: all that the block holds of one stream. All but the rows themselves
+// is known without decoding.
 struct Slice {
   uint32_t stream = 0;  // index into Selection::streams
   uint32_t row_begin = 0;
@@ -39,9 +40,9 @@ struct Slice {
   int64_t max_ns = 0;
   uint64_t line_bytes = 0;
   std::vector<LevelCount> levels;
-  // Another slice of the same stream in this selection reaches into [min_ns, max_ns]: the two may hold the same entry (a sender
-  // repeated itself), which must count once. Entries are the same when time, line and metadata are. Within one slice
-  // there are no repetitions.
+  // Another slice of the same stream in this selection reaches into [min_ns, max_ns]: the two may hold the
+  // same entry (a sender repeated itself), which must count once. Entries are the same when time, line and
+  // metadata are. Within one slice there are no repetitions.
   bool overlaps = false;
 
   uint32_t rows() const { return row_end - row_begin; }
@@ -64,8 +65,8 @@ struct ReadStats {
   uint64_t head_rows = 0;
 };
 
-// Rows that are decoded together: a stored block, or lines still in memory. Immutable and thread-safe; holds what it needs to stay
-// readable for its lifetime, also when the store drops the file meanwhile.
+// Rows that are decoded together: a stored block, or lines still in memory. Immutable and thread-safe; holds
+// what it needs to stay readable for its lifetime, also when the store drops the file meanwhile.
 class Block {
  public:
   virtual ~Block() = default;
@@ -77,8 +78,9 @@ class Block {
   // Line bytes of the whole block, selected or not: what Read has to decode, for the caller's memory budget.
   virtual uint64_t text_bytes() const = 0;
 
-  // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as long as the
-  // block). DataLoss when the stored bytes do not match their checksum: this block's rows are lost, no others.
+  // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as
+  // long as the block). DataLoss when the stored bytes do not match their checksum: this block's rows are
+  // lost, no others.
   virtual absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const = 0;
 
  protected:
@@ -88,8 +90,8 @@ class Block {
 };
 
 struct Selection {
-  std::vector<StreamRef> streams;                     // sorted by label text
-  std::vector<std::shared_ptr<const Block>> blocks;   // sorted by min_ns; each overlaps the asked range
+  std::vector<StreamRef> streams;                    // sorted by label text
+  std::vector<std::shared_ptr<const Block>> blocks;  // sorted by min_ns; each overlaps the asked range
 };
 
 // Thread-safe. Sees every row whose Append was answered before the call.
@@ -97,8 +99,9 @@ class LogSource {
  public:
   virtual ~LogSource() = default;
 
-  // Streams of the tenant that all matchers accept, and their blocks that reach into range. Blocks hold rows outside of range too; the
-  // caller cuts them. At least one matcher must refuse "", or every stream of the tenant is meant by an empty list.
+  // Streams of the tenant that all matchers accept, and their blocks that reach into range. Blocks hold rows
+  // outside of range too; the caller cuts them. At least one matcher must refuse "", or every stream of the
+  // tenant is meant by an empty list.
   virtual absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                            TimeRange range) const = 0;
 
@@ -106,7 +109,8 @@ class LogSource {
   virtual absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant,
                                                         const std::vector<Matcher>& matchers,
                                                         TimeRange range) const = 0;
-  // Those of them that have stored blocks reaching into range: streams whose lines there are in memory alone are left out.
+  // Those of them that have stored blocks reaching into range: streams whose lines there are in memory alone
+  // are left out.
   virtual absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
                                                               const std::vector<Matcher>& matchers,
                                                               TimeRange range) const = 0;

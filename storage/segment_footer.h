@@ -2,12 +2,12 @@
 // byte for byte.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "base/types.h"
 #include "storage/block_codec.h"

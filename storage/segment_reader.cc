@@ -1,10 +1,10 @@
 #include "storage/segment_reader.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/error.h"
 #include "base/status_macros.h"

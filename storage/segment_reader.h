@@ -2,13 +2,13 @@
 // deleted.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "proto/rows.h"
 #include "storage/blob_store.h"

@@ -1,10 +1,10 @@
-#include <cstdlib>
-#include <string>
-#include <vector>
-
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"

@@ -1,13 +1,13 @@
 // Writes one segment: head, blocks, footer, tail. Not thread-safe; belongs to one flush or compaction.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "storage/blob_store.h"
 #include "storage/block_codec.h"

@@ -1,10 +1,10 @@
 // Blocks of 256 KiB of JSON lines: bytes/s are bytes of decoded text. Each iteration takes the next of many
 // different blocks: one block again and again would sit in the cache, and the branch predictor would learn it
 // by heart.
+#include <benchmark/benchmark.h>
+
 #include <string>
 #include <vector>
-
-#include <benchmark/benchmark.h>
 
 #include "base/status_macros.h"
 #include "proto/rows_codec.h"

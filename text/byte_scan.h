@@ -1,5 +1,5 @@
-// Finding the next byte of a small set, sixteen at a time. All functions look at [p, end) only and return end where there
-// is none.
+// Finding the next byte of a small set, sixteen at a time. All functions look at [p, end) only and return end
+// where there is none.
 #pragma once
 
 #include <emmintrin.h>

@@ -30,8 +30,9 @@ size_t DigitsAt(std::string_view text, size_t i) {
   return n;
 }
 
-// (;\d{0,4})* and the final byte at text[i]: behind it. As much as possible first, as a regex would. Where digits are given back, the next
-// byte is a digit and thus final, so only the greedy way of each parameter and its shorter neighbour can count.
+// (;\d{0,4})* and the final byte at text[i]: behind it. As much as possible first, as a regex would. Where
+// digits are given back, the next byte is a digit and thus final, so only the greedy way of each parameter
+// and its shorter neighbour can count.
 size_t MatchParameters(std::string_view text, size_t i) {
   // Behind the furthest ; group, then back from it.
   size_t end = i;

@@ -1,12 +1,12 @@
-// Durations in their two spellings: Go's (1h15m30.9s, any order, decimals, sign) and Prometheus' (1w2d, whole numbers,
-// units in descending order). Values are nanoseconds. All functions are pure and thread-safe.
+// Durations in their two spellings: Go's (1h15m30.9s, any order, decimals, sign) and Prometheus' (1w2d, whole
+// numbers, units in descending order). Values are nanoseconds. All functions are pure and thread-safe.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 namespace skald {
 
@@ -14,11 +14,12 @@ namespace skald {
 // `time: missing unit in duration "5"`, `time: unknown unit "d" in duration "1d"`.
 absl::StatusOr<int64_t> ParseGoDuration(std::string_view text);
 
-// Units y w d h m s ms, y = 365d; "0" stands alone. InvalidArgument: `empty duration string`, `duration out of range`,
-// `not a valid duration string: "x"`, `unknown unit "u" in duration "x"`.
+// Units y w d h m s ms, y = 365d; "0" stands alone. InvalidArgument: `empty duration string`, `duration out
+// of range`, `not a valid duration string: "x"`, `unknown unit "u" in duration "x"`.
 absl::StatusOr<int64_t> ParsePrometheusDuration(std::string_view text);
 
-// Prometheus' form first, then Go's, as LogQL reads DURATION tokens and `offset`. The error is that of Go's form.
+// Prometheus' form first, then Go's, as LogQL reads DURATION tokens and `offset`. The error is that of Go's
+// form.
 absl::StatusOr<int64_t> ParseQueryDuration(std::string_view text);
 
 // 1h0m0s, 1.5s, 250ms, 1.2µs, 0s.

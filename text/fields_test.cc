@@ -1,9 +1,9 @@
 // JSON, logfmt, pattern: what comes out of lines.
+#include <gtest/gtest.h>
+
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "text/json_flatten.h"
@@ -99,7 +99,8 @@ TEST(JsonFlatten, StopsAndSkips) {
   EXPECT_EQ(first.fields, (Fields{{"a_b", "1"}}));
   Collect prefixed;
   prefixed.only_prefix = "a_b_c";
-  EXPECT_EQ(flattener.Run(R"({"a":{"b":{"c":1},"x":{"c":tru}},"d":{"y":1},"e":2})", prefixed), JsonError::kNone);
+  EXPECT_EQ(flattener.Run(R"({"a":{"b":{"c":1},"x":{"c":tru}},"d":{"y":1},"e":2})", prefixed),
+            JsonError::kNone);
   EXPECT_EQ(prefixed.fields, (Fields{{"a_b_c", "1"}, {"e", "2"}}));
 }
 
@@ -201,7 +202,9 @@ TEST(Logfmt, Lines) {
       {"a=\"x y", {}, {"logfmt syntax error at pos 7 : unterminated quoted value"}},
       {"a=\"x\\", {}, {"logfmt syntax error at pos 6 : unterminated quoted value"}},
       {R"(a="\q" b=1)", {{"b", "1"}}, {"logfmt syntax error at pos 7 : invalid quoted value"}},
-      {R"(a="\\\/\'\b\f\n\r\t\u00e9\ud83d\ude00\ud83d")", {{"a", "\\/'\b\f\n\r\t\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd"}}, {}},
+      {R"(a="\\\/\'\b\f\n\r\t\u00e9\ud83d\ude00\ud83d")",
+       {{"a", "\\/'\b\f\n\r\t\xc3\xa9\xf0\x9f\x98\x80\xef\xbf\xbd"}},
+       {}},
       {"a=\"x\ny\"", {{"a", "x\ny"}}, {}},
       {"k\xff=1 b=2", {{"b", "2"}}, {"logfmt syntax error at pos 3 : invalid key"}},
       {"\xc3\xa9=\xff", {{"\xc3\xa9", "\xff"}}, {}},
@@ -235,7 +238,9 @@ TEST(Pattern, Parser) {
     const char* line;
     std::vector<std::pair<int, std::string>> want;
   } cases[] = {
-      {{Capture(0), Text(" - "), Capture(1), Text(" "), Capture(-1)}, "1.2.3.4 - bob rest", {{0, "1.2.3.4"}, {1, "bob"}}},
+      {{Capture(0), Text(" - "), Capture(1), Text(" "), Capture(-1)},
+       "1.2.3.4 - bob rest",
+       {{0, "1.2.3.4"}, {1, "bob"}}},
       {{Capture(0), Text("?"), Capture(-1)}, "/status", {{0, "/status"}}},
       {{Text("GET "), Capture(0), Text(" "), Capture(-1)}, "POST /x 1", {}},
       {{Text("GET "), Capture(0), Text(" "), Capture(-1)}, "GET /x 1", {{0, "/x"}}},
@@ -277,12 +282,26 @@ TEST(Pattern, LineFilter) {
 }
 
 TEST(Sanitize, Keys) {
-  const std::pair<const char*, const char*> cases[] = {
-      {"abc", "abc"}, {"a-b", "a_b"},  {" a ", "a"},           {"1a", "_1a"},     {"", ""}, {" \t", ""},
-      {"a.b", "a_b"}, {"\xc3\xa9", "_"}, {"a\xff\xff" "b", "a__b"}, {"a b", "a_b"}, {"_x", "_x"}};
+  const std::pair<const char*, const char*> cases[] = {{"abc", "abc"},
+                                                       {"a-b", "a_b"},
+                                                       {" a ", "a"},
+                                                       {"1a", "_1a"},
+                                                       {"", ""},
+                                                       {" \t", ""},
+                                                       {"a.b", "a_b"},
+                                                       {"\xc3\xa9", "_"},
+                                                       {"a\xff\xff"
+                                                        "b",
+                                                        "a__b"},
+                                                       {"a b", "a_b"},
+                                                       {"_x", "_x"}};
   std::string scratch;
   for (const auto& [key, want] : cases) EXPECT_EQ(SanitizedKey(key, &scratch), want) << key;
-  EXPECT_EQ(WithoutInvalidRunes("a\xff" "b\xef\xbf\xbd" "c\xc3\xa9", &scratch), "a b c\xc3\xa9");
+  EXPECT_EQ(WithoutInvalidRunes("a\xff"
+                                "b\xef\xbf\xbd"
+                                "c\xc3\xa9",
+                                &scratch),
+            "a b c\xc3\xa9");
 }
 
 }  // namespace

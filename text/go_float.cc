@@ -27,7 +27,8 @@ bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
 bool UnderscoresAreSound(std::string_view text) {
   char before = '^';  // '0' a digit, '_' an underscore, else neither
   bool hex = false;
-  if (text.size() >= 2 && text[0] == '0' && (Lower(text[1]) == 'x' || Lower(text[1]) == 'b' || Lower(text[1]) == 'o')) {
+  if (text.size() >= 2 && text[0] == '0' &&
+      (Lower(text[1]) == 'x' || Lower(text[1]) == 'b' || Lower(text[1]) == 'o')) {
     hex = Lower(text[1]) == 'x';
     before = '0';
     text.remove_prefix(2);
@@ -96,7 +97,8 @@ Outcome Parse(std::string_view text, double* out) {
   if (body.size() <= 15) {
     uint64_t whole = 0;
     size_t i = 0;
-    for (; i < body.size() && IsDigit(body[i]); ++i) whole = whole * 10 + static_cast<uint64_t>(body[i] - '0');
+    for (; i < body.size() && IsDigit(body[i]); ++i)
+      whole = whole * 10 + static_cast<uint64_t>(body[i] - '0');
     if (i == body.size()) {
       *out = negative ? -static_cast<double>(whole) : static_cast<double>(whole);
       return Outcome::kOk;
@@ -136,7 +138,8 @@ struct Shortest {
 
 Shortest ShortestDigits(double value) {
   char text[40];
-  const char* end = std::to_chars(text, text + sizeof(text), std::abs(value), std::chars_format::scientific).ptr;
+  const char* end =
+      std::to_chars(text, text + sizeof(text), std::abs(value), std::chars_format::scientific).ptr;
   Shortest out;
   const char* p = text;
   for (; p < end && *p != 'e'; ++p) {
@@ -200,7 +203,8 @@ std::string FormatGoFloatV(double value) {
     out += '.';
     out.append(shortest.digits + 1, static_cast<size_t>(shortest.count - 1));
   }
-  fmt::format_to(std::back_inserter(out), "e{}{:02}", shortest.exponent < 0 ? '-' : '+', std::abs(shortest.exponent));
+  fmt::format_to(std::back_inserter(out), "e{}{:02}", shortest.exponent < 0 ? '-' : '+',
+                 std::abs(shortest.exponent));
   return out;
 }
 

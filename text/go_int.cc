@@ -26,11 +26,12 @@ std::optional<int64_t> ParseGoInt(std::string_view text) {
       continue;
     }
     const char lower = static_cast<char>(c | 0x20);
-    const unsigned digit = c >= '0' && c <= '9' ? static_cast<unsigned>(c - '0')
+    const unsigned digit = c >= '0' && c <= '9'           ? static_cast<unsigned>(c - '0')
                            : lower >= 'a' && lower <= 'f' ? static_cast<unsigned>(lower - 'a' + 10)
                                                           : 99;
     if (digit >= base) return std::nullopt;
-    if (__builtin_mul_overflow(value, uint64_t{base}, &value) || __builtin_add_overflow(value, uint64_t{digit}, &value)) {
+    if (__builtin_mul_overflow(value, uint64_t{base}, &value) ||
+        __builtin_add_overflow(value, uint64_t{digit}, &value)) {
       return std::nullopt;
     }
     after_digit = true;

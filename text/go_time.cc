@@ -1,8 +1,8 @@
 #include "text/go_time.h"
 
-#include <array>
-
 #include <fmt/format.h>
+
+#include <array>
 
 #include "base/types.h"
 #include "text/rfc3339.h"
@@ -10,16 +10,49 @@
 namespace skald {
 namespace {
 
-constexpr std::array<std::string_view, 12> kMonths = {"January", "February", "March",     "April",   "May",      "June",
-                                                      "July",    "August",   "September", "October", "November", "December"};
+constexpr std::array<std::string_view, 12> kMonths = {"January",   "February", "March",    "April",
+                                                      "May",       "June",     "July",     "August",
+                                                      "September", "October",  "November", "December"};
 constexpr std::array<std::string_view, 7> kDays = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                                    "Thursday", "Friday", "Saturday"};
 
 enum class Piece {
-  kNone, kLongMonth, kMonth, kNumMonth, kZeroMonth, kLongWeekDay, kWeekDay, kDay, kUnderDay, kZeroDay, kUnderYearDay,
-  kZeroYearDay, kHour, kHour12, kZeroHour12, kMinute, kZeroMinute, kSecond, kZeroSecond, kLongYear, kYear, kPm, kLowerPm,
-  kZoneName, kIso8601SecondsZ, kIso8601ColonSecondsZ, kIso8601Z, kIso8601ColonZ, kIso8601ShortZ, kSeconds, kColonSeconds,
-  kZone, kColonZone, kShortZone, kFraction0, kFraction9,
+  kNone,
+  kLongMonth,
+  kMonth,
+  kNumMonth,
+  kZeroMonth,
+  kLongWeekDay,
+  kWeekDay,
+  kDay,
+  kUnderDay,
+  kZeroDay,
+  kUnderYearDay,
+  kZeroYearDay,
+  kHour,
+  kHour12,
+  kZeroHour12,
+  kMinute,
+  kZeroMinute,
+  kSecond,
+  kZeroSecond,
+  kLongYear,
+  kYear,
+  kPm,
+  kLowerPm,
+  kZoneName,
+  kIso8601SecondsZ,
+  kIso8601ColonSecondsZ,
+  kIso8601Z,
+  kIso8601ColonZ,
+  kIso8601ShortZ,
+  kSeconds,
+  kColonSeconds,
+  kZone,
+  kColonZone,
+  kShortZone,
+  kFraction0,
+  kFraction9,
 };
 
 // In the order in which they are tried: the longer of two that begin alike stands first.
@@ -28,15 +61,39 @@ struct Spelling {
   Piece piece;
 };
 constexpr Spelling kSpellings[] = {
-    {"January", Piece::kLongMonth}, {"Jan", Piece::kMonth}, {"Monday", Piece::kLongWeekDay}, {"Mon", Piece::kWeekDay},
-    {"MST", Piece::kZoneName}, {"002", Piece::kZeroYearDay}, {"01", Piece::kZeroMonth}, {"02", Piece::kZeroDay},
-    {"03", Piece::kZeroHour12}, {"04", Piece::kZeroMinute}, {"05", Piece::kZeroSecond}, {"06", Piece::kYear},
-    {"15", Piece::kHour}, {"1", Piece::kNumMonth}, {"2006", Piece::kLongYear}, {"2", Piece::kDay},
-    {"_2006", Piece::kNone}, {"__2", Piece::kUnderYearDay}, {"_2", Piece::kUnderDay}, {"3", Piece::kHour12},
-    {"4", Piece::kMinute}, {"5", Piece::kSecond}, {"PM", Piece::kPm}, {"pm", Piece::kLowerPm},
-    {"-070000", Piece::kSeconds}, {"-07:00:00", Piece::kColonSeconds}, {"-0700", Piece::kZone},
-    {"-07:00", Piece::kColonZone}, {"-07", Piece::kShortZone}, {"Z070000", Piece::kIso8601SecondsZ},
-    {"Z07:00:00", Piece::kIso8601ColonSecondsZ}, {"Z0700", Piece::kIso8601Z}, {"Z07:00", Piece::kIso8601ColonZ},
+    {"January", Piece::kLongMonth},
+    {"Jan", Piece::kMonth},
+    {"Monday", Piece::kLongWeekDay},
+    {"Mon", Piece::kWeekDay},
+    {"MST", Piece::kZoneName},
+    {"002", Piece::kZeroYearDay},
+    {"01", Piece::kZeroMonth},
+    {"02", Piece::kZeroDay},
+    {"03", Piece::kZeroHour12},
+    {"04", Piece::kZeroMinute},
+    {"05", Piece::kZeroSecond},
+    {"06", Piece::kYear},
+    {"15", Piece::kHour},
+    {"1", Piece::kNumMonth},
+    {"2006", Piece::kLongYear},
+    {"2", Piece::kDay},
+    {"_2006", Piece::kNone},
+    {"__2", Piece::kUnderYearDay},
+    {"_2", Piece::kUnderDay},
+    {"3", Piece::kHour12},
+    {"4", Piece::kMinute},
+    {"5", Piece::kSecond},
+    {"PM", Piece::kPm},
+    {"pm", Piece::kLowerPm},
+    {"-070000", Piece::kSeconds},
+    {"-07:00:00", Piece::kColonSeconds},
+    {"-0700", Piece::kZone},
+    {"-07:00", Piece::kColonZone},
+    {"-07", Piece::kShortZone},
+    {"Z070000", Piece::kIso8601SecondsZ},
+    {"Z07:00:00", Piece::kIso8601ColonSecondsZ},
+    {"Z0700", Piece::kIso8601Z},
+    {"Z07:00", Piece::kIso8601ColonZ},
     {"Z07", Piece::kIso8601ShortZ},
 };
 
@@ -69,8 +126,8 @@ Chunk NextChunk(std::string_view layout) {
       size_t end = 1;
       while (end < rest.size() && rest[end] == rest[1]) ++end;
       if (end < rest.size() && IsDigit(rest[end])) continue;
-      return {layout.substr(0, i), rest[1] == '0' ? Piece::kFraction0 : Piece::kFraction9, static_cast<int>(end - 1),
-              rest[0] == ',', rest.substr(end)};
+      return {layout.substr(0, i), rest[1] == '0' ? Piece::kFraction0 : Piece::kFraction9,
+              static_cast<int>(end - 1), rest[0] == ',', rest.substr(end)};
     }
   }
   return {layout, Piece::kNone, 0, false, {}};
@@ -117,7 +174,9 @@ struct Reader {
   }
 
   // One digit or two.
-  bool UpToTwo(int* out) { return rest.size() > 1 && IsDigit(rest[0]) && IsDigit(rest[1]) ? Exactly(2, out) : Exactly(1, out); }
+  bool UpToTwo(int* out) {
+    return rest.size() > 1 && IsDigit(rest[0]) && IsDigit(rest[1]) ? Exactly(2, out) : Exactly(1, out);
+  }
 
   template <size_t n>
   bool Name(const std::array<std::string_view, n>& names, bool is_short, int* out) {
@@ -181,13 +240,13 @@ struct Reader {
 
 bool TakesZ(Piece piece) { return piece >= Piece::kIso8601SecondsZ && piece <= Piece::kIso8601ShortZ; }
 bool HasColon(Piece piece) {
-  return piece == Piece::kIso8601ColonSecondsZ || piece == Piece::kIso8601ColonZ || piece == Piece::kColonSeconds ||
-         piece == Piece::kColonZone;
+  return piece == Piece::kIso8601ColonSecondsZ || piece == Piece::kIso8601ColonZ ||
+         piece == Piece::kColonSeconds || piece == Piece::kColonZone;
 }
 bool HasMinutes(Piece piece) { return piece != Piece::kIso8601ShortZ && piece != Piece::kShortZone; }
 bool HasSeconds(Piece piece) {
-  return piece == Piece::kIso8601SecondsZ || piece == Piece::kIso8601ColonSecondsZ || piece == Piece::kSeconds ||
-         piece == Piece::kColonSeconds;
+  return piece == Piece::kIso8601SecondsZ || piece == Piece::kIso8601ColonSecondsZ ||
+         piece == Piece::kSeconds || piece == Piece::kColonSeconds;
 }
 
 }  // namespace
@@ -229,29 +288,74 @@ void AppendGoTime(std::string* out, const GoTime& time, std::string_view layout)
     out->append(chunk.prefix);
     layout = chunk.suffix;
     switch (chunk.piece) {
-      case Piece::kNone: break;
-      case Piece::kLongMonth: out->append(kMonths[month]); break;
-      case Piece::kMonth: out->append(kMonths[month].substr(0, 3)); break;
-      case Piece::kNumMonth: fmt::format_to(at, "{}", cs.month()); break;
-      case Piece::kZeroMonth: fmt::format_to(at, "{:02}", cs.month()); break;
-      case Piece::kLongWeekDay: out->append(kDays[week_day]); break;
-      case Piece::kWeekDay: out->append(kDays[week_day].substr(0, 3)); break;
-      case Piece::kDay: fmt::format_to(at, "{}", cs.day()); break;
-      case Piece::kUnderDay: fmt::format_to(at, "{:2}", cs.day()); break;
-      case Piece::kZeroDay: fmt::format_to(at, "{:02}", cs.day()); break;
-      case Piece::kUnderYearDay: fmt::format_to(at, "{:3}", year_day); break;
-      case Piece::kZeroYearDay: fmt::format_to(at, "{:03}", year_day); break;
-      case Piece::kHour: fmt::format_to(at, "{:02}", cs.hour()); break;
-      case Piece::kHour12: fmt::format_to(at, "{}", hour12); break;
-      case Piece::kZeroHour12: fmt::format_to(at, "{:02}", hour12); break;
-      case Piece::kMinute: fmt::format_to(at, "{}", cs.minute()); break;
-      case Piece::kZeroMinute: fmt::format_to(at, "{:02}", cs.minute()); break;
-      case Piece::kSecond: fmt::format_to(at, "{}", cs.second()); break;
-      case Piece::kZeroSecond: fmt::format_to(at, "{:02}", cs.second()); break;
-      case Piece::kLongYear: fmt::format_to(at, "{:04}", cs.year()); break;
-      case Piece::kYear: fmt::format_to(at, "{:02}", (cs.year() % 100 + 100) % 100); break;
-      case Piece::kPm: out->append(cs.hour() >= 12 ? "PM" : "AM"); break;
-      case Piece::kLowerPm: out->append(cs.hour() >= 12 ? "pm" : "am"); break;
+      case Piece::kNone:
+        break;
+      case Piece::kLongMonth:
+        out->append(kMonths[month]);
+        break;
+      case Piece::kMonth:
+        out->append(kMonths[month].substr(0, 3));
+        break;
+      case Piece::kNumMonth:
+        fmt::format_to(at, "{}", cs.month());
+        break;
+      case Piece::kZeroMonth:
+        fmt::format_to(at, "{:02}", cs.month());
+        break;
+      case Piece::kLongWeekDay:
+        out->append(kDays[week_day]);
+        break;
+      case Piece::kWeekDay:
+        out->append(kDays[week_day].substr(0, 3));
+        break;
+      case Piece::kDay:
+        fmt::format_to(at, "{}", cs.day());
+        break;
+      case Piece::kUnderDay:
+        fmt::format_to(at, "{:2}", cs.day());
+        break;
+      case Piece::kZeroDay:
+        fmt::format_to(at, "{:02}", cs.day());
+        break;
+      case Piece::kUnderYearDay:
+        fmt::format_to(at, "{:3}", year_day);
+        break;
+      case Piece::kZeroYearDay:
+        fmt::format_to(at, "{:03}", year_day);
+        break;
+      case Piece::kHour:
+        fmt::format_to(at, "{:02}", cs.hour());
+        break;
+      case Piece::kHour12:
+        fmt::format_to(at, "{}", hour12);
+        break;
+      case Piece::kZeroHour12:
+        fmt::format_to(at, "{:02}", hour12);
+        break;
+      case Piece::kMinute:
+        fmt::format_to(at, "{}", cs.minute());
+        break;
+      case Piece::kZeroMinute:
+        fmt::format_to(at, "{:02}", cs.minute());
+        break;
+      case Piece::kSecond:
+        fmt::format_to(at, "{}", cs.second());
+        break;
+      case Piece::kZeroSecond:
+        fmt::format_to(at, "{:02}", cs.second());
+        break;
+      case Piece::kLongYear:
+        fmt::format_to(at, "{:04}", cs.year());
+        break;
+      case Piece::kYear:
+        fmt::format_to(at, "{:02}", (cs.year() % 100 + 100) % 100);
+        break;
+      case Piece::kPm:
+        out->append(cs.hour() >= 12 ? "PM" : "AM");
+        break;
+      case Piece::kLowerPm:
+        out->append(cs.hour() >= 12 ? "pm" : "am");
+        break;
       case Piece::kZoneName:
         if (time.zone.name().rfind("Fixed/", 0) == 0) {
           AppendOffset(out, info.offset, false, true, false);
@@ -275,7 +379,8 @@ void AppendGoTime(std::string* out, const GoTime& time, std::string_view layout)
         if (info.offset == 0 && TakesZ(chunk.piece)) {
           *out += 'Z';
         } else {
-          AppendOffset(out, info.offset, HasColon(chunk.piece), HasMinutes(chunk.piece), HasSeconds(chunk.piece));
+          AppendOffset(out, info.offset, HasColon(chunk.piece), HasMinutes(chunk.piece),
+                       HasSeconds(chunk.piece));
         }
     }
   }
@@ -287,7 +392,9 @@ std::string FormatGoTime(const GoTime& time, std::string_view layout) {
   return out;
 }
 
-std::string GoTimeText(const GoTime& time) { return FormatGoTime(time, "2006-01-02 15:04:05.999999999 -0700 MST"); }
+std::string GoTimeText(const GoTime& time) {
+  return FormatGoTime(time, "2006-01-02 15:04:05.999999999 -0700 MST");
+}
 
 bool ParseGoTime(std::string_view layout, std::string_view text, absl::TimeZone zone, GoTime* out) {
   Reader in{text};
@@ -307,39 +414,63 @@ bool ParseGoTime(std::string_view layout, std::string_view text, absl::TimeZone 
         ok = in.Exactly(2, &year);
         year += year >= 69 ? 1900 : 2000;
         break;
-      case Piece::kLongYear: ok = in.Exactly(4, &year); break;
+      case Piece::kLongYear:
+        ok = in.Exactly(4, &year);
+        break;
       case Piece::kMonth:
       case Piece::kLongMonth:
         ok = in.Name(kMonths, chunk.piece == Piece::kMonth, &month);
         ++month;
         break;
-      case Piece::kNumMonth: ok = in.UpToTwo(&month) && month >= 1 && month <= 12; break;
-      case Piece::kZeroMonth: ok = in.Exactly(2, &month) && month >= 1 && month <= 12; break;
+      case Piece::kNumMonth:
+        ok = in.UpToTwo(&month) && month >= 1 && month <= 12;
+        break;
+      case Piece::kZeroMonth:
+        ok = in.Exactly(2, &month) && month >= 1 && month <= 12;
+        break;
       case Piece::kWeekDay:
-      case Piece::kLongWeekDay: ok = in.Name(kDays, chunk.piece == Piece::kWeekDay, &ignored); break;
+      case Piece::kLongWeekDay:
+        ok = in.Name(kDays, chunk.piece == Piece::kWeekDay, &ignored);
+        break;
       case Piece::kUnderDay:
       case Piece::kDay:
-        if (chunk.piece == Piece::kUnderDay && !in.rest.empty() && in.rest[0] == ' ') in.rest.remove_prefix(1);
+        if (chunk.piece == Piece::kUnderDay && !in.rest.empty() && in.rest[0] == ' ')
+          in.rest.remove_prefix(1);
         ok = in.UpToTwo(&day);
         break;
-      case Piece::kZeroDay: ok = in.Exactly(2, &day); break;
+      case Piece::kZeroDay:
+        ok = in.Exactly(2, &day);
+        break;
       case Piece::kUnderYearDay:
         for (int i = 0; i < 2 && !in.rest.empty() && in.rest[0] == ' '; ++i) in.rest.remove_prefix(1);
         ok = in.Exactly(std::min<size_t>(3, in.rest.find_first_not_of("0123456789")), &year_day);
         break;
-      case Piece::kZeroYearDay: ok = in.Exactly(3, &year_day); break;
-      case Piece::kHour: ok = in.UpToTwo(&hour) && hour <= 23; break;
-      case Piece::kHour12: ok = in.UpToTwo(&hour) && hour <= 12; break;
-      case Piece::kZeroHour12: ok = in.Exactly(2, &hour) && hour <= 12; break;
-      case Piece::kMinute: ok = in.UpToTwo(&minute) && minute <= 59; break;
-      case Piece::kZeroMinute: ok = in.Exactly(2, &minute) && minute <= 59; break;
+      case Piece::kZeroYearDay:
+        ok = in.Exactly(3, &year_day);
+        break;
+      case Piece::kHour:
+        ok = in.UpToTwo(&hour) && hour <= 23;
+        break;
+      case Piece::kHour12:
+        ok = in.UpToTwo(&hour) && hour <= 12;
+        break;
+      case Piece::kZeroHour12:
+        ok = in.Exactly(2, &hour) && hour <= 12;
+        break;
+      case Piece::kMinute:
+        ok = in.UpToTwo(&minute) && minute <= 59;
+        break;
+      case Piece::kZeroMinute:
+        ok = in.Exactly(2, &minute) && minute <= 59;
+        break;
       case Piece::kSecond:
       case Piece::kZeroSecond: {
         ok = (chunk.piece == Piece::kSecond ? in.UpToTwo(&second) : in.Exactly(2, &second)) && second <= 59;
         // A fraction may follow that the layout does not speak of.
         const Piece next = NextChunk(layout).piece;
         const bool spoken_of = next == Piece::kFraction0 || next == Piece::kFraction9;
-        if (const size_t digits = in.FractionDigits(); ok && digits > 0 && !spoken_of) ok = in.Fraction(digits, &nanosecond);
+        if (const size_t digits = in.FractionDigits(); ok && digits > 0 && !spoken_of)
+          ok = in.Fraction(digits, &nanosecond);
         break;
       }
       case Piece::kPm:
@@ -359,7 +490,9 @@ bool ParseGoTime(std::string_view layout, std::string_view text, absl::TimeZone 
           ok = in.ZoneName(&zone_name);
         }
         break;
-      case Piece::kFraction0: ok = in.Fraction(static_cast<size_t>(chunk.digits), &nanosecond); break;
+      case Piece::kFraction0:
+        ok = in.Fraction(static_cast<size_t>(chunk.digits), &nanosecond);
+        break;
       case Piece::kFraction9:
         if (const size_t digits = in.FractionDigits(); digits > 0) ok = in.Fraction(digits, &nanosecond);
         break;
@@ -369,7 +502,8 @@ bool ParseGoTime(std::string_view layout, std::string_view text, absl::TimeZone 
           utc = true;
           break;
         }
-        has_offset = ok = in.Offset(HasColon(chunk.piece), HasMinutes(chunk.piece), HasSeconds(chunk.piece), &offset);
+        has_offset = ok =
+            in.Offset(HasColon(chunk.piece), HasMinutes(chunk.piece), HasSeconds(chunk.piece), &offset);
     }
     if (!ok) return false;
   }
@@ -396,11 +530,13 @@ bool ParseGoTime(std::string_view layout, std::string_view text, absl::TimeZone 
     time.zone = absl::UTCTimeZone();
   } else if (has_offset) {
     time.seconds -= offset;
-    time.zone = zone.At(absl::FromUnixSeconds(time.seconds)).offset == offset ? zone : absl::FixedTimeZone(offset);
+    time.zone =
+        zone.At(absl::FromUnixSeconds(time.seconds)).offset == offset ? zone : absl::FixedTimeZone(offset);
   } else if (!zone_name.empty()) {
     time.zone = absl::FixedTimeZone(0);  // an abbreviation alone does not say which zone it means
   } else {
-    time.seconds = absl::ToUnixSeconds(zone.At(absl::CivilSecond(year, month, day, hour, minute, second)).pre);
+    time.seconds =
+        absl::ToUnixSeconds(zone.At(absl::CivilSecond(year, month, day, hour, minute, second)).pre);
     time.zone = zone;
   }
   *out = time;

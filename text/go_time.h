@@ -1,12 +1,13 @@
-// Times and their layouts as Go's time package has them: a layout is the reference time Mon Jan 2 15:04:05 MST 2006 written
-// in the wanted form. Pure and thread-safe, but for the local zone, which the environment gives.
+// Times and their layouts as Go's time package has them: a layout is the reference time Mon Jan 2 15:04:05
+// MST 2006 written in the wanted form. Pure and thread-safe, but for the local zone, which the environment
+// gives.
 #pragma once
+
+#include <absl/time/time.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include <absl/time/time.h>
 
 namespace skald {
 

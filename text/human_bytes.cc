@@ -31,7 +31,8 @@ double Factor(std::string_view suffix) {
 absl::StatusOr<uint64_t> ParseHumanBytes(std::string_view text) {
   size_t end = 0;
   bool has_comma = false;
-  while (end < text.size() && ((text[end] >= '0' && text[end] <= '9') || text[end] == '.' || text[end] == ',')) {
+  while (end < text.size() &&
+         ((text[end] >= '0' && text[end] <= '9') || text[end] == '.' || text[end] == ',')) {
     has_comma |= text[end] == ',';
     ++end;
   }

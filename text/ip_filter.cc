@@ -22,7 +22,8 @@ bool ParseV4(std::string_view text, uint8_t* out) {
     if (field > 0 && (i == text.size() || text[i++] != '.')) return false;
     const size_t begin = i;
     unsigned value = 0;
-    while (i < text.size() && IsDigit(text[i]) && i - begin < 4) value = value * 10 + static_cast<unsigned>(text[i++] - '0');
+    while (i < text.size() && IsDigit(text[i]) && i - begin < 4)
+      value = value * 10 + static_cast<unsigned>(text[i++] - '0');
     if (i == begin || value > 255 || (text[begin] == '0' && i - begin > 1)) return false;
     out[field] = static_cast<uint8_t>(value);
   }
@@ -68,7 +69,8 @@ bool ParseV6(std::string_view text, std::array<uint8_t, 16>* out) {
   if (filled < 16) {
     if (ellipsis < 0) return false;
     const int gap = 16 - filled;
-    for (int k = filled - 1; k >= ellipsis; --k) (*out)[static_cast<size_t>(k + gap)] = (*out)[static_cast<size_t>(k)];
+    for (int k = filled - 1; k >= ellipsis; --k)
+      (*out)[static_cast<size_t>(k + gap)] = (*out)[static_cast<size_t>(k)];
     for (int k = ellipsis; k < ellipsis + gap; ++k) (*out)[static_cast<size_t>(k)] = 0;
   } else if (ellipsis >= 0) {
     return false;
@@ -156,10 +158,12 @@ bool IpMatcher::FoundIn(std::string_view text) const {
       continue;
     }
     size_t end = i;
-    while (end < text.size() && (IsDigit(text[end]) || text[end] == '.' || (!v4 && (IsHex(text[end]) || text[end] == ':')))) {
+    while (end < text.size() &&
+           (IsDigit(text[end]) || text[end] == '.' || (!v4 && (IsHex(text[end]) || text[end] == ':')))) {
       ++end;
     }
-    if (const auto address = ParseIpAddress(text.substr(i, end - i)); address && Contains(*address)) return true;
+    if (const auto address = ParseIpAddress(text.substr(i, end - i)); address && Contains(*address))
+      return true;
     i = end + 1;
   }
   return false;

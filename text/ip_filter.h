@@ -1,12 +1,12 @@
 // ip("...") of LogQL: finds addresses in text and tests whether a given address, network or range holds them.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
-
-#include <absl/status/statusor.h>
 
 namespace skald {
 
@@ -19,13 +19,15 @@ struct IpAddress {
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
 };
 
-// Strict: dotted quads without leading zeros; IPv6 with one :: at most and maybe a dotted quad at its end; no zone.
+// Strict: dotted quads without leading zeros; IPv6 with one :: at most and maybe a dotted quad at its end; no
+// zone.
 std::optional<IpAddress> ParseIpAddress(std::string_view text);
 
 // Immutable and thread-safe.
 class IpMatcher {
  public:
-  // An address, a network (10.0.0.0/8) or a range (a-b, no spaces, a <= b, one family). InvalidArgument: `ip: invalid pattern: "x"`.
+  // An address, a network (10.0.0.0/8) or a range (a-b, no spaces, a <= b, one family). InvalidArgument: `ip:
+  // invalid pattern: "x"`.
   static absl::StatusOr<IpMatcher> Make(std::string_view pattern);
 
   bool Contains(const IpAddress& address) const {

@@ -15,9 +15,9 @@ class JsonFlattener {
   // Visitor:
   //   bool WantPrefix(std::string_view path)  false: the object at this sanitised path is stepped over
   //   bool OnField(std::string_view name, const JsonValue& value)  false: stop, nothing more is wanted
-  // Strings, numbers and booleans are given, in the order of the text; nulls and arrays are not. Key parts are sanitised and
-  // joined with `_`, blank ones left out. Views are valid until OnField returns; value.text points into line. Names in
-  // the line that need no change point into line too.
+  // Strings, numbers and booleans are given, in the order of the text; nulls and arrays are not. Key parts
+  // are sanitised and joined with `_`, blank ones left out. Views are valid until OnField returns; value.text
+  // points into line. Names in the line that need no change point into line too.
   template <class Visitor>
   JsonError Run(std::string_view line, Visitor&& visitor) {
     path_.clear();

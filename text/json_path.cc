@@ -62,7 +62,8 @@ class PathParser {
   }
 
   absl::Status Next() {
-    while (pos_ < text_.size() && (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) {
+    while (pos_ < text_.size() &&
+           (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) {
       ++pos_;
     }
     if (pos_ == text_.size()) {
@@ -102,12 +103,14 @@ class PathParser {
       if (c == '.') return InvalidArgument("cannot use float as array index");
       if (c == ' ' || c == '\t' || c == '\n' || c == '\r') break;
       if (!IsDigit(c)) {
-        return InvalidArgument("non-integer value: {}", text_.substr(pos_, DecodeRune(text_.substr(pos_)).size));
+        return InvalidArgument("non-integer value: {}",
+                               text_.substr(pos_, DecodeRune(text_.substr(pos_)).size));
       }
       ++pos_;
     }
     const std::from_chars_result read = std::from_chars(text_.data() + begin, text_.data() + pos_, index_);
-    if (read.ec != std::errc()) return InvalidArgument("non-integer value: {}", text_.substr(begin, pos_ - begin));
+    if (read.ec != std::errc())
+      return InvalidArgument("non-integer value: {}", text_.substr(begin, pos_ - begin));
     token_ = Token::kIndex;
     return absl::OkStatus();
   }
@@ -127,11 +130,12 @@ std::optional<const char*> Descend(const JsonPath& path, size_t from, const char
     const char* found = nullptr;
     if (p == end) return std::nullopt;
     if (const auto* name = std::get_if<std::string>(&path[from])) {
-      ForEachJsonMember({p, static_cast<size_t>(end - p)}, &scratch, [&](std::string_view key, const JsonValue& value) {
-        if (key != *name) return true;
-        found = value.text.data() - (value.type == JsonType::kString ? 1 : 0);
-        return false;
-      });
+      ForEachJsonMember({p, static_cast<size_t>(end - p)}, &scratch,
+                        [&](std::string_view key, const JsonValue& value) {
+                          if (key != *name) return true;
+                          found = value.text.data() - (value.type == JsonType::kString ? 1 : 0);
+                          return false;
+                        });
     } else {
       if (*p != '[') return std::nullopt;
       uint64_t left = std::get<uint64_t>(path[from]);
@@ -208,7 +212,8 @@ const char* JsonPathFinder::OnArray(const char* p, const char* end) {
   std::vector<size_t> wanted;
   for (size_t i = 0; i < paths_->size(); ++i) {
     const JsonPath& path = (*paths_)[i];
-    if (!done_[i] && path.size() > depth && std::holds_alternative<uint64_t>(path[depth]) && SameTree(path, depth)) {
+    if (!done_[i] && path.size() > depth && std::holds_alternative<uint64_t>(path[depth]) &&
+        SameTree(path, depth)) {
       wanted.push_back(i);
     }
   }

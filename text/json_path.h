@@ -1,13 +1,13 @@
 // The expressions of `| json name="a.b[0]"`, and finding what they name in a line.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "text/json_scan.h"
 
@@ -16,8 +16,9 @@ namespace skald {
 // A field name or an array index, outermost first.
 using JsonPath = std::vector<std::variant<std::string, uint64_t>>;
 
-// field, .field, ["any key"], [n], combined; may not begin with '.'. Space is ignored between the parts. InvalidArgument with Loki's text:
-// `syntax error: unexpected DOT, expecting FIELD`, `unexpected char c`, `cannot use float as array index`, ...
+// field, .field, ["any key"], [n], combined; may not begin with '.'. Space is ignored between the parts.
+// InvalidArgument with Loki's text: `syntax error: unexpected DOT, expecting FIELD`, `unexpected char c`,
+// `cannot use float as array index`, ...
 absl::StatusOr<JsonPath> ParseJsonPath(std::string_view text);
 
 // Looks for several paths in one pass over a line. Immutable but for its scratch: one per thread.
@@ -27,8 +28,9 @@ class JsonPathFinder {
   explicit JsonPathFinder(const std::vector<JsonPath>* paths);
 
   // Calls fn(size_t path, const JsonValue&) for the first occurrence of each path, in document order, and
-  // fn_error(JsonError) where a value that was asked for cannot be read or the text is a bare member. Other damage ends
-  // the search in silence. A path below an array index that leads nowhere counts as found without a call.
+  // fn_error(JsonError) where a value that was asked for cannot be read or the text is a bare member. Other
+  // damage ends the search in silence. A path below an array index that leads nowhere counts as found without
+  // a call.
   template <class Fn, class ErrorFn>
   void Find(std::string_view line, Fn&& fn, ErrorFn&& fn_error) {
     Start();

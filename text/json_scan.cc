@@ -32,8 +32,8 @@ int HexDigit(char c) {
   return -1;
 }
 
-// The four digits of an escape whose backslash is at text[at]; -1 where they are not there. Six bytes are taken for an
-// escape whatever the first two are.
+// The four digits of an escape whose backslash is at text[at]; -1 where they are not there. Six bytes are
+// taken for an escape whatever the first two are.
 int32_t UnicodeEscape(std::string_view text, size_t at) {
   if (at + 6 > text.size()) return -1;
   int32_t value = 0;
@@ -96,7 +96,9 @@ JsonError ReadJsonValue(const char** p, const char* end, JsonValue* out) {
       break;
   }
   const char* q = begin;
-  while (q < end && *q != ' ' && *q != '\n' && *q != '\r' && *q != '\t' && *q != ',' && *q != '}' && *q != ']') ++q;
+  while (q < end && *q != ' ' && *q != '\n' && *q != '\r' && *q != '\t' && *q != ',' && *q != '}' &&
+         *q != ']')
+    ++q;
   out->text = {begin, static_cast<size_t>(q - begin)};
   if ((*begin >= '0' && *begin <= '9') || *begin == '-') {
     out->type = JsonType::kNumber;
@@ -148,7 +150,8 @@ bool AppendJsonUnescaped(std::string* out, std::string_view text) {
           // A surrogate must be followed by a second escape; a wrong pair is an error or, at worst, U+FFFD.
           const int32_t second = UnicodeEscape(text, i);
           if (second < 0xDC00) return false;
-          rune = 0x10000 + (static_cast<char32_t>(first - 0xD800) << 10) + static_cast<char32_t>(second - 0xDC00);
+          rune = 0x10000 + (static_cast<char32_t>(first - 0xD800) << 10) +
+                 static_cast<char32_t>(second - 0xDC00);
           i += 6;
         }
         AppendRune(out, rune);

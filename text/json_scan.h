@@ -1,5 +1,5 @@
-// Walks the members of one JSON object as it is, in one pass and without checking more than it needs to find them. What it
-// accepts, and with which error it stops, is part of LogQL: see JsonError.
+// Walks the members of one JSON object as it is, in one pass and without checking more than it needs to find
+// them. What it accepts, and with which error it stops, is part of LogQL: see JsonError.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,9 @@ std::string_view JsonErrorText(JsonError error);
 
 struct JsonValue {
   JsonType type = JsonType::kNull;
-  bool escaped = false;   // a string that holds a backslash
-  std::string_view text;  // as it stands: strings without their quotes, objects and arrays with their brackets
+  bool escaped = false;  // a string that holds a backslash
+  std::string_view
+      text;  // as it stands: strings without their quotes, objects and arrays with their brackets
 };
 
 // p behind the space, tab, CR, LF at p.
@@ -51,8 +52,8 @@ inline const char* FindStringEnd(const char* p, const char* end, bool* escaped) 
   }
 }
 
-// Behind the bracket that closes the one at p ({ or [; strings are stepped over, other brackets are not looked at), nullptr where
-// there is none.
+// Behind the bracket that closes the one at p ({ or [; strings are stepped over, other brackets are not
+// looked at), nullptr where there is none.
 const char* FindBlockEnd(const char* p, const char* end);
 
 // Reads the value that starts at *p, which is not blank, and moves *p behind it.
@@ -61,13 +62,14 @@ JsonError ReadJsonValue(const char** p, const char* end, JsonValue* out);
 // Appends a string's text with its escapes resolved; false on a bad escape (out then holds a part).
 bool AppendJsonUnescaped(std::string* out, std::string_view text);
 
-// What a string value is as a label value: text itself, or unescaped into *scratch; "" where an escape is bad; a space in place of each
-// U+FFFD and invalid byte.
+// What a string value is as a label value: text itself, or unescaped into *scratch; "" where an escape is
+// bad; a space in place of each U+FFFD and invalid byte.
 std::string_view JsonLabelValue(const JsonValue& value, std::string* scratch);
 
-// Calls fn(std::string_view key, const JsonValue& value) -> bool for each member of the object that text starts with (after space), until
-// it returns false. Keys are unescaped (into *scratch where they hold escapes: valid until fn returns). What follows the
-// object is not looked at. Members before an error have been given.
+// Calls fn(std::string_view key, const JsonValue& value) -> bool for each member of the object that text
+// starts with (after space), until it returns false. Keys are unescaped (into *scratch where they hold
+// escapes: valid until fn returns). What follows the object is not looked at. Members before an error have
+// been given.
 template <class Fn>
 JsonError ForEachJsonMember(std::string_view text, std::string* scratch, Fn&& fn) {
   const char* const end = text.data() + text.size();

@@ -1,8 +1,9 @@
 #include "text/level.h"
 
+#include <tmmintrin.h>
+
 #include <algorithm>
 #include <array>
-#include <tmmintrin.h>
 
 #include "text/byte_scan.h"
 #include "text/go_float.h"
@@ -35,14 +36,16 @@ struct Word {
   std::string_view level;
 };
 
-constexpr Word kMapping[] = {{"info", "info"},         {"error", "error"},       {"warn", "warn"},   {"debug", "debug"},
-                             {"warning", "warn"},      {"err", "error"},         {"trace", "trace"}, {"trc", "trace"},
-                             {"dbg", "debug"},         {"inf", "info"},          {"wrn", "warn"},    {"fatal", "fatal"},
+constexpr Word kMapping[] = {{"info", "info"},         {"error", "error"},     {"warn", "warn"},
+                             {"debug", "debug"},       {"warning", "warn"},    {"err", "error"},
+                             {"trace", "trace"},       {"trc", "trace"},       {"dbg", "debug"},
+                             {"inf", "info"},          {"wrn", "warn"},        {"fatal", "fatal"},
                              {"critical", "critical"}, {"information", "info"}};
 
 // By first letter; a longer word before its own beginning.
-constexpr Word kScanned[] = {{"trace", "trace"}, {"debug", "debug"},  {"fatal", "fatal"}, {"critical", "critical"}, {"error", "error"},
-                             {"err", "error"},   {"warning", "warn"}, {"warn", "warn"},   {"info", "info"}};
+constexpr Word kScanned[] = {{"trace", "trace"},       {"debug", "debug"}, {"fatal", "fatal"},
+                             {"critical", "critical"}, {"error", "error"}, {"err", "error"},
+                             {"warning", "warn"},      {"warn", "warn"},   {"info", "info"}};
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n'; }
 
@@ -64,7 +67,8 @@ std::string_view WordAt(std::string_view text, size_t at) {
   return {};
 }
 
-// Sixteen bytes: which of them are one of a set given by two nibble tables (a byte is in it where the tables share a bit).
+// Sixteen bytes: which of them are one of a set given by two nibble tables (a byte is in it where the tables
+// share a bit).
 struct NibbleSet {
   __m128i low;
   __m128i high;
@@ -87,12 +91,14 @@ NibbleSet MakeSet(std::string_view members) {
     low[byte & 15] = static_cast<uint8_t>(low[byte & 15] | bit);
     high[byte >> 4] = bit;
   }
-  // A high nibble of 7 uses bit 7, which a signed comparison would take for negative; nibble 1 holds no member, so its bit is free.
+  // A high nibble of 7 uses bit 7, which a signed comparison would take for negative; nibble 1 holds no
+  // member, so its bit is free.
   for (uint8_t& entry : low) {
     if ((entry & 0x80) != 0) entry = static_cast<uint8_t>((entry & 0x7f) | 0x02);
   }
   if (high[7] != 0) high[7] = 0x02;
-  return {_mm_load_si128(reinterpret_cast<const __m128i*>(low)), _mm_load_si128(reinterpret_cast<const __m128i*>(high))};
+  return {_mm_load_si128(reinterpret_cast<const __m128i*>(low)),
+          _mm_load_si128(reinterpret_cast<const __m128i*>(high))};
 }
 
 }  // namespace
@@ -139,8 +145,8 @@ std::string_view ScanForLevel(std::string_view line) {
   for (; i + 16 <= line.size(); i += 16) {
     const __m128i before = _mm_loadu_si128(reinterpret_cast<const __m128i*>(line.data() + i - 1));
     const __m128i here = _mm_loadu_si128(reinterpret_cast<const __m128i*>(line.data() + i));
-    auto mask = static_cast<unsigned>(
-        _mm_movemask_epi8(_mm_and_si128(boundaries.Match(before), firsts.Match(here))));
+    auto mask =
+        static_cast<unsigned>(_mm_movemask_epi8(_mm_and_si128(boundaries.Match(before), firsts.Match(here))));
     for (; mask != 0; mask &= mask - 1) {
       const size_t at = i + static_cast<size_t>(__builtin_ctz(mask));
       if (const std::string_view level = WordAt(line, at); !level.empty()) return level;
@@ -185,7 +191,8 @@ std::string_view LevelDetector::FromJson(std::string_view line) const {
         return false;
       }
       constexpr int kMaxDepth = 512;  // what "all" means: the stack is finite
-      if (value.type == JsonType::kObject && (options_.json_depth <= 0 ? depth < kMaxDepth : depth < options_.json_depth)) {
+      if (value.type == JsonType::kObject &&
+          (options_.json_depth <= 0 ? depth < kMaxDepth : depth < options_.json_depth)) {
         self(self, value.text, depth + 1);
       }
       return !found;
@@ -246,7 +253,8 @@ std::string_view LevelDetector::OfMetadataOrLine(const Lookup& metadata, std::st
   return OfLine(line);
 }
 
-std::string_view LevelDetector::Detect(const Lookup& stream_label, const Lookup& metadata, std::string_view line) const {
+std::string_view LevelDetector::Detect(const Lookup& stream_label, const Lookup& metadata,
+                                       std::string_view line) const {
   if (const auto value = metadata("detected_level")) return NormalizeLevel(*value);
   if (const auto value = OfStream(stream_label)) return *value;
   return OfMetadataOrLine(metadata, line);

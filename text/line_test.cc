@@ -1,8 +1,8 @@
 // Substrings, addresses, levels, escape sequences.
+#include <gtest/gtest.h>
+
 #include <random>
 #include <string>
-
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "text/decolorize.h"
@@ -26,7 +26,8 @@ TEST(Substring, AgreesWithStdFind) {
     std::string lower_needle = needle;
     for (char& c : lower_text) c = static_cast<char>(tolower(c));
     for (char& c : lower_needle) c = static_cast<char>(tolower(c));
-    EXPECT_EQ(SubstringFinder(needle, true).Find(text, from), lower_text.find(lower_needle, from)) << text << " " << needle;
+    EXPECT_EQ(SubstringFinder(needle, true).Find(text, from), lower_text.find(lower_needle, from))
+        << text << " " << needle;
   }
   EXPECT_EQ(SubstringFinder("").Find("abc", 3), 3u);
   EXPECT_EQ(SubstringFinder("").Find("abc", 4), SubstringFinder::kNotFound);
@@ -40,7 +41,10 @@ TEST(Substring, Folded) {
     bool want;
   } cases[] = {
       {"ERR", "an error", true},
-      {"kelvin", "\xe2\x84\xaa" "elvin", false},
+      {"kelvin",
+       "\xe2\x84\xaa"
+       "elvin",
+       false},
       {"ok", "xo\xe2\x84\xaay", true},
       {"\xc8\xba", "\xe2\xb1\xa5", true},
       {"\xc8\xba", "\xc8\xba", false},
@@ -50,18 +54,21 @@ TEST(Substring, Folded) {
       {"aab", "aaab", true},
       {"x", "", false},
   };
-  for (const auto& c : cases) EXPECT_EQ(FoldedFinder(c.needle).FoundIn(c.text), c.want) << c.needle << " in " << c.text;
+  for (const auto& c : cases)
+    EXPECT_EQ(FoldedFinder(c.needle).FoundIn(c.text), c.want) << c.needle << " in " << c.text;
   EXPECT_TRUE(FoldedFinder("Warn").Equals("wARN"));
   EXPECT_FALSE(FoldedFinder("Warn").Equals("wARNs"));
 }
 
 TEST(IpFilter, Addresses) {
-  for (const char* good : {"1.2.3.4", "0.0.0.0", "255.255.255.255", "::", "::1", "1::", "fe80::1", "1:2:3:4:5:6:7:8",
-                           "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1::3:4:5:6:7:8", "A::b"}) {
+  for (const char* good :
+       {"1.2.3.4", "0.0.0.0", "255.255.255.255", "::", "::1", "1::", "fe80::1", "1:2:3:4:5:6:7:8",
+        "::ffff:1.2.3.4", "1:2:3:4:5:6:1.2.3.4", "1::3:4:5:6:7:8", "A::b"}) {
     EXPECT_TRUE(ParseIpAddress(good).has_value()) << good;
   }
-  for (const char* bad : {"", "1.2.3", "1.2.3.4.", "1.2.3.256", "01.2.3.4", "1..2.3", "1.2.3.4.5", ":::", "1:2", "1:2:3:4:5:6:7:8:9",
-                          "1::2::3", "12345::", "1:2:3:4:5:6:7:1.2.3.4", ":1", "1:", "::1.2.3", "g::"}) {
+  for (const char* bad :
+       {"", "1.2.3", "1.2.3.4.", "1.2.3.256", "01.2.3.4", "1..2.3", "1.2.3.4.5", ":::", "1:2",
+        "1:2:3:4:5:6:7:8:9", "1::2::3", "12345::", "1:2:3:4:5:6:7:1.2.3.4", ":1", "1:", "::1.2.3", "g::"}) {
     EXPECT_FALSE(ParseIpAddress(bad).has_value()) << bad;
   }
 }
@@ -95,8 +102,8 @@ TEST(IpFilter, Lines) {
     ASSERT_TRUE(matcher.ok()) << c.pattern;
     EXPECT_EQ(matcher->FoundIn(c.line), c.want) << c.pattern << " in " << c.line;
   }
-  for (const char* bad : {"1.1", "", "x", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/08", "1.2.3.4-", "2.0.0.0-1.0.0.0", "1.2.3.4-::1",
-                          "1.2.3.4 - 1.2.3.5"}) {
+  for (const char* bad : {"1.1", "", "x", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/08", "1.2.3.4-",
+                          "2.0.0.0-1.0.0.0", "1.2.3.4-::1", "1.2.3.4 - 1.2.3.5"}) {
     EXPECT_EQ(MessageOf(IpMatcher::Make(bad).status()), fmt::format("ip: invalid pattern: \"{}\"", bad));
   }
 }
@@ -164,7 +171,8 @@ TEST(Level, Sources) {
       {{}, {{"severity_number", "25"}}, "debug", "unknown"},
       {{}, {}, "debug", "debug"},
   };
-  for (const auto& c : cases) EXPECT_EQ(detector.Detect(lookup(c.stream), lookup(c.metadata), c.line), c.want) << c.want;
+  for (const auto& c : cases)
+    EXPECT_EQ(detector.Detect(lookup(c.stream), lookup(c.metadata), c.line), c.want) << c.want;
 }
 
 TEST(Decolorize, Lines) {
@@ -172,7 +180,9 @@ TEST(Decolorize, Lines) {
       {"plain", "plain"},
       {"\x1b[31mred\x1b[0m", "red"},
       {"\x1b[1;31;40mred\x1b[m!", "red!"},
-      {"\xc2\x9b" "31mred", "red"},
+      {"\xc2\x9b"
+       "31mred",
+       "red"},
       {"\xc2\xa9 stays", "\xc2\xa9 stays"},
       {"\x1b]0;title\ax", "x"},
       {"\x1b", "\x1b"},

@@ -138,7 +138,8 @@ bool LogfmtScanner::Unescape(std::string_view raw) {
           if (first < 0xDC00 && raw.substr(i, 2) == "\\u") {
             const int32_t second = Hex4(raw, i + 2);
             if (second >= 0xDC00 && second < 0xE000) {
-              rune = 0x10000 + (static_cast<char32_t>(first - 0xD800) << 10) + static_cast<char32_t>(second - 0xDC00);
+              rune = 0x10000 + (static_cast<char32_t>(first - 0xD800) << 10) +
+                     static_cast<char32_t>(second - 0xDC00);
               i += 6;
             }
           }

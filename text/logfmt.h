@@ -1,4 +1,5 @@
-// Reads a logfmt line pair by pair (key=value key="quoted value" key), tolerant: a bad pair is reported and stepped over.
+// Reads a logfmt line pair by pair (key=value key="quoted value" key), tolerant: a bad pair is reported and
+// stepped over.
 //
 //   LogfmtScanner scanner(line);
 //   while (scanner.Next() != LogfmtScanner::kEnd) ...
@@ -10,7 +11,8 @@
 
 namespace skald {
 
-// Views point into the line, or, for quoted values with escapes, into the scanner until its next Next. Allocates for those alone.
+// Views point into the line, or, for quoted values with escapes, into the scanner until its next Next.
+// Allocates for those alone.
 class LogfmtScanner {
  public:
   enum Result { kPair, kError, kEnd };

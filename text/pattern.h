@@ -1,4 +1,5 @@
-// Matching of log patterns: literals with captures between. The language itself (<name>, <_>) is read by query/logql/pattern.h.
+// Matching of log patterns: literals with captures between. The language itself (<name>, <_>) is read by
+// query/logql/pattern.h.
 #pragma once
 
 #include <cstddef>
@@ -19,13 +20,15 @@ struct PatternPiece {
 
 // Both are immutable and thread-safe.
 
-// The `pattern` parser: a leading literal stands at the line's start; a capture takes the text up to the next literal, or the rest of
-// the line where that literal is missing, with which matching ends. Text behind a final literal does not matter.
+// The `pattern` parser: a leading literal stands at the line's start; a capture takes the text up to the next
+// literal, or the rest of the line where that literal is missing, with which matching ends. Text behind a
+// final literal does not matter.
 class PatternMatcher {
  public:
   explicit PatternMatcher(const std::vector<PatternPiece>& pieces);
 
-  // Calls fn(int slot, std::string_view text) for each capture with a slot, in order; fn returns false to stop.
+  // Calls fn(int slot, std::string_view text) for each capture with a slot, in order; fn returns false to
+  // stop.
   template <class Fn>
   void Match(std::string_view line, Fn&& fn) const {
     if (line.empty() || !line.starts_with(prefix_)) return;
@@ -37,7 +40,8 @@ class PatternMatcher {
       }
       const size_t found = step.until.Find(line, at);
       const bool missing = found == SubstringFinder::kNotFound;
-      if (step.slot >= 0 && !fn(step.slot, line.substr(at, missing ? std::string_view::npos : found - at))) return;
+      if (step.slot >= 0 && !fn(step.slot, line.substr(at, missing ? std::string_view::npos : found - at)))
+        return;
       if (missing) return;
       at = found + step.until.needle().size();
     }
@@ -53,8 +57,9 @@ class PatternMatcher {
   std::vector<Step> steps_;
 };
 
-// The line filters |> and !>: every literal in order, no capture empty, the last piece at the end of the line; but a leading literal need
-// not stand at its start. Without pieces only the empty line matches, and the empty line matches nothing else.
+// The line filters |> and !>: every literal in order, no capture empty, the last piece at the end of the
+// line; but a leading literal need not stand at its start. Without pieces only the empty line matches, and
+// the empty line matches nothing else.
 class LinePattern {
  public:
   explicit LinePattern(const std::vector<PatternPiece>& pieces);

@@ -56,7 +56,8 @@ class Reader {
       return true;
     }
     const std::string_view at = rest_;
-    if (rest_.size() < 6 || (rest_[0] != '+' && rest_[0] != '-') || rest_[3] != ':') return Fail(at, "Z07:00");
+    if (rest_.size() < 6 || (rest_[0] != '+' && rest_[0] != '-') || rest_[3] != ':')
+      return Fail(at, "Z07:00");
     for (const size_t i : {1, 2, 4, 5}) {
       if (rest_[i] < '0' || rest_[i] > '9') return Fail(at, "Z07:00");
     }
@@ -90,8 +91,9 @@ class Reader {
     return out;
   }
   bool Fail(std::string_view at, std::string_view field) {
-    error_ = InvalidArgument("parsing time {} as \"2006-01-02T15:04:05.999999999Z07:00\": cannot parse {} as {}",
-                             Quoted(text_), Quoted(at), Quoted(field));
+    error_ =
+        InvalidArgument("parsing time {} as \"2006-01-02T15:04:05.999999999Z07:00\": cannot parse {} as {}",
+                        Quoted(text_), Quoted(at), Quoted(field));
     return false;
   }
 
@@ -101,8 +103,8 @@ class Reader {
 };
 
 void AppendSeconds(std::string* out, const CivilTime& time) {
-  fmt::format_to(std::back_inserter(*out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", time.year, time.month, time.day,
-                 time.hour, time.minute, time.second);
+  fmt::format_to(std::back_inserter(*out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", time.year, time.month,
+                 time.day, time.hour, time.minute, time.second);
 }
 
 }  // namespace
@@ -172,7 +174,8 @@ absl::StatusOr<int64_t> ParseRfc3339(std::string_view text) {
   const int64_t seconds =
       DaysFromCivil(year, month, day) * kSecondsPerDay + hour * 3600 + minute * 60 + second - offset;
   int64_t ns = 0;
-  if (__builtin_mul_overflow(seconds, kNsPerSecond, &ns) || __builtin_add_overflow(ns, int64_t{nanosecond}, &ns)) {
+  if (__builtin_mul_overflow(seconds, kNsPerSecond, &ns) ||
+      __builtin_add_overflow(ns, int64_t{nanosecond}, &ns)) {
     return OutOfRange("time {} does not fit into 64 bits of nanoseconds", text);
   }
   return ns;

@@ -1,16 +1,18 @@
-// RFC 3339 times with nanoseconds, as Go's time.RFC3339Nano reads and writes them. Times are Unix nanoseconds.
+// RFC 3339 times with nanoseconds, as Go's time.RFC3339Nano reads and writes them. Times are Unix
+// nanoseconds.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include <absl/status/statusor.h>
-
 namespace skald {
 
-// 2006-01-02T15:04:05[.digits](Z|+hh:mm). InvalidArgument with Go's text (parsing time "x" as "2006-01-02T15:04:05.999999999Z07:00":
-// cannot parse "..." as "2006"); OutOfRange for years that do not fit into int64_t nanoseconds (before 1677, after 2262).
+// 2006-01-02T15:04:05[.digits](Z|+hh:mm). InvalidArgument with Go's text (parsing time "x" as
+// "2006-01-02T15:04:05.999999999Z07:00": cannot parse "..." as "2006"); OutOfRange for years that do not fit
+// into int64_t nanoseconds (before 1677, after 2262).
 absl::StatusOr<int64_t> ParseRfc3339(std::string_view text);
 
 // In UTC, no trailing zeros in the fraction: 2026-11-01T12:00:00.5Z.

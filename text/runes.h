@@ -1,5 +1,5 @@
-// Unicode on the level of single runes: space, letters, digits, case. As Go's unicode package sees them, by the C
-// library's tables. Pure and thread-safe.
+// Unicode on the level of single runes: space, letters, digits, case. As Go's unicode package sees them, by
+// the C library's tables. Pure and thread-safe.
 #pragma once
 
 #include <string>

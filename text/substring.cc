@@ -1,8 +1,9 @@
 #include "text/substring.h"
 
+#include <immintrin.h>
+
 #include <array>
 #include <cstring>
-#include <immintrin.h>
 
 #include "base/utf8.h"
 #include "text/byte_scan.h"
@@ -32,7 +33,8 @@ char FoldBit(char c) {
 
 }  // namespace
 
-SubstringFinder::SubstringFinder(std::string_view needle, bool fold_ascii) : needle_(needle), fold_(fold_ascii) {
+SubstringFinder::SubstringFinder(std::string_view needle, bool fold_ascii)
+    : needle_(needle), fold_(fold_ascii) {
   if (fold_) {
     for (char& c : needle_) c = Lower(c);
   }
@@ -90,7 +92,8 @@ size_t SubstringFinder::FindSse(const char* text, size_t size, size_t from) cons
 }
 
 template <bool kFold>
-__attribute__((target("avx2"))) size_t SubstringFinder::FindAvx2(const char* text, size_t size, size_t from) const {
+__attribute__((target("avx2"))) size_t SubstringFinder::FindAvx2(const char* text, size_t size,
+                                                                 size_t from) const {
   const __m256i rare = _mm256_set1_epi8(needle_[rare_]);
   const __m256i second = _mm256_set1_epi8(needle_[second_]);
   const __m256i rare_fold = _mm256_set1_epi8(FoldBit<kFold>(needle_[rare_]));
@@ -123,9 +126,11 @@ size_t SubstringFinder::Find(std::string_view text, size_t from) const {
     return at == nullptr ? kNotFound : static_cast<size_t>(static_cast<const char*>(at) - text.data());
   }
   if (fold_) {
-    return avx2_ ? FindAvx2<true>(text.data(), text.size(), from) : FindSse<true>(text.data(), text.size(), from);
+    return avx2_ ? FindAvx2<true>(text.data(), text.size(), from)
+                 : FindSse<true>(text.data(), text.size(), from);
   }
-  return avx2_ ? FindAvx2<false>(text.data(), text.size(), from) : FindSse<false>(text.data(), text.size(), from);
+  return avx2_ ? FindAvx2<false>(text.data(), text.size(), from)
+               : FindSse<false>(text.data(), text.size(), from);
 }
 
 namespace {

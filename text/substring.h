@@ -16,7 +16,8 @@ class SubstringFinder {
   // With fold_ascii, letters A-Z and a-z match each other; other bytes are taken as they are.
   explicit SubstringFinder(std::string_view needle, bool fold_ascii = false);
 
-  // Offset of the first occurrence that begins at or after `from`, kNotFound if none. The empty needle is found at `from`.
+  // Offset of the first occurrence that begins at or after `from`, kNotFound if none. The empty needle is
+  // found at `from`.
   size_t Find(std::string_view text, size_t from = 0) const;
   bool FoundIn(std::string_view text) const { return Find(text) != kNotFound; }
 
@@ -39,8 +40,9 @@ class SubstringFinder {
   size_t second_ = 0;  // offset of another one, if there is
 };
 
-// A case-insensitive literal as `(?i)text` in a LogQL line filter finds it: runes are compared after lower-casing (ASCII by its letters, others by
-// Unicode), but the first byte must agree after lower-casing of ASCII alone.
+// A case-insensitive literal as `(?i)text` in a LogQL line filter finds it: runes are compared after
+// lower-casing (ASCII by its letters, others by Unicode), but the first byte must agree after lower-casing of
+// ASCII alone.
 class FoldedFinder {
  public:
   // needle in any case.
@@ -52,7 +54,8 @@ class FoldedFinder {
     size_t end = 0;
     return Find(text, 0, &end) != SubstringFinder::kNotFound;
   }
-  // Whether searching text for ascii() finds just what Find does: so unless either holds bytes beyond ASCII that count.
+  // Whether searching text for ascii() finds just what Find does: so unless either holds bytes beyond ASCII
+  // that count.
   bool AsciiSuffices(std::string_view text) const;
   const SubstringFinder& ascii() const { return ascii_; }
   bool ascii_only() const { return ascii_only_; }
@@ -67,7 +70,8 @@ class FoldedFinder {
   std::string lower_;
   SubstringFinder ascii_;
   bool ascii_only_ = false;
-  bool foreign_ = false;  // a rune outside of ASCII could stand for one of the needle's letters (Kelvin sign, dotted I)
+  bool foreign_ =
+      false;  // a rune outside of ASCII could stand for one of the needle's letters (Kelvin sign, dotted I)
 };
 
 }  // namespace skald

@@ -12,7 +12,8 @@ using Type = TemplateNode::Type;
 void AddFields(const TemplateNode* node, std::vector<std::string>* out) {
   if (node == nullptr) return;
   if (node->type == Type::kField) out->insert(out->end(), node->idents.begin(), node->idents.end());
-  if (node->type == Type::kChain || node->type == Type::kTemplate) return;  // the rules of hints do not look in here
+  if (node->type == Type::kChain || node->type == Type::kTemplate)
+    return;  // the rules of hints do not look in here
   AddFields(node->pipe.get(), out);
   for (const TemplateNodePtr& child : node->children) AddFields(child.get(), out);
   AddFields(node->body.get(), out);
@@ -31,7 +32,8 @@ bool NodeUses(const TemplateNode* node, std::string_view function) {
 
 }  // namespace
 
-Template::Template(std::unique_ptr<const TemplateTree> tree, std::shared_ptr<const TemplateFunctions> functions)
+Template::Template(std::unique_ptr<const TemplateTree> tree,
+                   std::shared_ptr<const TemplateFunctions> functions)
     : tree_(std::move(tree)), functions_(std::move(functions)) {
   for (const TemplateNodePtr& node : tree_->templates.find(tree_->name)->second->children) {
     if (node->type == Type::kText) {
@@ -45,8 +47,8 @@ Template::Template(std::unique_ptr<const TemplateTree> tree, std::shared_ptr<con
 }
 Template::~Template() = default;
 
-absl::StatusOr<std::shared_ptr<const Template>> Template::Parse(std::string_view name, std::string_view text,
-                                                                std::shared_ptr<const TemplateFunctions> functions) {
+absl::StatusOr<std::shared_ptr<const Template>> Template::Parse(
+    std::string_view name, std::string_view text, std::shared_ptr<const TemplateFunctions> functions) {
   ASSIGN_OR_RETURN(std::unique_ptr<const TemplateTree> tree, ParseTemplate(name, text, *functions));
   return std::shared_ptr<const Template>(new Template(std::move(tree), std::move(functions)));
 }

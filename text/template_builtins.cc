@@ -16,13 +16,18 @@ enum class Basic { kNone, kBool, kInt, kFloat, kString };
 
 Basic BasicOf(const Value& value) {
   switch (value.kind()) {
-    case Kind::kBool: return Basic::kBool;
+    case Kind::kBool:
+      return Basic::kBool;
     case Kind::kInt:
     case Kind::kInt64:
-    case Kind::kUint8: return Basic::kInt;
-    case Kind::kFloat: return Basic::kFloat;
-    case Kind::kString: return Basic::kString;
-    default: return Basic::kNone;
+    case Kind::kUint8:
+      return Basic::kInt;
+    case Kind::kFloat:
+      return Basic::kFloat;
+    case Kind::kString:
+      return Basic::kString;
+    default:
+      return Basic::kNone;
   }
 }
 
@@ -39,14 +44,21 @@ absl::StatusOr<bool> Equal(TemplateArgs args) {
     } else {
       switch (basic) {
         case Basic::kBool:
-        case Basic::kInt: same = a.as_int() == b.as_int(); break;
-        case Basic::kFloat: same = a.as_float() == b.as_float(); break;
-        case Basic::kString: same = a.as_string() == b.as_string(); break;
+        case Basic::kInt:
+          same = a.as_int() == b.as_int();
+          break;
+        case Basic::kFloat:
+          same = a.as_float() == b.as_float();
+          break;
+        case Basic::kString:
+          same = a.as_string() == b.as_string();
+          break;
         case Basic::kNone:
           if (IsNone(a) || IsNone(b)) {
             same = IsNone(a) == IsNone(b);
           } else if (a.kind() == Kind::kTime && b.kind() == Kind::kTime) {
-            same = a.as_time().seconds == b.as_time().seconds && a.as_time().nanosecond == b.as_time().nanosecond;
+            same = a.as_time().seconds == b.as_time().seconds &&
+                   a.as_time().nanosecond == b.as_time().nanosecond;
           } else {
             std::string text;
             b.Print(&text);
@@ -61,13 +73,18 @@ absl::StatusOr<bool> Equal(TemplateArgs args) {
 
 absl::StatusOr<bool> Less(const Value& a, const Value& b) {
   const Basic basic = BasicOf(a);
-  if (basic == Basic::kNone || BasicOf(b) == Basic::kNone) return InvalidArgument("invalid type for comparison");
+  if (basic == Basic::kNone || BasicOf(b) == Basic::kNone)
+    return InvalidArgument("invalid type for comparison");
   if (basic != BasicOf(b)) return InvalidArgument("incompatible types for comparison");
   switch (basic) {
-    case Basic::kInt: return a.as_int() < b.as_int();
-    case Basic::kFloat: return a.as_float() < b.as_float();
-    case Basic::kString: return a.as_string() < b.as_string();
-    default: return InvalidArgument("invalid type for comparison");
+    case Basic::kInt:
+      return a.as_int() < b.as_int();
+    case Basic::kFloat:
+      return a.as_float() < b.as_float();
+    case Basic::kString:
+      return a.as_string() < b.as_string();
+    default:
+      return InvalidArgument("invalid type for comparison");
   }
 }
 
@@ -93,7 +110,8 @@ TemplateResult Index(TemplateArgs args) {
   for (const Value& index : args.subspan(1)) {
     item = item.Unboxed();
     switch (item.kind()) {
-      case Kind::kInvalid: return InvalidArgument("index of nil pointer");
+      case Kind::kInvalid:
+        return InvalidArgument("index of nil pointer");
       case Kind::kString:
       case Kind::kList: {
         const bool is_text = item.kind() == Kind::kString;
@@ -107,7 +125,8 @@ TemplateResult Index(TemplateArgs args) {
       case Kind::kMap:
       case Kind::kData: {
         if (IsNone(index)) return InvalidArgument("value is nil; should be of type string");
-        if (index.kind() != Kind::kString) return InvalidArgument("value has type {}; should be string", index.TypeName());
+        if (index.kind() != Kind::kString)
+          return InvalidArgument("value has type {}; should be string", index.TypeName());
         if (item.kind() == Kind::kData) {
           item = Value::String(item.as_data().Lookup(index.as_string()).value_or(std::string_view()));
           break;
@@ -117,7 +136,8 @@ TemplateResult Index(TemplateArgs args) {
         item = std::move(next);
         break;
       }
-      default: return InvalidArgument("can't index item of type {}", item.TypeName());
+      default:
+        return InvalidArgument("can't index item of type {}", item.TypeName());
     }
   }
   return item;
@@ -128,7 +148,8 @@ TemplateResult Slice(TemplateArgs args) {
   if (IsNone(item)) return InvalidArgument("slice of untyped nil");
   if (args.size() > 4) return InvalidArgument("too many slice indexes: {}", args.size() - 1);
   const bool is_text = item.kind() == Kind::kString;
-  if (!is_text && item.kind() != Kind::kList) return InvalidArgument("can't slice item of type {}", item.TypeName());
+  if (!is_text && item.kind() != Kind::kList)
+    return InvalidArgument("can't slice item of type {}", item.TypeName());
   if (is_text && args.size() == 4) return InvalidArgument("cannot 3-index slice a string");
   const size_t size = is_text ? item.as_string().size() : item.as_list().size();
   size_t at[3] = {0, size, size};
@@ -139,22 +160,28 @@ TemplateResult Slice(TemplateArgs args) {
   if (at[1] > at[2]) return InvalidArgument("invalid slice index: {} > {}", at[1], at[2]);
   if (is_text) return Value::String(item.as_string().substr(at[0], at[1] - at[0]));
   const Value::List& list = item.as_list();
-  return Value::FromList({list.begin() + static_cast<std::ptrdiff_t>(at[0]), list.begin() + static_cast<std::ptrdiff_t>(at[1])});
+  return Value::FromList(
+      {list.begin() + static_cast<std::ptrdiff_t>(at[0]), list.begin() + static_cast<std::ptrdiff_t>(at[1])});
 }
 
 TemplateResult Length(TemplateArgs a) {
   switch (a[0].kind()) {
     case Kind::kInvalid:
-    case Kind::kNil: return InvalidArgument("len of nil pointer");
-    case Kind::kString: return Value::Int(static_cast<int64_t>(a[0].as_string().size()));
-    case Kind::kList: return Value::Int(static_cast<int64_t>(a[0].as_list().size()));
-    case Kind::kMap: return Value::Int(static_cast<int64_t>(a[0].as_map().size()));
+    case Kind::kNil:
+      return InvalidArgument("len of nil pointer");
+    case Kind::kString:
+      return Value::Int(static_cast<int64_t>(a[0].as_string().size()));
+    case Kind::kList:
+      return Value::Int(static_cast<int64_t>(a[0].as_list().size()));
+    case Kind::kMap:
+      return Value::Int(static_cast<int64_t>(a[0].as_map().size()));
     case Kind::kData: {
       int64_t count = 0;
       a[0].as_data().ForEach([&](std::string_view, std::string_view) { ++count; });
       return Value::Int(count);
     }
-    default: return InvalidArgument("len of type {}", a[0].TypeName());
+    default:
+      return InvalidArgument("len of type {}", a[0].TypeName());
   }
 }
 
@@ -164,13 +191,26 @@ std::string HtmlEscape(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '"': out += "&#34;"; break;
-      case '\'': out += "&#39;"; break;
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\0': out += "\xEF\xBF\xBD"; break;
-      default: out += c;
+      case '"':
+        out += "&#34;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\0':
+        out += "\xEF\xBF\xBD";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -181,13 +221,21 @@ std::string JsEscape(std::string_view text) {
   while (!text.empty()) {
     const DecodedRune rune = DecodeRune(text);
     switch (rune.rune) {
-      case '\\': out += "\\\\"; break;
-      case '\'': out += "\\'"; break;
-      case '"': out += "\\\""; break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\'':
+        out += "\\'";
+        break;
+      case '"':
+        out += "\\\"";
+        break;
       case '<':
       case '>':
       case '&':
-      case '=': fmt::format_to(std::back_inserter(out), "\\u{:04X}", static_cast<uint32_t>(rune.rune)); break;
+      case '=':
+        fmt::format_to(std::back_inserter(out), "\\u{:04X}", static_cast<uint32_t>(rune.rune));
+        break;
       default:
         if (rune.rune >= 0x20 && (rune.rune < 0x80 || IsPrintRune(rune.rune))) {
           AppendRune(&out, rune.rune);
@@ -204,26 +252,37 @@ TemplateFunctions MakeBuiltins() {
   TemplateFunctions out;
   // Without run: the executor evaluates only as many of their arguments as it takes.
   out["and"] = out["or"] = {{kAny, kAny}, true, nullptr};
-  AddFunction(&out, "not", {kAny}, [](TemplateArgs a) -> TemplateResult { return Value::Bool(!a[0].IsTrue()); });
+  AddFunction(&out, "not", {kAny},
+              [](TemplateArgs a) -> TemplateResult { return Value::Bool(!a[0].IsTrue()); });
   const auto compare = [&](std::string_view name, auto run, bool variadic) {
-    AddFunction(&out, name, {kAny, kAny}, [run](TemplateArgs a) -> TemplateResult {
-      ASSIGN_OR_RETURN(const bool value, run(a));
-      return Value::Bool(value);
-    }, variadic);
+    AddFunction(
+        &out, name, {kAny, kAny},
+        [run](TemplateArgs a) -> TemplateResult {
+          ASSIGN_OR_RETURN(const bool value, run(a));
+          return Value::Bool(value);
+        },
+        variadic);
   };
   using Or = absl::StatusOr<bool>;
   const auto negated = [](Or value) -> Or { return value.ok() ? Or(!*value) : value; };
-  compare("eq", [](TemplateArgs a) { return Equal(a); }, true);
-  compare("ne", [=](TemplateArgs a) { return negated(Equal(a)); }, false);
-  compare("lt", [](TemplateArgs a) { return Less(a[0], a[1]); }, false);
-  compare("le", [](TemplateArgs a) { return LessOrEqual(a); }, false);
-  compare("gt", [=](TemplateArgs a) { return negated(LessOrEqual(a)); }, false);
-  compare("ge", [=](TemplateArgs a) { return negated(Less(a[0], a[1])); }, false);
+  compare(
+      "eq", [](TemplateArgs a) { return Equal(a); }, true);
+  compare(
+      "ne", [=](TemplateArgs a) { return negated(Equal(a)); }, false);
+  compare(
+      "lt", [](TemplateArgs a) { return Less(a[0], a[1]); }, false);
+  compare(
+      "le", [](TemplateArgs a) { return LessOrEqual(a); }, false);
+  compare(
+      "gt", [=](TemplateArgs a) { return negated(LessOrEqual(a)); }, false);
+  compare(
+      "ge", [=](TemplateArgs a) { return negated(Less(a[0], a[1])); }, false);
   AddFunction(&out, "len", {kAny}, Length);
   AddFunction(&out, "index", {kAny, kAny}, Index, true);
   AddFunction(&out, "slice", {kAny, kAny}, Slice, true);
   const auto text = [&](std::string_view name, auto run) {
-    AddFunction(&out, name, {kAny}, [run](TemplateArgs a) -> TemplateResult { return Value::String(run(a)); }, true);
+    AddFunction(
+        &out, name, {kAny}, [run](TemplateArgs a) -> TemplateResult { return Value::String(run(a)); }, true);
   };
   text("print", [](TemplateArgs a) { return TemplatePrint(a); });
   text("println", [](TemplateArgs a) {
@@ -237,13 +296,19 @@ TemplateFunctions MakeBuiltins() {
   text("html", [](TemplateArgs a) { return HtmlEscape(Joined(a)); });
   text("js", [](TemplateArgs a) { return JsEscape(Joined(a)); });
   text("urlquery", [](TemplateArgs a) { return QueryEscape(Joined(a)); });
-  AddFunction(&out, "printf", {TemplateType::kString, kAny}, [](TemplateArgs a) -> TemplateResult {
-    return Value::String(TemplatePrintf(a[0].as_string(), a.subspan(1)));
-  }, true);
-  AddFunction(&out, "call", {kAny, kAny}, [](TemplateArgs a) -> TemplateResult {
-    if (IsNone(a[0])) return InvalidArgument("call of nil");
-    return InvalidArgument("non-function of type {}", a[0].TypeName());
-  }, true);
+  AddFunction(
+      &out, "printf", {TemplateType::kString, kAny},
+      [](TemplateArgs a) -> TemplateResult {
+        return Value::String(TemplatePrintf(a[0].as_string(), a.subspan(1)));
+      },
+      true);
+  AddFunction(
+      &out, "call", {kAny, kAny},
+      [](TemplateArgs a) -> TemplateResult {
+        if (IsNone(a[0])) return InvalidArgument("call of nil");
+        return InvalidArgument("non-function of type {}", a[0].TypeName());
+      },
+      true);
   return out;
 }
 
@@ -260,7 +325,9 @@ std::shared_ptr<const TemplateFunctions> LogTemplateFunctions() {
     AddStringFunctions(out.get());
     AddMathFunctions(out.get());
     AddTimeFunctions(out.get());
-    (*out)["__line__"].run = [](TemplateArgs, const TemplateData& data) -> TemplateResult { return Value::String(data.line()); };
+    (*out)["__line__"].run = [](TemplateArgs, const TemplateData& data) -> TemplateResult {
+      return Value::String(data.line());
+    };
     (*out)["__timestamp__"].run = [](TemplateArgs, const TemplateData& data) -> TemplateResult {
       return Value::Time(GoTime::FromUnixNs(data.time_ns()));
     };

@@ -31,24 +31,36 @@ std::string Text(const TemplateValue& value) {
 
 std::string_view NameOf(TemplateType type) {
   switch (type) {
-    case TemplateType::kAny: return "interface {}";
-    case TemplateType::kBool: return "bool";
-    case TemplateType::kInt: return "int";
-    case TemplateType::kFloat: return "float64";
-    case TemplateType::kString: return "string";
-    case TemplateType::kTime: return "time.Time";
+    case TemplateType::kAny:
+      return "interface {}";
+    case TemplateType::kBool:
+      return "bool";
+    case TemplateType::kInt:
+      return "int";
+    case TemplateType::kFloat:
+      return "float64";
+    case TemplateType::kString:
+      return "string";
+    case TemplateType::kTime:
+      return "time.Time";
   }
   return "";
 }
 
 bool Matches(TemplateType type, Kind kind) {
   switch (type) {
-    case TemplateType::kAny: return true;
-    case TemplateType::kBool: return kind == Kind::kBool;
-    case TemplateType::kInt: return kind == Kind::kInt;
-    case TemplateType::kFloat: return kind == Kind::kFloat;
-    case TemplateType::kString: return kind == Kind::kString;
-    case TemplateType::kTime: return kind == Kind::kTime;
+    case TemplateType::kAny:
+      return true;
+    case TemplateType::kBool:
+      return kind == Kind::kBool;
+    case TemplateType::kInt:
+      return kind == Kind::kInt;
+    case TemplateType::kFloat:
+      return kind == Kind::kFloat;
+    case TemplateType::kString:
+      return kind == Kind::kString;
+    case TemplateType::kTime:
+      return kind == Kind::kTime;
   }
   return false;
 }
@@ -72,8 +84,8 @@ bool TemplateExecutor::Fail(const std::string& message) {
   const size_t newline = before.rfind('\n');
   const size_t column = newline == std::string_view::npos ? before.size() : before.size() - newline - 1;
   status_ = InvalidArgument("template: {}:{}:{}: executing {} at <{}>: {}", tree_.name,
-                            1 + std::count(before.begin(), before.end(), '\n'), column, Quoted(template_name_),
-                            node_->ToString(), message);
+                            1 + std::count(before.begin(), before.end(), '\n'), column,
+                            Quoted(template_name_), node_->ToString(), message);
   return false;
 }
 
@@ -117,12 +129,18 @@ TemplateExecutor::Flow TemplateExecutor::Walk(const Value& dot, const Node& node
       return Flow::kNext;
     }
     case Type::kIf:
-    case Type::kWith: return WalkBranch(dot, node);
-    case Type::kRange: return WalkRange(dot, node);
-    case Type::kTemplate: return WalkTemplate(dot, node);
-    case Type::kBreak: return Flow::kBreak;
-    case Type::kContinue: return Flow::kContinue;
-    default: break;
+    case Type::kWith:
+      return WalkBranch(dot, node);
+    case Type::kRange:
+      return WalkRange(dot, node);
+    case Type::kTemplate:
+      return WalkTemplate(dot, node);
+    case Type::kBreak:
+      return Flow::kBreak;
+    case Type::kContinue:
+      return Flow::kContinue;
+    default:
+      break;
   }
   Fail("unknown node: " + node.ToString());
   return Flow::kFailed;
@@ -187,7 +205,8 @@ TemplateExecutor::Flow TemplateExecutor::WalkRange(const Value& dot, const Node&
       break;
     case Kind::kData: {
       std::vector<std::pair<std::string, std::string>> pairs;
-      over.as_data().ForEach([&](std::string_view name, std::string_view value) { pairs.emplace_back(name, value); });
+      over.as_data().ForEach(
+          [&](std::string_view name, std::string_view value) { pairs.emplace_back(name, value); });
       std::sort(pairs.begin(), pairs.end());
       for (const auto& [name, value] : pairs) {
         if (!once(Value::String(name), Value::String(value))) break;
@@ -206,7 +225,8 @@ TemplateExecutor::Flow TemplateExecutor::WalkRange(const Value& dot, const Node&
       }
       break;
     case Kind::kInvalid:
-    case Kind::kNil: break;
+    case Kind::kNil:
+      break;
     default:
       Fail("range can't iterate over " + Text(over));
       return Flow::kFailed;
@@ -289,7 +309,8 @@ bool TemplateExecutor::EvalCommand(const Value& dot, const Node& command, const 
     }
     case Type::kChain: {
       node_ = &first;
-      if (first.children[0]->type == Type::kNil) return Fail("indirection through explicit nil in " + first.ToString());
+      if (first.children[0]->type == Type::kNil)
+        return Fail("indirection through explicit nil in " + first.ToString());
       Value receiver;
       if (!EvalAny(dot, *first.children[0], &receiver)) return false;
       // Methods of times are the only fields that take arguments.
@@ -305,10 +326,12 @@ bool TemplateExecutor::EvalCommand(const Value& dot, const Node& command, const 
       }
       return EvalFields(dot, std::move(receiver), first, 0, count, has_last, out);
     }
-    case Type::kIdentifier: return EvalFunction(dot, first, command, &command.children, last, out);
+    case Type::kIdentifier:
+      return EvalFunction(dot, first, command, &command.children, last, out);
     case Type::kPipe:
       return NotAFunction(command, has_last) && EvalPipe(dot, first, out);
-    default: break;
+    default:
+      break;
   }
   node_ = &first;
   if (!NotAFunction(command, has_last)) return false;
@@ -317,8 +340,8 @@ bool TemplateExecutor::EvalCommand(const Value& dot, const Node& command, const 
   return true;
 }
 
-bool TemplateExecutor::EvalFields(const Value&, Value receiver, const Node& owner, size_t first, size_t arg_count,
-                                  bool has_last, Value* out) {
+bool TemplateExecutor::EvalFields(const Value&, Value receiver, const Node& owner, size_t first,
+                                  size_t arg_count, bool has_last, Value* out) {
   for (size_t i = first; i < owner.idents.size(); ++i) {
     const bool has_args = i + 1 == owner.idents.size() && (arg_count > 1 || has_last);
     Value next;
@@ -329,11 +352,14 @@ bool TemplateExecutor::EvalFields(const Value&, Value receiver, const Node& owne
   return true;
 }
 
-bool TemplateExecutor::EvalField(const std::string& name, const Value& receiver, bool has_args, const Node&, Value* out) {
+bool TemplateExecutor::EvalField(const std::string& name, const Value& receiver, bool has_args, const Node&,
+                                 Value* out) {
   *out = Value();
   switch (receiver.kind()) {
-    case Kind::kInvalid: return true;
-    case Kind::kNil: return Fail("nil pointer evaluating interface {}." + name);
+    case Kind::kInvalid:
+      return true;
+    case Kind::kNil:
+      return Fail("nil pointer evaluating interface {}." + name);
     case Kind::kMap:
     case Kind::kData: {
       if (has_args) return Fail(name + " is not a method but has arguments");
@@ -348,7 +374,8 @@ bool TemplateExecutor::EvalField(const std::string& name, const Value& receiver,
     case Kind::kTime:
       if (CallTimeMethod(receiver.as_time(), name, nullptr, out)) return true;
       break;
-    default: break;
+    default:
+      break;
   }
   return Fail(fmt::format("can't evaluate field {} in type {}", name, receiver.TypeName()));
 }
@@ -361,7 +388,8 @@ bool TemplateExecutor::EvalFunction(const Value& dot, const Node& function, cons
   const size_t count = given + (last != nullptr ? 1 : 0);
   const size_t fixed = f.variadic ? f.params.size() - 1 : f.params.size();
   if (f.variadic && count < fixed) {
-    return Fail(fmt::format("wrong number of args for {}: want at least {} got {}", function.text, fixed, given));
+    return Fail(
+        fmt::format("wrong number of args for {}: want at least {} got {}", function.text, fixed, given));
   }
   if (!f.variadic && count != fixed) {
     return Fail(fmt::format("wrong number of args for {}: want {} got {}", function.text, fixed, count));
@@ -397,20 +425,28 @@ bool TemplateExecutor::EvalFunction(const Value& dot, const Node& function, cons
 bool TemplateExecutor::EvalAny(const Value& dot, const Node& node, Value* out) {
   node_ = &node;
   switch (node.type) {
-    case Type::kDot: *out = dot; return true;
-    case Type::kField: return EvalFields(dot, dot, node, 0, 1, false, out);
+    case Type::kDot:
+      *out = dot;
+      return true;
+    case Type::kField:
+      return EvalFields(dot, dot, node, 0, 1, false, out);
     case Type::kVariable: {
       const Value* value = FindVariable(node.idents[0]);
       return value != nullptr && EvalFields(dot, *value, node, 1, 1, false, out);
     }
-    case Type::kPipe: return EvalPipe(dot, node, out);
-    case Type::kIdentifier: return EvalFunction(dot, node, node, nullptr, nullptr, out);
+    case Type::kPipe:
+      return EvalPipe(dot, node, out);
+    case Type::kIdentifier:
+      return EvalFunction(dot, node, node, nullptr, nullptr, out);
     case Type::kChain: {
-      if (node.children[0]->type == Type::kNil) return Fail("indirection through explicit nil in " + node.ToString());
+      if (node.children[0]->type == Type::kNil)
+        return Fail("indirection through explicit nil in " + node.ToString());
       Value receiver;
-      return EvalAny(dot, *node.children[0], &receiver) && EvalFields(dot, std::move(receiver), node, 0, 1, false, out);
+      return EvalAny(dot, *node.children[0], &receiver) &&
+             EvalFields(dot, std::move(receiver), node, 0, 1, false, out);
     }
-    default: return Fail("can't handle " + node.ToString());
+    default:
+      return Fail("can't handle " + node.ToString());
   }
 }
 
@@ -423,11 +459,15 @@ bool TemplateExecutor::EvalArg(const Value& dot, TemplateType type, const Node& 
       return true;
     case Type::kBool:
     case Type::kNumber:
-    case Type::kString: break;
-    default: return EvalAny(dot, node, out) && Validate(type, out);
+    case Type::kString:
+      break;
+    default:
+      return EvalAny(dot, node, out) && Validate(type, out);
   }
   switch (type) {
-    case TemplateType::kAny: *out = node.value; return true;
+    case TemplateType::kAny:
+      *out = node.value;
+      return true;
     case TemplateType::kBool:
       if (node.type != Type::kBool) return Fail("expected bool; found " + node.ToString());
       *out = node.value;
@@ -444,7 +484,8 @@ bool TemplateExecutor::EvalArg(const Value& dot, TemplateType type, const Node& 
       if (!node.is_float) return Fail("expected float; found " + node.ToString());
       *out = Value::Float(node.float_value);
       return true;
-    case TemplateType::kTime: break;
+    case TemplateType::kTime:
+      break;
   }
   return Fail(fmt::format("can't handle {} for arg of type {}", node.ToString(), NameOf(type)));
 }

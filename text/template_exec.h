@@ -1,12 +1,12 @@
 // Runs a template's tree.
 #pragma once
 
+#include <absl/status/status.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <absl/status/status.h>
 
 #include "text/template_parser.h"
 
@@ -33,11 +33,14 @@ class TemplateExecutor {
 
   bool EvalPipe(const Value& dot, const Node& pipe, Value* out);
   bool EvalCommand(const Value& dot, const Node& command, const Value* last, Value* out);
-  // owner: what errors of a call speak of; args: the command's, the function or field included; last: the piped value or null.
-  bool EvalFields(const Value& dot, Value receiver, const Node& owner, size_t first, size_t arg_count, bool has_last, Value* out);
-  bool EvalField(const std::string& name, const Value& receiver, bool has_args, const Node& owner, Value* out);
-  bool EvalFunction(const Value& dot, const Node& function, const Node& owner, const std::vector<TemplateNodePtr>* args,
-                    const Value* last, Value* out);
+  // owner: what errors of a call speak of; args: the command's, the function or field included; last: the
+  // piped value or null.
+  bool EvalFields(const Value& dot, Value receiver, const Node& owner, size_t first, size_t arg_count,
+                  bool has_last, Value* out);
+  bool EvalField(const std::string& name, const Value& receiver, bool has_args, const Node& owner,
+                 Value* out);
+  bool EvalFunction(const Value& dot, const Node& function, const Node& owner,
+                    const std::vector<TemplateNodePtr>* args, const Value* last, Value* out);
   bool EvalArg(const Value& dot, TemplateType type, const Node& node, Value* out);
   bool EvalAny(const Value& dot, const Node& node, Value* out);  // a node that is not a constant
   bool Validate(TemplateType type, Value* value);

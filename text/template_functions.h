@@ -29,7 +29,8 @@ double TemplateToFloat(const TemplateValue& value);
 
 // A function of the data alone, or of arguments.
 template <class Run>
-void AddFunction(TemplateFunctions* out, std::string_view name, std::vector<TemplateType> params, Run run, bool variadic = false) {
+void AddFunction(TemplateFunctions* out, std::string_view name, std::vector<TemplateType> params, Run run,
+                 bool variadic = false) {
   TemplateFunction& f = (*out)[std::string(name)];
   f.params = std::move(params);
   f.variadic = variadic;

@@ -1,9 +1,9 @@
 #include "text/template_lexer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include <fmt/format.h>
 
 #include "base/labels.h"
 #include "base/utf8.h"
@@ -72,7 +72,9 @@ class Lexer {
     }
   }
 
-  static bool TrimsRight(std::string_view text) { return text.size() >= 2 && IsSpace(static_cast<unsigned char>(text[0])) && text[1] == '-'; }
+  static bool TrimsRight(std::string_view text) {
+    return text.size() >= 2 && IsSpace(static_cast<unsigned char>(text[0])) && text[1] == '-';
+  }
   // *trims: the delimiter is " -}}".
   bool AtRightDelim(bool* trims) const {
     *trims = TrimsRight(rest()) && rest().substr(2).starts_with("}}");
@@ -150,19 +152,24 @@ class Lexer {
     if (IsAlphaNumeric(c)) return Identifier();
     Next();
     switch (c) {
-      case '=': return Emit(TokenType::kAssign);
+      case '=':
+        return Emit(TokenType::kAssign);
       case ':':
         if (Next() != '=') return Error("expected :=");
         return Emit(TokenType::kDeclare);
-      case '|': return Emit(TokenType::kPipe);
-      case '"': return Quote();
+      case '|':
+        return Emit(TokenType::kPipe);
+      case '"':
+        return Quote();
       case '`':
         pos_ = input_.find('`', pos_);
         if (pos_ == std::string_view::npos) return Error("unterminated raw quoted string");
         ++pos_;
         return Emit(TokenType::kRawString);
-      case '$': return FieldOrVariable(TokenType::kVariable);
-      case '\'': return Char();
+      case '$':
+        return FieldOrVariable(TokenType::kVariable);
+      case '\'':
+        return Char();
       case '.':
         if (pos_ < input_.size() && input_[pos_] >= '0' && input_[pos_] <= '9') {
           --pos_;
@@ -200,11 +207,19 @@ class Lexer {
   void Identifier() {
     while (IsAlphaNumeric(Peek())) Next();
     if (!AtTerminator()) return Error("bad character " + RuneName(Peek()));
-    constexpr std::pair<std::string_view, TokenType> kWords[] = {
-        {"block", TokenType::kBlock}, {"break", TokenType::kBreak}, {"continue", TokenType::kContinue},
-        {"define", TokenType::kDefine}, {"else", TokenType::kElse}, {"end", TokenType::kEnd}, {"if", TokenType::kIf},
-        {"range", TokenType::kRange}, {"nil", TokenType::kNil}, {"template", TokenType::kTemplate},
-        {"with", TokenType::kWith}, {"true", TokenType::kBool}, {"false", TokenType::kBool}};
+    constexpr std::pair<std::string_view, TokenType> kWords[] = {{"block", TokenType::kBlock},
+                                                                 {"break", TokenType::kBreak},
+                                                                 {"continue", TokenType::kContinue},
+                                                                 {"define", TokenType::kDefine},
+                                                                 {"else", TokenType::kElse},
+                                                                 {"end", TokenType::kEnd},
+                                                                 {"if", TokenType::kIf},
+                                                                 {"range", TokenType::kRange},
+                                                                 {"nil", TokenType::kNil},
+                                                                 {"template", TokenType::kTemplate},
+                                                                 {"with", TokenType::kWith},
+                                                                 {"true", TokenType::kBool},
+                                                                 {"false", TokenType::kBool}};
     const std::string_view word = input_.substr(start_, pos_ - start_);
     for (const auto& [text, type] : kWords) {
       if (text == word) return Emit(type);

@@ -9,10 +9,39 @@
 namespace skald {
 
 enum class TokenType {
-  kError, kBool, kChar, kCharConstant, kAssign, kDeclare, kEof, kField, kIdentifier, kLeftDelim, kLeftParen, kNumber,
-  kPipe, kRawString, kRightDelim, kRightParen, kSpace, kString, kText, kVariable,
+  kError,
+  kBool,
+  kChar,
+  kCharConstant,
+  kAssign,
+  kDeclare,
+  kEof,
+  kField,
+  kIdentifier,
+  kLeftDelim,
+  kLeftParen,
+  kNumber,
+  kPipe,
+  kRawString,
+  kRightDelim,
+  kRightParen,
+  kSpace,
+  kString,
+  kText,
+  kVariable,
   kKeyword,  // those below are keywords
-  kBlock, kBreak, kContinue, kDot, kDefine, kElse, kEnd, kIf, kNil, kRange, kTemplate, kWith,
+  kBlock,
+  kBreak,
+  kContinue,
+  kDot,
+  kDefine,
+  kElse,
+  kEnd,
+  kIf,
+  kNil,
+  kRange,
+  kTemplate,
+  kWith,
 };
 
 struct TemplateToken {

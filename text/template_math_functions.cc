@@ -54,8 +54,10 @@ int64_t TemplateToInt(const Value& value) {
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kInt64:
-    case Kind::kUint8: return value.as_int();
-    case Kind::kFloat: return Truncated(value.as_float());
+    case Kind::kUint8:
+      return value.as_int();
+    case Kind::kFloat:
+      return Truncated(value.as_float());
     case Kind::kString: {
       std::string_view text = value.as_string();
       // A plain decimal loses its fraction: 2.9 is 2, -.5 is 0.
@@ -70,7 +72,8 @@ int64_t TemplateToInt(const Value& value) {
       }
       return ParseGoInt(text).value_or(0);
     }
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
@@ -79,33 +82,43 @@ double TemplateToFloat(const Value& value) {
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kInt64:
-    case Kind::kUint8: return static_cast<double>(value.as_int());
-    case Kind::kFloat: return value.as_float();
+    case Kind::kUint8:
+      return static_cast<double>(value.as_int());
+    case Kind::kFloat:
+      return value.as_float();
     case Kind::kString: {
       double out = 0;
       return TryParseGoFloat(value.as_string(), &out) ? out : 0;
     }
-    default: return 0;
+    default:
+      return 0;
   }
 }
 
 void AddMathFunctions(TemplateFunctions* out) {
   const auto number = [](const Value& v) { return TemplateToInt(v); };
   AddFunction(out, "int", {kAny}, [=](TemplateArgs a) -> TemplateResult { return Value::Int(number(a[0])); });
-  AddFunction(out, "float64", {kAny}, [](TemplateArgs a) -> TemplateResult { return Value::Float(TemplateToFloat(a[0])); });
-  AddFunction(out, "add", {kAny}, [=](TemplateArgs a) -> TemplateResult {
-    uint64_t sum = 0;
-    for (const Value& v : a) sum += U(number(v));
-    return Value::Int64(Wrapped(sum));
-  }, true);
+  AddFunction(out, "float64", {kAny},
+              [](TemplateArgs a) -> TemplateResult { return Value::Float(TemplateToFloat(a[0])); });
+  AddFunction(
+      out, "add", {kAny},
+      [=](TemplateArgs a) -> TemplateResult {
+        uint64_t sum = 0;
+        for (const Value& v : a) sum += U(number(v));
+        return Value::Int64(Wrapped(sum));
+      },
+      true);
   AddFunction(out, "sub", {kAny, kAny}, [=](TemplateArgs a) -> TemplateResult {
     return Value::Int64(Wrapped(U(number(a[0])) - U(number(a[1]))));
   });
-  AddFunction(out, "mul", {kAny, kAny}, [=](TemplateArgs a) -> TemplateResult {
-    uint64_t product = 1;
-    for (const Value& v : a) product *= U(number(v));
-    return Value::Int64(Wrapped(product));
-  }, true);
+  AddFunction(
+      out, "mul", {kAny, kAny},
+      [=](TemplateArgs a) -> TemplateResult {
+        uint64_t product = 1;
+        for (const Value& v : a) product *= U(number(v));
+        return Value::Int64(Wrapped(product));
+      },
+      true);
   for (const bool is_mod : {false, true}) {
     AddFunction(out, is_mod ? "mod" : "div", {kAny, kAny}, [=](TemplateArgs a) -> TemplateResult {
       const int64_t x = number(a[0]);
@@ -116,49 +129,78 @@ void AddMathFunctions(TemplateFunctions* out) {
     });
   }
   for (const bool is_max : {false, true}) {
-    AddFunction(out, is_max ? "max" : "min", {kAny, kAny}, [=](TemplateArgs a) -> TemplateResult {
-      int64_t best = number(a[0]);
-      for (const Value& v : a.subspan(1)) best = is_max ? std::max(best, number(v)) : std::min(best, number(v));
-      return Value::Int64(best);
-    }, true);
-    AddFunction(out, is_max ? "maxf" : "minf", {kAny, kAny}, [=](TemplateArgs a) -> TemplateResult {
-      double best = TemplateToFloat(a[0]);
-      for (const Value& v : a.subspan(1)) {
-        const double x = TemplateToFloat(v);
-        if (std::isnan(x) || std::isnan(best)) {
-          best = std::numeric_limits<double>::quiet_NaN();
-        } else {
-          best = is_max ? std::max(best, x) : std::min(best, x);
-        }
-      }
-      return Value::Float(best);
-    }, true);
+    AddFunction(
+        out, is_max ? "max" : "min", {kAny, kAny},
+        [=](TemplateArgs a) -> TemplateResult {
+          int64_t best = number(a[0]);
+          for (const Value& v : a.subspan(1))
+            best = is_max ? std::max(best, number(v)) : std::min(best, number(v));
+          return Value::Int64(best);
+        },
+        true);
+    AddFunction(
+        out, is_max ? "maxf" : "minf", {kAny, kAny},
+        [=](TemplateArgs a) -> TemplateResult {
+          double best = TemplateToFloat(a[0]);
+          for (const Value& v : a.subspan(1)) {
+            const double x = TemplateToFloat(v);
+            if (std::isnan(x) || std::isnan(best)) {
+              best = std::numeric_limits<double>::quiet_NaN();
+            } else {
+              best = is_max ? std::max(best, x) : std::min(best, x);
+            }
+          }
+          return Value::Float(best);
+        },
+        true);
   }
-  AddFunction(out, "addf", {kAny}, [](TemplateArgs a) {
-    return Decimal(ExactDecimal(), a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x + y; });
-  }, true);
-  AddFunction(out, "subf", {kAny, kAny}, [](TemplateArgs a) {
-    return DecimalFromFirst(a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x - y; });
-  }, true);
-  AddFunction(out, "mulf", {kAny, kAny}, [](TemplateArgs a) {
-    return DecimalFromFirst(a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x * y; });
-  }, true);
-  AddFunction(out, "divf", {kAny, kAny}, [](TemplateArgs a) {
-    return DecimalFromFirst(a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr {
-      if (y.is_zero()) return InvalidArgument("decimal division by 0");
-      return x.DividedBy(y);
-    });
-  }, true);
-  AddFunction(out, "ceil", {kAny}, [](TemplateArgs a) -> TemplateResult { return Value::Float(std::ceil(TemplateToFloat(a[0]))); });
-  AddFunction(out, "floor", {kAny}, [](TemplateArgs a) -> TemplateResult { return Value::Float(std::floor(TemplateToFloat(a[0]))); });
-  AddFunction(out, "round", {kAny, TemplateType::kInt, TemplateType::kFloat}, [](TemplateArgs a) -> TemplateResult {
-    const double on = a.size() > 2 ? a[2].as_float() : 0.5;
-    const double scale = std::pow(10.0, static_cast<double>(a[1].as_int()));
-    const double scaled = scale * TemplateToFloat(a[0]);
-    double whole = 0;
-    const double fraction = std::modf(scaled, &whole);
-    return Value::Float((fraction >= on ? std::ceil(scaled) : std::floor(scaled)) / scale);
-  }, true);
+  AddFunction(
+      out, "addf", {kAny},
+      [](TemplateArgs a) {
+        return Decimal(ExactDecimal(), a,
+                       [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x + y; });
+      },
+      true);
+  AddFunction(
+      out, "subf", {kAny, kAny},
+      [](TemplateArgs a) {
+        return DecimalFromFirst(
+            a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x - y; });
+      },
+      true);
+  AddFunction(
+      out, "mulf", {kAny, kAny},
+      [](TemplateArgs a) {
+        return DecimalFromFirst(
+            a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr { return x * y; });
+      },
+      true);
+  AddFunction(
+      out, "divf", {kAny, kAny},
+      [](TemplateArgs a) {
+        return DecimalFromFirst(a, [](const ExactDecimal& x, const ExactDecimal& y) -> DecimalOr {
+          if (y.is_zero()) return InvalidArgument("decimal division by 0");
+          return x.DividedBy(y);
+        });
+      },
+      true);
+  AddFunction(out, "ceil", {kAny}, [](TemplateArgs a) -> TemplateResult {
+    return Value::Float(std::ceil(TemplateToFloat(a[0])));
+  });
+  AddFunction(out, "floor", {kAny}, [](TemplateArgs a) -> TemplateResult {
+    return Value::Float(std::floor(TemplateToFloat(a[0])));
+  });
+  AddFunction(
+      out, "round", {kAny, TemplateType::kInt, TemplateType::kFloat},
+      [](TemplateArgs a) -> TemplateResult {
+        const double on = a.size() > 2 ? a[2].as_float() : 0.5;
+        const double scale = std::pow(10.0, static_cast<double>(a[1].as_int()));
+        const double scaled = scale * TemplateToFloat(a[0]);
+        double whole = 0;
+        const double fraction = std::modf(scaled, &whole);
+        return Value::Float((fraction >= on ? std::ceil(scaled) : std::floor(scaled)) / scale);
+      },
+      true);
 }
 
 }  // namespace skald

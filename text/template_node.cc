@@ -30,20 +30,32 @@ void TemplateNode::Print(std::string* out) const {
     out->append("{{end}}");
   };
   switch (type) {
-    case Type::kList: joined(children, ""); return;
+    case Type::kList:
+      joined(children, "");
+      return;
     case Type::kText:
     case Type::kBool:
     case Type::kNumber:
-    case Type::kIdentifier: *out += text; return;
-    case Type::kString: *out += quoted; return;
+    case Type::kIdentifier:
+      *out += text;
+      return;
+    case Type::kString:
+      *out += quoted;
+      return;
     case Type::kAction:
       out->append("{{");
       pipe->Print(out);
       out->append("}}");
       return;
-    case Type::kIf: branch("if"); return;
-    case Type::kRange: branch("range"); return;
-    case Type::kWith: branch("with"); return;
+    case Type::kIf:
+      branch("if");
+      return;
+    case Type::kRange:
+      branch("range");
+      return;
+    case Type::kWith:
+      branch("with");
+      return;
     case Type::kTemplate:
       out->append("{{template ");
       AppendGoQuoted(out, text);
@@ -53,10 +65,18 @@ void TemplateNode::Print(std::string* out) const {
       }
       out->append("}}");
       return;
-    case Type::kBreak: out->append("{{break}}"); return;
-    case Type::kContinue: out->append("{{continue}}"); return;
-    case Type::kElse: out->append("{{else}}"); return;
-    case Type::kEnd: out->append("{{end}}"); return;
+    case Type::kBreak:
+      out->append("{{break}}");
+      return;
+    case Type::kContinue:
+      out->append("{{continue}}");
+      return;
+    case Type::kElse:
+      out->append("{{else}}");
+      return;
+    case Type::kEnd:
+      out->append("{{end}}");
+      return;
     case Type::kPipe:
       if (!variables.empty()) {
         joined(variables, ", ");
@@ -64,7 +84,9 @@ void TemplateNode::Print(std::string* out) const {
       }
       joined(children, " | ");
       return;
-    case Type::kCommand: joined(children, " "); return;
+    case Type::kCommand:
+      joined(children, " ");
+      return;
     case Type::kField:
       for (const std::string& ident : idents) out->append(".").append(ident);
       return;
@@ -81,8 +103,12 @@ void TemplateNode::Print(std::string* out) const {
     case Type::kVariable:
       for (size_t i = 0; i < idents.size(); ++i) out->append(i > 0 ? "." : "").append(idents[i]);
       return;
-    case Type::kDot: out->append("."); return;
-    case Type::kNil: out->append("nil"); return;
+    case Type::kDot:
+      out->append(".");
+      return;
+    case Type::kNil:
+      out->append("nil");
+      return;
   }
 }
 

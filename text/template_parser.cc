@@ -121,7 +121,8 @@ class Parser {
   void Add(const std::string& name, TemplateNodePtr list) {
     const auto is_empty = [](const TemplateNode& node) {
       return std::all_of(node.children.begin(), node.children.end(), [](const TemplateNodePtr& child) {
-        return child->type == Type::kText && child->text.find_first_not_of(" \t\r\n\v\f") == std::string::npos;
+        return child->type == Type::kText &&
+               child->text.find_first_not_of(" \t\r\n\v\f") == std::string::npos;
       });
     };
     TemplateNodePtr& known = tree_->templates[name];
@@ -196,22 +197,29 @@ class Parser {
   TemplateNodePtr Action() {
     const TemplateToken& token = NextNonSpace();
     switch (token.type) {
-      case TokenType::kBlock: return Block();
-      case TokenType::kBreak: return LoopControl(Type::kBreak, "{{break}}", token.pos);
-      case TokenType::kContinue: return LoopControl(Type::kContinue, "{{continue}}", token.pos);
+      case TokenType::kBlock:
+        return Block();
+      case TokenType::kBreak:
+        return LoopControl(Type::kBreak, "{{break}}", token.pos);
+      case TokenType::kContinue:
+        return LoopControl(Type::kContinue, "{{continue}}", token.pos);
       case TokenType::kElse: {
         const TemplateToken& peek = PeekNonSpace();
         TemplateNodePtr node = Make(Type::kElse, peek.pos);
-        if (peek.type != TokenType::kIf && peek.type != TokenType::kWith) Expect(TokenType::kRightDelim, "else");
+        if (peek.type != TokenType::kIf && peek.type != TokenType::kWith)
+          Expect(TokenType::kRightDelim, "else");
         return node;
       }
       case TokenType::kEnd: {
         Expect(TokenType::kRightDelim, "end");
         return Make(Type::kEnd, token.pos);
       }
-      case TokenType::kIf: return Control(Type::kIf, "if", token.pos);
-      case TokenType::kRange: return Control(Type::kRange, "range", token.pos);
-      case TokenType::kWith: return Control(Type::kWith, "with", token.pos);
+      case TokenType::kIf:
+        return Control(Type::kIf, "if", token.pos);
+      case TokenType::kRange:
+        return Control(Type::kRange, "range", token.pos);
+      case TokenType::kWith:
+        return Control(Type::kWith, "with", token.pos);
       case TokenType::kTemplate: {
         const TemplateToken& name_token = NextNonSpace();
         TemplateNodePtr node = Make(Type::kTemplate, name_token.pos);
@@ -223,7 +231,8 @@ class Parser {
         }
         return node;
       }
-      default: break;
+      default:
+        break;
     }
     --at_;
     TemplateNodePtr node = Make(Type::kAction, Peek().pos);
@@ -311,7 +320,8 @@ class Parser {
           if (Ok()) pipe->children.push_back(std::move(command));
           break;
         }
-        default: Unexpected(token, context);
+        default:
+          Unexpected(token, context);
       }
     }
     return nullptr;
@@ -353,7 +363,8 @@ class Parser {
     if (pipe.children.empty()) Fail(fmt::format("missing value for {}", context));
     for (size_t i = 1; i < pipe.children.size(); ++i) {
       const Type type = pipe.children[i]->children[0]->type;
-      if (type == Type::kBool || type == Type::kDot || type == Type::kNil || type == Type::kNumber || type == Type::kString) {
+      if (type == Type::kBool || type == Type::kDot || type == Type::kNil || type == Type::kNumber ||
+          type == Type::kString) {
         Fail(fmt::format("non executable command in pipeline stage {}", i + 1));
       }
     }
@@ -395,7 +406,9 @@ class Parser {
       case Type::kString:
       case Type::kNumber:
       case Type::kNil:
-      case Type::kDot: Fail("unexpected . after term " + Quoted(node->ToString())); return nullptr;
+      case Type::kDot:
+        Fail("unexpected . after term " + Quoted(node->ToString()));
+        return nullptr;
       default: {
         TemplateNodePtr chain = Make(Type::kChain, pos);
         chain->children.push_back(std::move(node));
@@ -428,8 +441,10 @@ class Parser {
         node->function = &it->second;
         return node;
       }
-      case TokenType::kDot: return Make(Type::kDot, token.pos);
-      case TokenType::kNil: return Make(Type::kNil, token.pos);
+      case TokenType::kDot:
+        return Make(Type::kDot, token.pos);
+      case TokenType::kNil:
+        return Make(Type::kNil, token.pos);
       case TokenType::kVariable:
         if (std::find(variables_.begin(), variables_.end(), token.text) == variables_.end()) {
           Fail(fmt::format("undefined variable {}", Quoted(token.text)));
@@ -448,8 +463,10 @@ class Parser {
         return node;
       }
       case TokenType::kCharConstant:
-      case TokenType::kNumber: return Number(token);
-      case TokenType::kLeftParen: return Pipeline("parenthesized pipeline", TokenType::kRightParen);
+      case TokenType::kNumber:
+        return Number(token);
+      case TokenType::kLeftParen:
+        return Pipeline("parenthesized pipeline", TokenType::kRightParen);
       case TokenType::kString:
       case TokenType::kRawString: {
         TemplateNodePtr node = Make(Type::kString, token.pos);
@@ -458,7 +475,8 @@ class Parser {
         node->value = TemplateValue::String(node->text);
         return node;
       }
-      default: break;
+      default:
+        break;
     }
     --at_;
     return nullptr;
@@ -519,7 +537,8 @@ class Parser {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const TemplateTree>> ParseTemplate(std::string_view name, std::string_view text,
+absl::StatusOr<std::unique_ptr<const TemplateTree>> ParseTemplate(std::string_view name,
+                                                                  std::string_view text,
                                                                   const TemplateFunctions& functions) {
   auto tree = std::make_unique<TemplateTree>();
   tree->name = name;

@@ -1,7 +1,7 @@
+#include <fmt/format.h>
+
 #include <cmath>
 #include <cstdio>
-
-#include <fmt/format.h>
 
 #include "base/labels.h"
 #include "base/utf8.h"
@@ -51,16 +51,26 @@ std::string Integer(int64_t value, const Verb& verb) {
   uint64_t size = value < 0 ? 0 - static_cast<uint64_t>(value) : static_cast<uint64_t>(value);
   std::string digits;
   switch (verb.letter) {
-    case 'b': digits = fmt::format("{:b}", size); break;
+    case 'b':
+      digits = fmt::format("{:b}", size);
+      break;
     case 'o':
-    case 'O': digits = fmt::format("{:o}", size); break;
-    case 'x': digits = fmt::format("{:x}", size); break;
-    case 'X': digits = fmt::format("{:X}", size); break;
-    default: digits = fmt::format("{}", size);
+    case 'O':
+      digits = fmt::format("{:o}", size);
+      break;
+    case 'x':
+      digits = fmt::format("{:x}", size);
+      break;
+    case 'X':
+      digits = fmt::format("{:X}", size);
+      break;
+    default:
+      digits = fmt::format("{}", size);
   }
   if (verb.precision >= 0) {
     if (verb.precision == 0 && size == 0) digits.clear();
-    if (static_cast<size_t>(verb.precision) > digits.size()) digits.insert(0, static_cast<size_t>(verb.precision) - digits.size(), '0');
+    if (static_cast<size_t>(verb.precision) > digits.size())
+      digits.insert(0, static_cast<size_t>(verb.precision) - digits.size(), '0');
   }
   if (verb.sharp && verb.letter == 'x') digits.insert(0, "0x");
   if (verb.sharp && verb.letter == 'X') digits.insert(0, "0X");
@@ -111,7 +121,8 @@ std::string Text(std::string_view value, const Verb& verb, bool quoted) {
   }
   if (quoted) {
     std::string out;
-    if (verb.sharp && verb.letter == 'q' && text.find('`') == std::string::npos && text.find('\n') == std::string::npos) {
+    if (verb.sharp && verb.letter == 'q' && text.find('`') == std::string::npos &&
+        text.find('\n') == std::string::npos) {
       out = "`" + text + "`";
     } else {
       AppendGoQuoted(&out, text);
@@ -125,11 +136,16 @@ std::string One(const TemplateValue& value, const Verb& verb) {
   const auto is = [&](std::string_view letters) {
     return verb.letter < 0x80 && letters.find(static_cast<char>(verb.letter)) != std::string_view::npos;
   };
-  if (is("T")) return Text(value.kind() == Kind::kInvalid || value.kind() == Kind::kNil ? "<nil>" : value.Unboxed().TypeName(), verb, false);
+  if (is("T"))
+    return Text(
+        value.kind() == Kind::kInvalid || value.kind() == Kind::kNil ? "<nil>" : value.Unboxed().TypeName(),
+        verb, false);
   switch (value.kind()) {
     case Kind::kInvalid:
-    case Kind::kNil: return is("v") ? Padded("<nil>", verb, false) : Bad(value, verb.letter);
-    case Kind::kBool: return is("vt") ? Padded(Shown(value), verb, false) : Bad(value, verb.letter);
+    case Kind::kNil:
+      return is("v") ? Padded("<nil>", verb, false) : Bad(value, verb.letter);
+    case Kind::kBool:
+      return is("vt") ? Padded(Shown(value), verb, false) : Bad(value, verb.letter);
     case Kind::kInt:
     case Kind::kInt64:
     case Kind::kUint8:
@@ -142,9 +158,13 @@ std::string One(const TemplateValue& value, const Verb& verb) {
         return Padded(is("q") ? "'" + out + "'" : out, verb, false);
       }
       return Bad(value, verb.letter);
-    case Kind::kFloat: return is("vgGeEfF") ? Float(value.as_float(), verb) : Bad(value, verb.letter);
-    case Kind::kString: return is("vsqxX") ? Text(value.as_string(), verb, is("q") || (is("v") && verb.sharp)) : Bad(value, verb.letter);
-    case Kind::kTime: return is("vsqxX") ? Text(GoTimeText(value.as_time()), verb, is("q")) : Bad(value, verb.letter);
+    case Kind::kFloat:
+      return is("vgGeEfF") ? Float(value.as_float(), verb) : Bad(value, verb.letter);
+    case Kind::kString:
+      return is("vsqxX") ? Text(value.as_string(), verb, is("q") || (is("v") && verb.sharp))
+                         : Bad(value, verb.letter);
+    case Kind::kTime:
+      return is("vsqxX") ? Text(GoTimeText(value.as_time()), verb, is("q")) : Bad(value, verb.letter);
     case Kind::kList: {
       std::string out = "[";
       for (size_t i = 0; i < value.as_list().size(); ++i) {
@@ -161,7 +181,8 @@ std::string One(const TemplateValue& value, const Verb& verb) {
       }
       return out + "]";
     }
-    case Kind::kData: return is("vs") ? Shown(value) : Bad(value, verb.letter);
+    case Kind::kData:
+      return is("vs") ? Shown(value) : Bad(value, verb.letter);
   }
   return {};
 }

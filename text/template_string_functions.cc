@@ -43,12 +43,13 @@ absl::StatusOr<Regex> CachedRegex(std::string_view text) {
 
 absl::Status CompilePanic(std::string_view text, const absl::Status& error) {
   const bool plain = text.find('`') == std::string_view::npos;
-  return InvalidArgument("regexp: Compile({}): {}", plain ? "`" + std::string(text) + "`" : Quoted(text), MessageOf(error));
+  return InvalidArgument("regexp: Compile({}): {}", plain ? "`" + std::string(text) + "`" : Quoted(text),
+                         MessageOf(error));
 }
 
 // The value of $name or ${name} at the start of text (after the $); *size is 0 where there is none.
-void ExpandOne(std::string_view text, const re2::RE2& regex, const std::vector<re2::StringPiece>& groups, size_t* size,
-               std::string* out) {
+void ExpandOne(std::string_view text, const re2::RE2& regex, const std::vector<re2::StringPiece>& groups,
+               size_t* size, std::string* out) {
   const bool braces = text.starts_with("{");
   size_t end = braces ? 1 : 0;
   while (end < text.size()) {
@@ -67,10 +68,12 @@ void ExpandOne(std::string_view text, const re2::RE2& regex, const std::vector<r
     const auto it = regex.NamedCapturingGroups().find(name);
     if (it != regex.NamedCapturingGroups().end()) group = static_cast<size_t>(it->second);
   }
-  if (group < groups.size() && groups[group].data() != nullptr) out->append(groups[group].data(), groups[group].size());
+  if (group < groups.size() && groups[group].data() != nullptr)
+    out->append(groups[group].data(), groups[group].size());
 }
 
-void Expand(std::string_view text, const re2::RE2& regex, const std::vector<re2::StringPiece>& groups, std::string* out) {
+void Expand(std::string_view text, const re2::RE2& regex, const std::vector<re2::StringPiece>& groups,
+            std::string* out) {
   while (true) {
     const size_t dollar = text.find('$');
     out->append(text.substr(0, dollar));
@@ -180,7 +183,8 @@ std::string_view TrimSet(std::string_view text, std::string_view set, bool left,
   }
   while (right && !text.empty()) {
     size_t begin = text.size() - 1;
-    while (begin > 0 && text.size() - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+    while (begin > 0 && text.size() - begin < 4 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80)
+      --begin;
     DecodedRune rune = DecodeRune(text.substr(begin));
     if (begin + rune.size != text.size()) rune = {};
     if (!HasRune(set, rune.rune)) break;
@@ -211,7 +215,8 @@ std::string Title(std::string_view text) {
 
 TemplateResult Repeat(int64_t n, std::string_view text) {
   if (n < 0) return InvalidArgument("strings: negative Repeat count");
-  if (!text.empty() && static_cast<uint64_t>(n) > kMaxText / text.size()) return InvalidArgument("strings: Repeat output length overflow");
+  if (!text.empty() && static_cast<uint64_t>(n) > kMaxText / text.size())
+    return InvalidArgument("strings: Repeat output length overflow");
   std::string out;
   for (int64_t i = 0; i < n && !text.empty(); ++i) out.append(text);
   return Value::String(std::move(out));
@@ -239,7 +244,8 @@ TemplateResult Substr(int64_t start, int64_t end, std::string_view text) {
   const auto size = static_cast<int64_t>(text.size());
   if (start < 0) {
     if (end < 0) return InvalidArgument("runtime error: slice bounds out of range [:{}]", end);
-    if (end > size) return InvalidArgument("runtime error: slice bounds out of range [:{}] with length {}", end, size);
+    if (end > size)
+      return InvalidArgument("runtime error: slice bounds out of range [:{}] with length {}", end, size);
     return Value::String(text.substr(0, static_cast<size_t>(end)));
   }
   if (end < 0 || end > size) {
@@ -284,13 +290,18 @@ std::string Base64Decode(std::string_view text) {
       count = 0;
     }
   }
-  if (count > 0) return fmt::format("illegal base64 data at input byte {}", text.size() - static_cast<size_t>(count));
+  if (count > 0)
+    return fmt::format("illegal base64 data at input byte {}", text.size() - static_cast<size_t>(count));
   return out;
 }
 
 TemplateResult QueryUnescape(std::string_view text) {
   std::string out;
-  const auto hex = [](char c) { return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1; };
+  const auto hex = [](char c) {
+    return c >= '0' && c <= '9'                     ? c - '0'
+           : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                    : -1;
+  };
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '+') {
       out += ' ';
@@ -312,7 +323,8 @@ TemplateResult QueryUnescape(std::string_view text) {
 std::string QueryEscape(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.' || c == '~') {
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+        c == '.' || c == '~') {
       out += c;
     } else if (c == ' ') {
       out += '+';
@@ -325,39 +337,57 @@ std::string QueryEscape(std::string_view text) {
 
 void AddStringFunctions(TemplateFunctions* out) {
   const auto text = [out](std::string_view name, std::vector<TemplateType> params, auto run) {
-    AddFunction(out, name, std::move(params), [run](TemplateArgs a) -> TemplateResult { return Value::String(run(a)); });
+    AddFunction(out, name, std::move(params),
+                [run](TemplateArgs a) -> TemplateResult { return Value::String(run(a)); });
   };
   const auto truth = [out](std::string_view name, auto run) {
-    AddFunction(out, name, {kString, kString}, [run](TemplateArgs a) -> TemplateResult { return Value::Bool(run(a)); });
+    AddFunction(out, name, {kString, kString},
+                [run](TemplateArgs a) -> TemplateResult { return Value::Bool(run(a)); });
   };
-  for (const char* name : {"ToLower", "lower"}) text(name, {kString}, [](TemplateArgs a) { return ToLower(S(a[0])); });
-  for (const char* name : {"ToUpper", "upper"}) text(name, {kString}, [](TemplateArgs a) { return ToUpper(S(a[0])); });
+  for (const char* name : {"ToLower", "lower"})
+    text(name, {kString}, [](TemplateArgs a) { return ToLower(S(a[0])); });
+  for (const char* name : {"ToUpper", "upper"})
+    text(name, {kString}, [](TemplateArgs a) { return ToUpper(S(a[0])); });
   text("title", {kString}, [](TemplateArgs a) { return Title(S(a[0])); });
-  AddFunction(out, "Replace", {kString, kString, kString, kInt}, [](TemplateArgs a) { return Replace(S(a[0]), S(a[1]), S(a[2]), a[3].as_int()); });
-  AddFunction(out, "replace", {kString, kString, kString}, [](TemplateArgs a) { return Replace(S(a[2]), S(a[0]), S(a[1]), -1); });
+  AddFunction(out, "Replace", {kString, kString, kString, kInt},
+              [](TemplateArgs a) { return Replace(S(a[0]), S(a[1]), S(a[2]), a[3].as_int()); });
+  AddFunction(out, "replace", {kString, kString, kString},
+              [](TemplateArgs a) { return Replace(S(a[2]), S(a[0]), S(a[1]), -1); });
   text("Trim", {kString, kString}, [](TemplateArgs a) { return TrimSet(S(a[0]), S(a[1]), true, true); });
   text("TrimLeft", {kString, kString}, [](TemplateArgs a) { return TrimSet(S(a[0]), S(a[1]), true, false); });
-  text("TrimRight", {kString, kString}, [](TemplateArgs a) { return TrimSet(S(a[0]), S(a[1]), false, true); });
+  text("TrimRight", {kString, kString},
+       [](TemplateArgs a) { return TrimSet(S(a[0]), S(a[1]), false, true); });
   text("TrimPrefix", {kString, kString}, [](TemplateArgs a) { return TrimPrefix(S(a[0]), S(a[1])); });
   text("TrimSuffix", {kString, kString}, [](TemplateArgs a) { return TrimSuffix(S(a[0]), S(a[1])); });
-  for (const char* name : {"TrimSpace", "trim"}) text(name, {kString}, [](TemplateArgs a) { return TrimSpace(S(a[0])); });
+  for (const char* name : {"TrimSpace", "trim"})
+    text(name, {kString}, [](TemplateArgs a) { return TrimSpace(S(a[0])); });
   text("trimAll", {kString, kString}, [](TemplateArgs a) { return TrimSet(S(a[1]), S(a[0]), true, true); });
   text("trimPrefix", {kString, kString}, [](TemplateArgs a) { return TrimPrefix(S(a[1]), S(a[0])); });
   text("trimSuffix", {kString, kString}, [](TemplateArgs a) { return TrimSuffix(S(a[1]), S(a[0])); });
   text("trunc", {kInt, kString}, [](TemplateArgs a) { return Trunc(a[0].as_int(), S(a[1])); });
-  AddFunction(out, "substr", {kInt, kInt, kString}, [](TemplateArgs a) { return Substr(a[0].as_int(), a[1].as_int(), S(a[2])); });
+  AddFunction(out, "substr", {kInt, kInt, kString},
+              [](TemplateArgs a) { return Substr(a[0].as_int(), a[1].as_int(), S(a[2])); });
   truth("contains", [](TemplateArgs a) { return S(a[1]).find(S(a[0])) != std::string_view::npos; });
   truth("hasPrefix", [](TemplateArgs a) { return S(a[1]).starts_with(S(a[0])); });
   truth("hasSuffix", [](TemplateArgs a) { return S(a[1]).ends_with(S(a[0])); });
   AddFunction(out, "repeat", {kInt, kString}, [](TemplateArgs a) { return Repeat(a[0].as_int(), S(a[1])); });
-  AddFunction(out, "indent", {kInt, kString}, [](TemplateArgs a) { return Indent(a[0].as_int(), S(a[1]), false); });
-  AddFunction(out, "nindent", {kInt, kString}, [](TemplateArgs a) { return Indent(a[0].as_int(), S(a[1]), true); });
-  AddFunction(out, "alignLeft", {kInt, kString}, [](TemplateArgs a) { return Align(a[0].as_int(), S(a[1]), true); });
-  AddFunction(out, "alignRight", {kInt, kString}, [](TemplateArgs a) { return Align(a[0].as_int(), S(a[1]), false); });
-  AddFunction(out, "regexReplaceAll", {kString, kString, kString}, [](TemplateArgs a) { return RegexReplace(a, false); });
-  AddFunction(out, "regexReplaceAllLiteral", {kString, kString, kString}, [](TemplateArgs a) { return RegexReplace(a, true); });
-  AddFunction(out, "count", {kString, kString}, [](TemplateArgs a) { return CountMatches(S(a[0]), S(a[1])); });
-  text("b64enc", {kString}, [](TemplateArgs a) { return absl::Base64Escape({S(a[0]).data(), S(a[0]).size()}); });
+  AddFunction(out, "indent", {kInt, kString},
+              [](TemplateArgs a) { return Indent(a[0].as_int(), S(a[1]), false); });
+  AddFunction(out, "nindent", {kInt, kString},
+              [](TemplateArgs a) { return Indent(a[0].as_int(), S(a[1]), true); });
+  AddFunction(out, "alignLeft", {kInt, kString},
+              [](TemplateArgs a) { return Align(a[0].as_int(), S(a[1]), true); });
+  AddFunction(out, "alignRight", {kInt, kString},
+              [](TemplateArgs a) { return Align(a[0].as_int(), S(a[1]), false); });
+  AddFunction(out, "regexReplaceAll", {kString, kString, kString},
+              [](TemplateArgs a) { return RegexReplace(a, false); });
+  AddFunction(out, "regexReplaceAllLiteral", {kString, kString, kString},
+              [](TemplateArgs a) { return RegexReplace(a, true); });
+  AddFunction(out, "count", {kString, kString},
+              [](TemplateArgs a) { return CountMatches(S(a[0]), S(a[1])); });
+  text("b64enc", {kString}, [](TemplateArgs a) {
+    return absl::Base64Escape({S(a[0]).data(), S(a[0]).size()});
+  });
   text("b64dec", {kString}, [](TemplateArgs a) { return Base64Decode(S(a[0])); });
   text("urlencode", {kString}, [](TemplateArgs a) { return QueryEscape(S(a[0])); });
   AddFunction(out, "urldecode", {kString}, [](TemplateArgs a) { return QueryUnescape(S(a[0])); });
@@ -368,13 +398,15 @@ void AddStringFunctions(TemplateFunctions* out) {
   for (const char* name : {"duration", "duration_seconds"}) {
     AddFunction(out, name, {kString}, [](TemplateArgs a) -> TemplateResult {
       ASSIGN_OR_RETURN(const int64_t ns, ParseGoDuration(S(a[0])));
-      return Value::Float(static_cast<double>(ns / 1'000'000'000) + static_cast<double>(ns % 1'000'000'000) / 1e9);
+      return Value::Float(static_cast<double>(ns / 1'000'000'000) +
+                          static_cast<double>(ns % 1'000'000'000) / 1e9);
     });
   }
-  AddFunction(out, "fromJson", {kString}, [](TemplateArgs a) -> TemplateResult { return TemplateValueFromJson(S(a[0])); });
-  AddFunction(out, "default", {kAny, kAny}, [](TemplateArgs a) -> TemplateResult {
-    return a.size() > 1 && a[1].IsTrue() ? a[1] : a[0];
-  }, true);
+  AddFunction(out, "fromJson", {kString},
+              [](TemplateArgs a) -> TemplateResult { return TemplateValueFromJson(S(a[0])); });
+  AddFunction(
+      out, "default", {kAny, kAny},
+      [](TemplateArgs a) -> TemplateResult { return a.size() > 1 && a[1].IsTrue() ? a[1] : a[0]; }, true);
 }
 
 }  // namespace skald

@@ -4,14 +4,17 @@
 
 namespace skald {
 
-bool CallTimeMethod(const GoTime& time, std::string_view name, const std::string* argument, TemplateValue* out) {
+bool CallTimeMethod(const GoTime& time, std::string_view name, const std::string* argument,
+                    TemplateValue* out) {
   using Value = TemplateValue;
   if (argument != nullptr) {
     if (name != "Format") return false;
     *out = Value::String(FormatGoTime(time, *argument));
     return true;
   }
-  const auto number = [&](std::string_view layout) { *out = Value::Int(std::atoll(FormatGoTime(time, layout).c_str())); };
+  const auto number = [&](std::string_view layout) {
+    *out = Value::Int(std::atoll(FormatGoTime(time, layout).c_str()));
+  };
   if (name == "Unix") {
     *out = Value::Int64(time.seconds);
   } else if (name == "UnixMilli") {

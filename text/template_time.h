@@ -9,6 +9,7 @@
 namespace skald {
 
 // argument: null for a call without one. False where there is no such method that takes it.
-bool CallTimeMethod(const GoTime& time, std::string_view name, const std::string* argument, TemplateValue* out);
+bool CallTimeMethod(const GoTime& time, std::string_view name, const std::string* argument,
+                    TemplateValue* out);
 
 }  // namespace skald

@@ -27,12 +27,18 @@ TemplateResult UnixToTime(const std::string& text) {
     return InvalidArgument("unable to parse time '{}': strconv.ParseInt: parsing {}: {}", text, quoted, why);
   }
   switch (text.size()) {
-    case 5: return Value::Time(GoTime::FromUnixSeconds(n * 86'400));
-    case 10: return Value::Time(GoTime::FromUnixSeconds(n));
-    case 13: return Value::Time(GoTime::FromUnixNs(n * 1'000'000));
-    case 16: return Value::Time(GoTime::FromUnixNs(n * 1'000));
-    case 19: return Value::Time(GoTime::FromUnixNs(n));
-    default: return InvalidArgument("unable to parse time '{}': %!w(<nil>)", text);
+    case 5:
+      return Value::Time(GoTime::FromUnixSeconds(n * 86'400));
+    case 10:
+      return Value::Time(GoTime::FromUnixSeconds(n));
+    case 13:
+      return Value::Time(GoTime::FromUnixNs(n * 1'000'000));
+    case 16:
+      return Value::Time(GoTime::FromUnixNs(n * 1'000));
+    case 19:
+      return Value::Time(GoTime::FromUnixNs(n));
+    default:
+      return InvalidArgument("unable to parse time '{}': %!w(<nil>)", text);
   }
 }
 
@@ -60,7 +66,8 @@ void AddTimeFunctions(TemplateFunctions* out) {
     const std::string& name = a[1].as_string();
     if (name == "Local") {
       zone = absl::LocalTimeZone();
-    } else if (name.find("..") != std::string::npos || name.starts_with("/") || !absl::LoadTimeZone(name, &zone)) {
+    } else if (name.find("..") != std::string::npos || name.starts_with("/") ||
+               !absl::LoadTimeZone(name, &zone)) {
       zone = absl::UTCTimeZone();
     }
     GoTime time;

@@ -1,9 +1,9 @@
 #include "text/template_value.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 #include <simdjson.h>
+
+#include <algorithm>
 
 #include "base/utf8.h"
 #include "text/go_float.h"
@@ -14,7 +14,8 @@ namespace {
 
 constexpr int kMaxJsonDepth = 512;
 
-// One number as a whole text: the parser that reads the rest does not take those that do not fit into a float64.
+// One number as a whole text: the parser that reads the rest does not take those that do not fit into a
+// float64.
 TemplateValue FromElement(simdjson::dom::element element, int depth) {
   using Type = simdjson::dom::element_type;
   if (depth > kMaxJsonDepth) return TemplateValue::Nil();
@@ -33,12 +34,18 @@ TemplateValue FromElement(simdjson::dom::element element, int depth) {
       }
       return TemplateValue::FromMap(std::move(map));
     }
-    case Type::INT64: return TemplateValue::Float(static_cast<double>(int64_t(element)));
-    case Type::UINT64: return TemplateValue::Float(static_cast<double>(uint64_t(element)));
-    case Type::DOUBLE: return TemplateValue::Float(double(element));
-    case Type::STRING: return TemplateValue::String(std::string_view(element));
-    case Type::BOOL: return TemplateValue::Bool(bool(element));
-    default: return TemplateValue::Nil();
+    case Type::INT64:
+      return TemplateValue::Float(static_cast<double>(int64_t(element)));
+    case Type::UINT64:
+      return TemplateValue::Float(static_cast<double>(uint64_t(element)));
+    case Type::DOUBLE:
+      return TemplateValue::Float(double(element));
+    case Type::STRING:
+      return TemplateValue::String(std::string_view(element));
+    case Type::BOOL:
+      return TemplateValue::Bool(bool(element));
+    default:
+      return TemplateValue::Nil();
   }
 }
 
@@ -73,16 +80,23 @@ void TemplateValue::Unbox() {
 bool TemplateValue::IsTrue() const {
   switch (kind_) {
     case Kind::kInvalid:
-    case Kind::kNil: return false;
+    case Kind::kNil:
+      return false;
     case Kind::kBool:
     case Kind::kInt:
     case Kind::kInt64:
-    case Kind::kUint8: return as_int() != 0;
-    case Kind::kFloat: return as_float() != 0;
-    case Kind::kString: return !as_string().empty();
-    case Kind::kTime: return true;
-    case Kind::kList: return !as_list().empty();
-    case Kind::kMap: return !as_map().empty();
+    case Kind::kUint8:
+      return as_int() != 0;
+    case Kind::kFloat:
+      return as_float() != 0;
+    case Kind::kString:
+      return !as_string().empty();
+    case Kind::kTime:
+      return true;
+    case Kind::kList:
+      return !as_list().empty();
+    case Kind::kMap:
+      return !as_map().empty();
     case Kind::kData: {
       bool any = false;
       as_data().ForEach([&](std::string_view, std::string_view) { any = true; });
@@ -95,18 +109,30 @@ bool TemplateValue::IsTrue() const {
 std::string_view TemplateValue::TypeName() const {
   if (boxed_) return "interface {}";
   switch (kind_) {
-    case Kind::kInvalid: return "<nil>";
-    case Kind::kNil: return "interface {}";
-    case Kind::kBool: return "bool";
-    case Kind::kInt: return "int";
-    case Kind::kInt64: return "int64";
-    case Kind::kUint8: return "uint8";
-    case Kind::kFloat: return "float64";
-    case Kind::kString: return "string";
-    case Kind::kTime: return "time.Time";
-    case Kind::kList: return "[]interface {}";
-    case Kind::kMap: return "map[string]interface {}";
-    case Kind::kData: return "map[string]string";
+    case Kind::kInvalid:
+      return "<nil>";
+    case Kind::kNil:
+      return "interface {}";
+    case Kind::kBool:
+      return "bool";
+    case Kind::kInt:
+      return "int";
+    case Kind::kInt64:
+      return "int64";
+    case Kind::kUint8:
+      return "uint8";
+    case Kind::kFloat:
+      return "float64";
+    case Kind::kString:
+      return "string";
+    case Kind::kTime:
+      return "time.Time";
+    case Kind::kList:
+      return "[]interface {}";
+    case Kind::kMap:
+      return "map[string]interface {}";
+    case Kind::kData:
+      return "map[string]string";
   }
   return "";
 }
@@ -114,14 +140,26 @@ std::string_view TemplateValue::TypeName() const {
 void TemplateValue::Print(std::string* out) const {
   switch (kind_) {
     case Kind::kInvalid:
-    case Kind::kNil: *out += "<no value>"; return;
-    case Kind::kBool: *out += as_bool() ? "true" : "false"; return;
+    case Kind::kNil:
+      *out += "<no value>";
+      return;
+    case Kind::kBool:
+      *out += as_bool() ? "true" : "false";
+      return;
     case Kind::kInt:
     case Kind::kInt64:
-    case Kind::kUint8: *out += fmt::format_int(as_int()).c_str(); return;
-    case Kind::kFloat: *out += FormatGoFloatV(as_float()); return;
-    case Kind::kString: *out += as_string(); return;
-    case Kind::kTime: *out += GoTimeText(as_time()); return;
+    case Kind::kUint8:
+      *out += fmt::format_int(as_int()).c_str();
+      return;
+    case Kind::kFloat:
+      *out += FormatGoFloatV(as_float());
+      return;
+    case Kind::kString:
+      *out += as_string();
+      return;
+    case Kind::kTime:
+      *out += GoTimeText(as_time());
+      return;
     case Kind::kList: {
       *out += '[';
       bool first = true;
@@ -146,7 +184,8 @@ void TemplateValue::Print(std::string* out) const {
     }
     case Kind::kData: {
       std::vector<std::pair<std::string_view, std::string_view>> pairs;
-      as_data().ForEach([&](std::string_view name, std::string_view value) { pairs.emplace_back(name, value); });
+      as_data().ForEach(
+          [&](std::string_view name, std::string_view value) { pairs.emplace_back(name, value); });
       std::sort(pairs.begin(), pairs.end());
       *out += "map[";
       for (size_t i = 0; i < pairs.size(); ++i) {

@@ -50,7 +50,9 @@ class TemplateValue {
   static TemplateValue FromList(List list) {
     return TemplateValue(Kind::kList, std::make_shared<const List>(std::move(list)));
   }
-  static TemplateValue FromMap(Map map) { return TemplateValue(Kind::kMap, std::make_shared<const Map>(std::move(map))); }
+  static TemplateValue FromMap(Map map) {
+    return TemplateValue(Kind::kMap, std::make_shared<const Map>(std::move(map)));
+  }
   // data must outlive the value.
   static TemplateValue Data(const TemplateData* data) { return TemplateValue(Kind::kData, data); }
 
@@ -80,8 +82,8 @@ class TemplateValue {
   void Print(std::string* out) const;
 
  private:
-  using Store = std::variant<std::monostate, int64_t, double, std::string, GoTime, std::shared_ptr<const List>,
-                             std::shared_ptr<const Map>, const TemplateData*>;
+  using Store = std::variant<std::monostate, int64_t, double, std::string, GoTime,
+                             std::shared_ptr<const List>, std::shared_ptr<const Map>, const TemplateData*>;
   explicit TemplateValue(Kind kind, Store value = {}) : kind_(kind), value_(std::move(value)) {}
 
   Kind kind_ = Kind::kInvalid;

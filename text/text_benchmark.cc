@@ -1,9 +1,9 @@
 // How many bytes of log text a second each of the line readers takes on one core.
-#include <string>
-#include <vector>
-
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+
+#include <string>
+#include <vector>
 
 #include "text/ip_filter.h"
 #include "text/json_flatten.h"
@@ -22,7 +22,8 @@ std::vector<std::string> JsonLines() {
         R"~({{"ts":"2026-11-01T12:00:{:02}.{:03}Z","level":"{}","msg":"request served by \"frontend\"","method":"GET",)~"
         R"~("path":"/api/v1/items/{}","status":{},"duration_ms":{}.{},"user":{{"id":"u{}","agent":"Mozilla/5.0 (X11; Linux x86_64)"}},)~"
         R"~("trace_id":"{:032x}"}})~",
-        i % 60, i % 1000, i % 7 == 0 ? "warn" : "info", i, i % 5 == 0 ? 500 : 200, i % 300, i % 10, i % 50, i * 7919));
+        i % 60, i % 1000, i % 7 == 0 ? "warn" : "info", i, i % 5 == 0 ? 500 : 200, i % 300, i % 10, i % 50,
+        i * 7919));
   }
   return out;
 }
@@ -33,7 +34,8 @@ std::vector<std::string> LogfmtLines() {
     out.push_back(fmt::format(
         R"~(ts=2026-11-01T12:00:{:02}.{:03}Z level={} msg="request served by frontend" method=GET path=/api/v1/items/{} status={} )~"
         R"~(duration={}.{}ms user=u{} agent="Mozilla/5.0 (X11; Linux x86_64)" trace_id={:032x})~",
-        i % 60, i % 1000, i % 7 == 0 ? "warn" : "info", i, i % 5 == 0 ? 500 : 200, i % 300, i % 10, i % 50, i * 7919));
+        i % 60, i % 1000, i % 7 == 0 ? "warn" : "info", i, i % 5 == 0 ? 500 : 200, i % 300, i % 10, i % 50,
+        i * 7919));
   }
   return out;
 }
@@ -75,7 +77,8 @@ struct CountFields {
 void BM_JsonAllFields(benchmark::State& state) {
   JsonFlattener flattener;
   CountFields count;
-  OverLines(state, JsonLines(), [&](std::string_view line) { benchmark::DoNotOptimize(flattener.Run(line, count)); });
+  OverLines(state, JsonLines(),
+            [&](std::string_view line) { benchmark::DoNotOptimize(flattener.Run(line, count)); });
 }
 BENCHMARK(BM_JsonAllFields);
 
@@ -112,7 +115,8 @@ void BM_JsonPaths(benchmark::State& state) {
   JsonPathFinder finder(&paths);
   OverLines(state, JsonLines(), [&](std::string_view line) {
     finder.Find(
-        line, [](size_t, const JsonValue& value) { benchmark::DoNotOptimize(value.text.data()); }, [](JsonError) {});
+        line, [](size_t, const JsonValue& value) { benchmark::DoNotOptimize(value.text.data()); },
+        [](JsonError) {});
   });
 }
 BENCHMARK(BM_JsonPaths);
@@ -144,7 +148,8 @@ BENCHMARK(BM_Substring)->ArgName("fold")->Arg(0)->Arg(1);
 
 void BM_Ip(benchmark::State& state) {
   const auto matcher = IpMatcher::Make("192.168.0.0/16");
-  OverLines(state, AccessLines(), [&](std::string_view line) { benchmark::DoNotOptimize(matcher->FoundIn(line)); });
+  OverLines(state, AccessLines(),
+            [&](std::string_view line) { benchmark::DoNotOptimize(matcher->FoundIn(line)); });
 }
 BENCHMARK(BM_Ip);
 

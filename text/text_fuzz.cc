@@ -1,4 +1,5 @@
-// libFuzzer target: any bytes go through every line reader without a crash, and what they give lies within bounds.
+// libFuzzer target: any bytes go through every line reader without a crash, and what they give lies within
+// bounds.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -34,8 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   skald::JsonFlattener flattener;
   flattener.Run(line, Visitor());
 
-  static const std::vector<skald::JsonPath> paths = {*skald::ParseJsonPath("a"), *skald::ParseJsonPath("a.b[1].c"),
-                                                     *skald::ParseJsonPath("[0]")};
+  static const std::vector<skald::JsonPath> paths = {
+      *skald::ParseJsonPath("a"), *skald::ParseJsonPath("a.b[1].c"), *skald::ParseJsonPath("[0]")};
   skald::JsonPathFinder finder(&paths);
   finder.Find(
       line,

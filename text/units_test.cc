@@ -1,9 +1,9 @@
 #include "text/units.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <limits>
-
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "base/types.h"
@@ -107,9 +107,16 @@ TEST(HumanBytes, Parse) {
     uint64_t bytes;
     const char* error;
   } cases[] = {
-      {"999", 999, ""},         {"5MB", 5'000'000, ""},   {"2.5KiB", 2560, ""},      {"5K", 5000, ""},
-      {"1 KiB", 1024, ""},      {"3 kB", 3000, ""},       {"1,024b", 1024, ""},      {"1eib", 1ULL << 60, ""},
-      {"2Pi", 2ULL << 50, ""},  {"0.5k", 500, ""},
+      {"999", 999, ""},
+      {"5MB", 5'000'000, ""},
+      {"2.5KiB", 2560, ""},
+      {"5K", 5000, ""},
+      {"1 KiB", 1024, ""},
+      {"3 kB", 3000, ""},
+      {"1,024b", 1024, ""},
+      {"1eib", 1ULL << 60, ""},
+      {"2Pi", 2ULL << 50, ""},
+      {"0.5k", 500, ""},
       {"2qb", 0, "unhandled size name: qb"},
       {"2QB ", 0, "unhandled size name: qb"},
       {"20eb", 0, "too large: 20eb"},
@@ -129,32 +136,51 @@ TEST(HumanBytes, Parse) {
 }
 
 TEST(HumanBytes, Format) {
-  const std::pair<uint64_t, const char*> cases[] = {
-      {0, "0B"},           {5, "5B"},        {10, "10B"},      {999, "999B"},          {1000, "1.0kB"},       {1024, "1.0kB"},
-      {2560, "2.6kB"},     {1'000'000, "1.0MB"}, {999'999, "1000kB"}, {10'000'000'000, "10GB"}, {82'854'982, "83MB"}};
+  const std::pair<uint64_t, const char*> cases[] = {{0, "0B"},           {5, "5B"},
+                                                    {10, "10B"},         {999, "999B"},
+                                                    {1000, "1.0kB"},     {1024, "1.0kB"},
+                                                    {2560, "2.6kB"},     {1'000'000, "1.0MB"},
+                                                    {999'999, "1000kB"}, {10'000'000'000, "10GB"},
+                                                    {82'854'982, "83MB"}};
   for (const auto& [bytes, want] : cases) EXPECT_EQ(FormatHumanBytes(bytes), want);
 }
 
 TEST(GoFloat, Parse) {
-  const std::pair<const char*, double> good[] = {
-      {"5", 5},       {"-5", -5},        {"+5", 5},          {"1e3", 1000},  {"1E+3", 1000},          {".5", 0.5},
-      {"5.", 5},      {"010", 10},       {"1_000", 1000},    {"0x1p4", 16},  {"0X_1.8P+1", 3},        {"1e-400", 0},
-      {"1_23.50_0_0e+1_2", 1.235e14},    {"0.1", 0.1},       {"-0", -0.0},   {"123456789012345678", 123456789012345678.0}};
+  const std::pair<const char*, double> good[] = {{"5", 5},
+                                                 {"-5", -5},
+                                                 {"+5", 5},
+                                                 {"1e3", 1000},
+                                                 {"1E+3", 1000},
+                                                 {".5", 0.5},
+                                                 {"5.", 5},
+                                                 {"010", 10},
+                                                 {"1_000", 1000},
+                                                 {"0x1p4", 16},
+                                                 {"0X_1.8P+1", 3},
+                                                 {"1e-400", 0},
+                                                 {"1_23.50_0_0e+1_2", 1.235e14},
+                                                 {"0.1", 0.1},
+                                                 {"-0", -0.0},
+                                                 {"123456789012345678", 123456789012345678.0}};
   for (const auto& [text, want] : good) {
     const auto got = ParseGoFloat(text);
     ASSERT_TRUE(got.ok()) << text;
     EXPECT_EQ(*got, want) << text;
   }
-  for (const char* text : {"inf", "+Inf", "INFINITY", "infinity"}) EXPECT_EQ(*ParseGoFloat(text), INFINITY) << text;
+  for (const char* text : {"inf", "+Inf", "INFINITY", "infinity"})
+    EXPECT_EQ(*ParseGoFloat(text), INFINITY) << text;
   EXPECT_EQ(*ParseGoFloat("-inf"), -INFINITY);
   EXPECT_TRUE(std::isnan(*ParseGoFloat("NaN")));
-  for (const char* text : {"", "x", "0x10", "0b10", "1e", "1e+", ".", "-", "+nan", "infin", "1__0", "_1", "1_", "1_.5", "1._5",
-                           " 1", "1 ", "1,0", "0x", "0xp1", "1.2.3", "--1", "1f"}) {
+  for (const char* text :
+       {"",   "x",    "0x10", "0b10", "1e", "1e+", ".",  "-",    "+nan",  "infin", "1__0", "_1",
+        "1_", "1_.5", "1._5", " 1",   "1 ", "1,0", "0x", "0xp1", "1.2.3", "--1",   "1f"}) {
     const auto got = ParseGoFloat(text);
     ASSERT_FALSE(got.ok()) << text;
-    EXPECT_EQ(MessageOf(got.status()), fmt::format("strconv.ParseFloat: parsing \"{}\": invalid syntax", text));
+    EXPECT_EQ(MessageOf(got.status()),
+              fmt::format("strconv.ParseFloat: parsing \"{}\": invalid syntax", text));
   }
-  EXPECT_EQ(MessageOf(ParseGoFloat("-1e999").status()), "strconv.ParseFloat: parsing \"-1e999\": value out of range");
+  EXPECT_EQ(MessageOf(ParseGoFloat("-1e999").status()),
+            "strconv.ParseFloat: parsing \"-1e999\": value out of range");
 }
 
 TEST(GoFloat, Format) {
@@ -174,7 +200,9 @@ TEST(GoFloat, Format) {
       {0.00001, "1e-05", "0.00001"},
       {1e23, "1e+23", "100000000000000000000000"},
       {0.23333333333333334, "0.23333333333333334", "0.23333333333333334"},
-      {1e100, "1e+100", "10000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"},
+      {1e100, "1e+100",
+       "1000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
+       "0"},
       {INFINITY, "+Inf", "+Inf"},
       {-INFINITY, "-Inf", "-Inf"},
       {NAN, "NaN", "NaN"},
@@ -206,8 +234,8 @@ TEST(Rfc3339, RoundTrip) {
             "parsing time \"x\" as \"2006-01-02T15:04:05.999999999Z07:00\": cannot parse \"x\" as \"2006\"");
   EXPECT_EQ(MessageOf(ParseRfc3339("2023-02-29T00:00:00Z").status()),
             "parsing time \"2023-02-29T00:00:00Z\": day out of range");
-  for (const char* text : {"2026-11-01", "2026-11-01T12:00:00", "2026-11-01 12:00:00Z", "2026-11-01T12:00:00Zx",
-                           "2026-13-01T12:00:00Z", "9999-01-01T00:00:00Z"}) {
+  for (const char* text : {"2026-11-01", "2026-11-01T12:00:00", "2026-11-01 12:00:00Z",
+                           "2026-11-01T12:00:00Zx", "2026-13-01T12:00:00Z", "9999-01-01T00:00:00Z"}) {
     EXPECT_FALSE(ParseRfc3339(text).ok()) << text;
   }
 }

@@ -8,8 +8,8 @@
 
 namespace skald::exec {
 
-// Deletes labels by name, or where a matcher (anchored; "" for a missing label) takes their value. The error and its details are each
-// deleted by their own name alone. Immutable and thread-safe.
+// Deletes labels by name, or where a matcher (anchored; "" for a missing label) takes their value. The error
+// and its details are each deleted by their own name alone. Immutable and thread-safe.
 class DropStage {
  public:
   explicit DropStage(const logql::Drop& drop) : items_(drop.items) {}

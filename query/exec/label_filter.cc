@@ -146,7 +146,8 @@ absl::StatusOr<LabelTest> LabelTest::Make(const logql::LabelFilter& filter) {
   return LabelTest(std::move(root));
 }
 
-absl::StatusOr<std::unique_ptr<const LabelTestNode>> LabelTest::Build(const logql::LabelFilter& filter, bool inside) {
+absl::StatusOr<std::unique_ptr<const LabelTestNode>> LabelTest::Build(const logql::LabelFilter& filter,
+                                                                      bool inside) {
   auto node = std::make_unique<LabelTestNode>();
   absl::Status status;
   const auto build = [&](const logql::LabelFilterPtr& part, std::unique_ptr<const LabelTestNode>* out) {
@@ -167,16 +168,23 @@ absl::StatusOr<std::unique_ptr<const LabelTestNode>> LabelTest::Build(const logq
                      test.any.emplace_back(Equals{f.matcher.value()});
                    } else if (const auto simple = logql::SimplifyRegex(f.matcher.value())) {
                      AddTests(*simple, &test.any);
-                   } else if (absl::StatusOr<RegexMatch> regex = RegexMatch::MakeAnchored(f.matcher.value()); regex.ok()) {
+                   } else if (absl::StatusOr<RegexMatch> regex = RegexMatch::MakeAnchored(f.matcher.value());
+                              regex.ok()) {
                      test.any.emplace_back(std::move(*regex));
                    } else {
                      status = regex.status();
                    }
                    node->test = std::move(test);
                  },
-                 [&](const logql::NumberFilter& f) { node->test = NumberTest{f.name, f.op, f.value}; },
-                 [&](const logql::DurationFilter& f) { node->test = DurationTest{f.name, f.op, f.nanos}; },
-                 [&](const logql::BytesFilter& f) { node->test = BytesTest{f.name, f.op, f.threshold}; },
+                 [&](const logql::NumberFilter& f) {
+                   node->test = NumberTest{f.name, f.op, f.value};
+                 },
+                 [&](const logql::DurationFilter& f) {
+                   node->test = DurationTest{f.name, f.op, f.nanos};
+                 },
+                 [&](const logql::BytesFilter& f) {
+                   node->test = BytesTest{f.name, f.op, f.threshold};
+                 },
                  [&](const logql::IpFilter& f) {
                    IpTest test{f.name, f.negated, std::nullopt};
                    if (absl::StatusOr<IpMatcher> matcher = IpMatcher::Make(f.pattern); matcher.ok()) {
@@ -263,7 +271,8 @@ bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
 
 bool LabelTest::AlwaysKeeps() const {
   const auto* test = std::get_if<StringTest>(&root_->test);
-  return test != nullptr && !test->negated && test->any.size() == 1 && std::holds_alternative<Always>(test->any[0]);
+  return test != nullptr && !test->negated && test->any.size() == 1 &&
+         std::holds_alternative<Always>(test->any[0]);
 }
 
 std::string_view LabelTest::label() const {
@@ -277,14 +286,15 @@ std::string_view LabelTest::label() const {
 
 bool LabelTest::CanFail() const {
   const auto can_fail = [](const auto& self, const LabelTestNode& node) -> bool {
-    return std::visit(Overloaded{
-                          [](const StringTest&) { return false; },
-                          [](const IpTest&) { return false; },
-                          [&](const LabelTestNode::And& test) { return self(self, *test.left) || self(self, *test.right); },
-                          [&](const LabelTestNode::Or& test) { return self(self, *test.left) || self(self, *test.right); },
-                          [](const auto&) { return true; },
-                      },
-                      node.test);
+    return std::visit(
+        Overloaded{
+            [](const StringTest&) { return false; },
+            [](const IpTest&) { return false; },
+            [&](const LabelTestNode::And& test) { return self(self, *test.left) || self(self, *test.right); },
+            [&](const LabelTestNode::Or& test) { return self(self, *test.left) || self(self, *test.right); },
+            [](const auto&) { return true; },
+        },
+        node.test);
   };
   return can_fail(can_fail, *root_);
 }

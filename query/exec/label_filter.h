@@ -1,14 +1,14 @@
 // Label filters: | level="error", | duration > 1s and size < 5KB.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/regex_match.h"
 #include "query/exec/row_state.h"
@@ -21,7 +21,8 @@ namespace skald::exec {
 
 struct LabelTestNode;
 
-// Immutable and thread-safe. Running it may set the row's error: a value that cannot be read as a number keeps the row, with LabelFilterErr.
+// Immutable and thread-safe. Running it may set the row's error: a value that cannot be read as a number
+// keeps the row, with LabelFilterErr.
 class LabelTest {
  public:
   // InvalidArgument with Loki's text, without the stage: an address pattern that is none, outside of and/or.
@@ -41,7 +42,8 @@ class LabelTest {
 
  private:
   explicit LabelTest(std::unique_ptr<const LabelTestNode> root);
-  static absl::StatusOr<std::unique_ptr<const LabelTestNode>> Build(const logql::LabelFilter& filter, bool inside);
+  static absl::StatusOr<std::unique_ptr<const LabelTestNode>> Build(const logql::LabelFilter& filter,
+                                                                    bool inside);
   static bool Run(const LabelTestNode& node, RowState* row);
 
   std::unique_ptr<const LabelTestNode> root_;

@@ -1,8 +1,8 @@
 #include "query/exec/label_set.h"
 
-#include <utility>
-
 #include <xxhash.h>
+
+#include <utility>
 
 #include "base/coding.h"
 
@@ -40,7 +40,8 @@ LabelSetId LabelSetInterner::Intern(const std::vector<LabelView>& sorted) {
   set.preserve_error = set.labels.Get("__preserve_error__") == "true";
   next_.push_back(id);
   forms_.push_back(scratch_);
-  bytes_ += sizeof(LabelSet) + sizeof(std::string) + 2 * scratch_.size() + sorted.size() * sizeof(Labels::Pair) + 48;
+  bytes_ += sizeof(LabelSet) + sizeof(std::string) + 2 * scratch_.size() +
+            sorted.size() * sizeof(Labels::Pair) + 48;
   return id;
 }
 

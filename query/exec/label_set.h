@@ -1,14 +1,14 @@
 // The label sets that come out of a pipeline, each distinct one kept once and named by a small number.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/container/flat_hash_map.h>
 
 #include "base/labels.h"
 
@@ -24,7 +24,7 @@ struct LabelSet {
   Labels labels;                          // may hold labels with the value "" (parsed ones)
   std::vector<LabelCategory> categories;  // one a label, in the same order
   bool has_error = false;                 // __error__ is among the labels
-  bool preserve_error = false;            // __preserve_error__="true" is among them: no reason to fail a metric query
+  bool preserve_error = false;  // __preserve_error__="true" is among them: no reason to fail a metric query
 };
 
 // One label on its way into a set; the views need to live for the call only.

@@ -180,7 +180,8 @@ void LabelState::AppendAll(std::vector<LabelView>* out) const {
   });
   if (has_error()) out->push_back({kErrorLabel, error_, LabelCategory::kParsed});
   if (!error_details_.empty()) out->push_back({kErrorDetailsLabel, error_details_, LabelCategory::kParsed});
-  // Names stand twice where metadata got a name by the collision rule that other metadata, or the stream, has: the last one counts.
+  // Names stand twice where metadata got a name by the collision rule that other metadata, or the stream,
+  // has: the last one counts.
   const auto begin = out->begin() + static_cast<std::ptrdiff_t>(first);
   std::stable_sort(begin, out->end(), [](const LabelView& a, const LabelView& b) { return a.name < b.name; });
   size_t kept = first;

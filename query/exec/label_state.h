@@ -1,6 +1,6 @@
-// The labels of one entry on its way through the pipeline: stream labels below structured metadata below what parsers found, what
-// was dropped, and the error. Rules: what a name means depends on the order of these layers, and some of it looks odd; it
-// is what LogQL says.
+// The labels of one entry on its way through the pipeline: stream labels below structured metadata below what
+// parsers found, what was dropped, and the error. Rules: what a name means depends on the order of these
+// layers, and some of it looks odd; it is what LogQL says.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +55,8 @@ class NameSketch {
   uint64_t bits_ = 0;
 };
 
-// Not thread-safe. Views given to it must live until the next StartRow (Keep makes them so); views it gives live as long.
+// Not thread-safe. Views given to it must live until the next StartRow (Keep makes them so); views it gives
+// live as long.
 class LabelState {
  public:
   explicit LabelState(const ParserHints* hints) : hints_(hints) {}
@@ -73,7 +74,8 @@ class LabelState {
   // ---- layers
   // Metadata, then parsed, then the stream's labels that are not dropped. Errors are not in here.
   std::optional<std::string_view> Get(std::string_view name) const;
-  // True for a stream label even after it was dropped, and for metadata that is still there: what a parser's key collides with.
+  // True for a stream label even after it was dropped, and for metadata that is still there: what a parser's
+  // key collides with.
   bool Collides(std::string_view name) const { return StreamHas(name) || MetadataGet(name).has_value(); }
   void SetParsed(std::string_view name, std::string_view value);
   void Delete(std::string_view name);
@@ -109,16 +111,20 @@ class LabelState {
   void AppendAll(std::vector<LabelView>* out) const;
   // For samples: category kStream throughout.
   void AppendBy(const std::vector<std::string>& sorted_names, std::vector<LabelView>* out) const;
-  void AppendWithout(const std::vector<std::string>& names, std::string_view and_name, std::vector<LabelView>* out) const;
+  void AppendWithout(const std::vector<std::string>& names, std::string_view and_name,
+                     std::vector<LabelView>* out) const;
 
-  // Calls fn(name, value, category) for each visible label (errors not), in no order. fn must not change the labels.
+  // Calls fn(name, value, category) for each visible label (errors not), in no order. fn must not change the
+  // labels.
   template <class Fn>
   void ForEach(Fn&& fn) const {
     for (const Labels::Pair& pair : *stream_) {
-      if (!pair.second.empty() && StreamVisible(pair.first)) fn(std::string_view(pair.first), std::string_view(pair.second), LabelCategory::kStream);
+      if (!pair.second.empty() && StreamVisible(pair.first))
+        fn(std::string_view(pair.first), std::string_view(pair.second), LabelCategory::kStream);
     }
     for (size_t c = 0; c < columns_.size(); ++c) {
-      if (MetadataVisible(c)) fn(std::string_view(columns_[c].name), MetadataValue(c), LabelCategory::kMetadata);
+      if (MetadataVisible(c))
+        fn(std::string_view(columns_[c].name), MetadataValue(c), LabelCategory::kMetadata);
     }
     for (const Field& field : parsed_) fn(field.name, field.value, LabelCategory::kParsed);
   }

@@ -63,7 +63,8 @@ std::vector<PatternPiece> Pieces(const std::vector<logql::PatternToken>& tokens)
   return out;
 }
 
-absl::StatusOr<std::vector<LineTest>> TestsOf(LineFilterOp op, const logql::LineFilterOperand& operand, bool ip) {
+absl::StatusOr<std::vector<LineTest>> TestsOf(LineFilterOp op, const logql::LineFilterOperand& operand,
+                                              bool ip) {
   std::vector<LineTest> out;
   switch (op) {
     case LineFilterOp::kContains:
@@ -195,7 +196,8 @@ bool LineFilter::AlwaysKeeps() const { return !negated_ && IsAlwaysTrue(any_[0])
 size_t LineFilters::SearchWorth(const LineFilter& filter) {
   size_t worth = SIZE_MAX;
   for (const LineTest& test : filter.any_) {
-    // Of a negative filter only fixed text will do: where a required text stands, the regex may still not match.
+    // Of a negative filter only fixed text will do: where a required text stands, the regex may still not
+    // match.
     const size_t text = filter.negated_ && !IsPlain(test) ? 0 : SearchText(test);
     worth = std::min(worth, text);
   }

@@ -1,13 +1,13 @@
 // |= != |~ !~ |> !>: tests on a line's text, for one line or for a whole block of lines at once.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <cstdint>
 #include <memory>
 #include <string_view>
 #include <variant>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "proto/rows.h"
 #include "query/exec/regex_match.h"
@@ -21,7 +21,8 @@ namespace skald::exec {
 
 struct AlwaysTrue {};
 struct NonEmptyText {};
-using LineTest = std::variant<AlwaysTrue, NonEmptyText, SubstringFinder, FoldedFinder, RegexMatch, LinePattern, IpMatcher>;
+using LineTest =
+    std::variant<AlwaysTrue, NonEmptyText, SubstringFinder, FoldedFinder, RegexMatch, LinePattern, IpMatcher>;
 
 // The tests that a simplified regex stands for when it is looked for in a line; any of them may hold.
 std::vector<LineTest> LineTestsOf(const logql::RegexTest& test);
@@ -50,8 +51,8 @@ class LineFilters {
 
   bool empty() const { return filters_.empty(); }
   bool Keep(std::string_view line) const;
-  // The rows of [begin, end) that all filters keep, appended to *out in ascending order. One filter is run over the text as a whole, the
-  // others on the lines it leaves.
+  // The rows of [begin, end) that all filters keep, appended to *out in ascending order. One filter is run
+  // over the text as a whole, the others on the lines it leaves.
   void KeepRows(const Rows& rows, uint32_t begin, uint32_t end, std::vector<uint32_t>* out) const;
 
  private:

@@ -1,10 +1,10 @@
 #include "query/exec/line_filter.h"
 
+#include <gtest/gtest.h>
+
 #include <random>
 #include <string>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "query/exec/parser_hints.h"
 #include "query/exec/regex_match.h"
@@ -29,18 +29,51 @@ LineFilters FiltersOf(const std::string& stages) {
 TEST(LineFilters, BlockAgreesWithLines) {
   std::mt19937 random(11);
   Rows rows;
-  const char* words[] = {"error", "ERROR", "warn", "a", "b", "ab", "timeout", "\n", " ", "10.1.2.3", "x", "\xe2\x84\xaa" "elvin", "ok", ""};
+  const char* words[] = {"error",
+                         "ERROR",
+                         "warn",
+                         "a",
+                         "b",
+                         "ab",
+                         "timeout",
+                         "\n",
+                         " ",
+                         "10.1.2.3",
+                         "x",
+                         "\xe2\x84\xaa"
+                         "elvin",
+                         "ok",
+                         ""};
   for (int i = 0; i < 500; ++i) {
     std::string line;
     for (size_t n = random() % 6; n > 0; --n) line += words[random() % std::size(words)];
     rows.Append(i, line);
   }
-  for (const char* stages :
-       {R"(|= "error")", R"(!= "error")", R"(|= "a" |= "timeout")", R"(|= "a" != "timeout")", R"(|= "error" or "warn")",
-        R"(!= "error" or "warn")", R"(|~ "(?i)error")", R"(!~ "(?i)error")", R"(|~ "error.*timeout")", R"(|~ "error|warn|ti")",
-        R"(|~ "e[r]+or")", R"(!~ "ab+")", R"(|> "<_>error<_>")", R"(!> "<_>error<_>")", R"(|= ip("10.0.0.0/8"))", R"(|= "\n")",
-        R"(|= "a\nb")", R"(|~ "(?i)ok")", R"(|~ "(?i)elvin" != "x")", R"(|= "")", R"(!= "")", R"(|~ "^$")", R"(|~ ".+" |= "a")",
-        R"(|~ "(?i)warn|ok")", R"(|= "ab" |~ "b.*x")"}) {
+  for (const char* stages : {R"(|= "error")",
+                             R"(!= "error")",
+                             R"(|= "a" |= "timeout")",
+                             R"(|= "a" != "timeout")",
+                             R"(|= "error" or "warn")",
+                             R"(!= "error" or "warn")",
+                             R"(|~ "(?i)error")",
+                             R"(!~ "(?i)error")",
+                             R"(|~ "error.*timeout")",
+                             R"(|~ "error|warn|ti")",
+                             R"(|~ "e[r]+or")",
+                             R"(!~ "ab+")",
+                             R"(|> "<_>error<_>")",
+                             R"(!> "<_>error<_>")",
+                             R"(|= ip("10.0.0.0/8"))",
+                             R"(|= "\n")",
+                             R"(|= "a\nb")",
+                             R"(|~ "(?i)ok")",
+                             R"(|~ "(?i)elvin" != "x")",
+                             R"(|= "")",
+                             R"(!= "")",
+                             R"(|~ "^$")",
+                             R"(|~ ".+" |= "a")",
+                             R"(|~ "(?i)warn|ok")",
+                             R"(|= "ab" |~ "b.*x")"}) {
     const LineFilters filters = FiltersOf(stages);
     for (const auto& [begin, end] : {std::pair<uint32_t, uint32_t>{0, 500}, {17, 200}, {499, 500}, {3, 3}}) {
       std::vector<uint32_t> got;
@@ -103,9 +136,21 @@ TEST(ParserHints, Modes) {
       {R"(sum without (a)(rate({a="b"} | json[1m])))", Mode::kAll, {}, true, false},
       {R"(sum(rate({a="b"} | json[1m])))", Mode::kNone, {}, false, false},
       {R"(sum(rate({a="b"} | json | x="1" or y > 2[1m])))", Mode::kRequired, {"x", "y"}, true, false},
-      {R"(sum by (c)(rate({a="b"} | json | x_extracted="1"[1m])))", Mode::kRequired, {"c", "x", "x_extracted"}, false, false},
-      {R"(sum by (c)(rate({a="b"} | json | label_format q=r,s="{{.t}}"[1m])))", Mode::kRequired, {"c", "r", "t"}, false, false},
-      {R"(sum(sum_over_time({a="b"} | json | unwrap v | __error__=""[1m])))", Mode::kRequired, {"__error__", "v"}, true, true},
+      {R"(sum by (c)(rate({a="b"} | json | x_extracted="1"[1m])))",
+       Mode::kRequired,
+       {"c", "x", "x_extracted"},
+       false,
+       false},
+      {R"(sum by (c)(rate({a="b"} | json | label_format q=r,s="{{.t}}"[1m])))",
+       Mode::kRequired,
+       {"c", "r", "t"},
+       false,
+       false},
+      {R"(sum(sum_over_time({a="b"} | json | unwrap v | __error__=""[1m])))",
+       Mode::kRequired,
+       {"__error__", "v"},
+       true,
+       true},
       {R"(avg(rate({a="b"} | json[1m])))", Mode::kAll, {}, true, false},
       {R"(absent_over_time({a="b"} | json[1m]))", Mode::kNone, {}, false, false},
       {R"(max_over_time({a="b"} | json | unwrap v[1m]) by (z))", Mode::kRequired, {"v", "z"}, false, false},
@@ -114,8 +159,10 @@ TEST(ParserHints, Modes) {
     const auto expr = logql::ParseExpr(c.query);
     ASSERT_TRUE(expr.ok()) << c.query << expr.status();
     const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
-    const auto& range = std::get<logql::RangeAggregation>(parent == nullptr ? (*expr)->node : parent->inner->node);
-    const ParserHints hints = HintsForSamples(range.log_range.source.stages, range.log_range.unwrap, GroupingOf(range, parent));
+    const auto& range =
+        std::get<logql::RangeAggregation>(parent == nullptr ? (*expr)->node : parent->inner->node);
+    const ParserHints hints =
+        HintsForSamples(range.log_range.source.stages, range.log_range.unwrap, GroupingOf(range, parent));
     EXPECT_EQ(hints.mode, c.mode) << c.query;
     EXPECT_EQ(hints.required, c.required) << c.query;
     EXPECT_EQ(hints.early_filters, c.early) << c.query;

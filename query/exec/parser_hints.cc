@@ -86,9 +86,9 @@ SampleGrouping GroupingOf(const logql::RangeAggregation& range, const logql::Vec
     out.labels = grouping->labels;
     std::sort(out.labels.begin(), out.labels.end());
     out.labels.erase(std::unique(out.labels.begin(), out.labels.end()), out.labels.end());
-    out.kind = grouping->without      ? SampleGrouping::Kind::kWithout
+    out.kind = grouping->without    ? SampleGrouping::Kind::kWithout
                : out.labels.empty() ? SampleGrouping::Kind::kNoLabels
-                                      : SampleGrouping::Kind::kBy;
+                                    : SampleGrouping::Kind::kBy;
   }
   return out;
 }
@@ -109,10 +109,11 @@ bool ParserHints::RequiresPrefix(std::string_view prefix) const {
 
 ParserHints HintsForLogQuery() { return {}; }
 
-ParserHints HintsForSamples(const std::vector<logql::Stage>& stages, const std::optional<logql::Unwrap>& unwrap,
-                            const SampleGrouping& grouping) {
+ParserHints HintsForSamples(const std::vector<logql::Stage>& stages,
+                            const std::optional<logql::Unwrap>& unwrap, const SampleGrouping& grouping) {
   ParserHints out;
-  if (grouping.kind == SampleGrouping::Kind::kAll || grouping.kind == SampleGrouping::Kind::kWithout) return out;
+  if (grouping.kind == SampleGrouping::Kind::kAll || grouping.kind == SampleGrouping::Kind::kWithout)
+    return out;
   Names names = ReferencedLabels(stages, unwrap);
   names.insert(names.end(), grouping.labels.begin(), grouping.labels.end());
   constexpr std::string_view kSuffix = "_extracted";

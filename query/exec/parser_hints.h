@@ -1,4 +1,5 @@
-// What parsers need not do for a query: an optimisation of Loki's that shows in its answers, so it is part of the language.
+// What parsers need not do for a query: an optimisation of Loki's that shows in its answers, so it is part of
+// the language.
 #pragma once
 
 #include <optional>
@@ -22,8 +23,8 @@ struct SampleGrouping {
   std::vector<std::string> labels;
 };
 
-// The grouping of a range aggregation, or, where `parent` (its direct parent, null if none) is a sum that may be pushed into it, the
-// sum's. absent_over_time keeps no labels.
+// The grouping of a range aggregation, or, where `parent` (its direct parent, null if none) is a sum that may
+// be pushed into it, the sum's. absent_over_time keeps no labels.
 SampleGrouping GroupingOf(const logql::RangeAggregation& range, const logql::VectorAggregation* parent);
 
 struct ParserHints {
@@ -42,12 +43,13 @@ struct ParserHints {
   bool RequiresPrefix(std::string_view prefix) const;
 };
 
-// Labels that label filters, templates and renames of the stages, and the unwrap with its filters, read. With repetitions.
+// Labels that label filters, templates and renames of the stages, and the unwrap with its filters, read. With
+// repetitions.
 std::vector<std::string> ReferencedLabels(const std::vector<logql::Stage>& stages,
                                           const std::optional<logql::Unwrap>& unwrap);
 
 ParserHints HintsForLogQuery();
-ParserHints HintsForSamples(const std::vector<logql::Stage>& stages, const std::optional<logql::Unwrap>& unwrap,
-                            const SampleGrouping& grouping);
+ParserHints HintsForSamples(const std::vector<logql::Stage>& stages,
+                            const std::optional<logql::Unwrap>& unwrap, const SampleGrouping& grouping);
 
 }  // namespace skald::exec

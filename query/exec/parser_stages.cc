@@ -112,22 +112,23 @@ bool JsonPathStage::Run(RowState* row) const {
     return true;
   }
   size_t found = 0;
-  row->PathFinder(paths_.get()).Find(
-      row->line,
-      [&](size_t i, const JsonValue& value) {
-        std::string_view text;
-        if (value.type == JsonType::kArray) {
-          JsonValue as_string = value;
-          as_string.type = JsonType::kString;
-          as_string.escaped = value.text.find('\\') != std::string_view::npos;
-          text = JsonLabelValue(as_string, &row->value);
-        } else if (value.type != JsonType::kNull) {
-          text = JsonLabelValue(value, &row->value);
-        }
-        labels.SetParsed(ResolveCollision(names_[i], row), Keep(text, row));
-        ++found;
-      },
-      [&](JsonError error) { SetJsonError(error, row); });
+  row->PathFinder(paths_.get())
+      .Find(
+          row->line,
+          [&](size_t i, const JsonValue& value) {
+            std::string_view text;
+            if (value.type == JsonType::kArray) {
+              JsonValue as_string = value;
+              as_string.type = JsonType::kString;
+              as_string.escaped = value.text.find('\\') != std::string_view::npos;
+              text = JsonLabelValue(as_string, &row->value);
+            } else if (value.type != JsonType::kNull) {
+              text = JsonLabelValue(value, &row->value);
+            }
+            labels.SetParsed(ResolveCollision(names_[i], row), Keep(text, row));
+            ++found;
+          },
+          [&](JsonError error) { SetJsonError(error, row); });
   if (found < names_.size()) {
     for (const std::string& name : names_) {
       if (!labels.Get(name).has_value()) labels.SetParsed(name, "");
@@ -177,7 +178,8 @@ absl::StatusOr<LogfmtPickStage> LogfmtPickStage::Make(const logql::LogfmtParser&
     if (key.front() == '"') {
       const size_t close = key.find('"', 1);
       if (close != std::string_view::npos && close + 1 != key.size()) {
-        return BadExpression(text, key[close + 1] == '"' ? "syntax error: unexpected STRING" : "syntax error: unexpected KEY");
+        return BadExpression(
+            text, key[close + 1] == '"' ? "syntax error: unexpected STRING" : "syntax error: unexpected KEY");
       }
       key = key.substr(1, close == std::string_view::npos ? close : close - 1);
     } else {
@@ -311,20 +313,21 @@ bool UnpackStage::Run(RowState* row) const {
   pairs.clear();
   std::string_view entry;
   bool packed = false;
-  const JsonError error = ForEachJsonMember(row->line, &row->key, [&](std::string_view key, const JsonValue& value) {
-    if (value.type != JsonType::kString) return true;
-    if (key == "_entry") {
-      entry = Keep(JsonLabelValue(value, &row->value), row);
-      packed = true;
-      return true;
-    }
-    // The collision is looked for with the key as it stands, the label's name is made of the result.
-    const std::string_view resolved = ResolveCollision(Keep(key, row), row);
-    if (!labels.ShouldExtract(resolved)) return true;
-    const std::string_view name = Keep(SanitizedKey(resolved, &row->value), row);
-    if (!name.empty()) pairs.push_back({name, Keep(JsonLabelValue(value, &row->value), row)});
-    return true;
-  });
+  const JsonError error =
+      ForEachJsonMember(row->line, &row->key, [&](std::string_view key, const JsonValue& value) {
+        if (value.type != JsonType::kString) return true;
+        if (key == "_entry") {
+          entry = Keep(JsonLabelValue(value, &row->value), row);
+          packed = true;
+          return true;
+        }
+        // The collision is looked for with the key as it stands, the label's name is made of the result.
+        const std::string_view resolved = ResolveCollision(Keep(key, row), row);
+        if (!labels.ShouldExtract(resolved)) return true;
+        const std::string_view name = Keep(SanitizedKey(resolved, &row->value), row);
+        if (!name.empty()) pairs.push_back({name, Keep(JsonLabelValue(value, &row->value), row)});
+        return true;
+      });
   if (error != JsonError::kNone) {
     SetJsonError(error, row);
     return true;

@@ -1,12 +1,12 @@
 // | json, | logfmt, | regexp, | pattern, | unpack: stages that make labels of a line.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/regex_match.h"
 #include "query/exec/row_state.h"
@@ -16,8 +16,8 @@
 
 namespace skald::exec {
 
-// Each is immutable and thread-safe; Run is false where the row is dropped (by an early filter). Make's errors are Loki's texts, without
-// the stage.
+// Each is immutable and thread-safe; Run is false where the row is dropped (by an early filter). Make's
+// errors are Loki's texts, without the stage.
 
 class JsonStage {
  public:
@@ -37,7 +37,8 @@ class JsonPathStage {
 
 class LogfmtStage {
  public:
-  explicit LogfmtStage(const logql::LogfmtParser& parser) : strict_(parser.strict), keep_empty_(parser.keep_empty) {}
+  explicit LogfmtStage(const logql::LogfmtParser& parser)
+      : strict_(parser.strict), keep_empty_(parser.keep_empty) {}
   bool Run(RowState* row) const;
   bool strict() const { return strict_; }
 

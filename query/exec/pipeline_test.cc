@@ -1,13 +1,13 @@
 // What stages make of single lines: the label layers, parsers, filters and formats of LogQL.
 #include "query/exec/pipeline.h"
 
+#include <gtest/gtest.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "query/logql/parser.h"
@@ -41,7 +41,7 @@ std::shared_ptr<const Pipeline> LogPipeline(const std::string& stages) {
 
 // The line and the labels that are not the stream's own, "line|{a="b"}"; "-" for a dropped line.
 std::string RunLine(const std::string& stages, const std::string& line, const Pairs& metadata = {},
-                const Labels& stream = {{"app", "s"}}) {
+                    const Labels& stream = {{"app", "s"}}) {
   const auto pipeline = LogPipeline(stages);
   const Rows rows = RowsOf({line}, metadata);
   LabelSetInterner interner;
@@ -67,10 +67,12 @@ struct Row {
 };
 
 void Check(const std::vector<Row>& rows) {
-  for (const Row& row : rows) EXPECT_EQ(RunLine(row.stages, row.line), row.want) << row.stages << " on " << row.line;
+  for (const Row& row : rows)
+    EXPECT_EQ(RunLine(row.stages, row.line), row.want) << row.stages << " on " << row.line;
 }
 
-constexpr char kNoObject[] = R"(__error__="JSONParserErr", __error_details__="Value looks like object, but can't find closing '}' symbol")";
+constexpr char kNoObject[] =
+    R"(__error__="JSONParserErr", __error_details__="Value looks like object, but can't find closing '}' symbol")";
 
 TEST(Pipeline, LineFilters) {
   Check({
@@ -103,12 +105,30 @@ TEST(Pipeline, LineFilters) {
       {R"(|~ "(?s)a.c")", "a\nc", "{}"},
       {R"(|~ "(?i)ERR")", "an error", "{}"},
       {R"(|~ "foo|")", "bar", "-"},
-      {R"(|~ "a.c")", "a\xff" "c", "{}"},
-      {R"(|~ "a[^b]c")", "a\xff" "c", "{}"},
-      {R"(|~ "a..c")", "a\xff\xff" "c", "{}"},
-      {R"(|~ "^a.c$")", "a\xff" "c", "{}"},
-      {R"(|~ "a\\x{FFFD}+c")", "a\xff" "c", "{}"},
-      {R"(|~ "a\\x{FFFD}c")", "a\xff" "c", "-"},
+      {R"(|~ "a.c")",
+       "a\xff"
+       "c",
+       "{}"},
+      {R"(|~ "a[^b]c")",
+       "a\xff"
+       "c",
+       "{}"},
+      {R"(|~ "a..c")",
+       "a\xff\xff"
+       "c",
+       "{}"},
+      {R"(|~ "^a.c$")",
+       "a\xff"
+       "c",
+       "{}"},
+      {R"(|~ "a\\x{FFFD}+c")",
+       "a\xff"
+       "c",
+       "{}"},
+      {R"(|~ "a\\x{FFFD}c")",
+       "a\xff"
+       "c",
+       "-"},
       {R"(|~ "(?i)err.*time" |= "out")", "ERR: timeout", "{}"},
       {R"(|~ "k(?P<n>el)+v[io]n" != "x")", "kelvin", "{}"},
       // Hoisted over decolorize, so it is the coloured line that is looked at; but not over line_format.
@@ -162,7 +182,10 @@ TEST(Pipeline, Logfmt) {
       {"| logfmt app", "x=1", "{}"},
       {"| logfmt app", "app=1", R"({app_extracted="1"})"},
       {"| logfmt a", "a=\xff", R"({a=""})"},
-      {"| logfmt", "a=x\xff" "y", R"({a="x y"})"},
+      {"| logfmt",
+       "a=x\xff"
+       "y",
+       R"({a="x y"})"},
       {R"(| logfmt x="\"foo_bar\"")", "foo.bar=1", R"({x="1"})"},
   });
 }
@@ -172,7 +195,10 @@ TEST(Pipeline, RegexpPatternUnpack) {
       {R"~(| regexp "(?P<a>x)?(?P<b>y)")~", "y", R"({a="", b="y"})"},
       {R"~(| regexp "(?P<a>x)?(?P<b>y)")~", "zzz", "{}"},
       {R"~(| regexp "(?P<m>[A-Z]+) (?P<app>\\S+)")~", "GET /x", R"({app_extracted="/x", m="GET"})"},
-      {R"(| regexp "(?<a>.)z")", "\xff" "z", "{a=\"\xef\xbf\xbd\"}"},
+      {R"(| regexp "(?<a>.)z")",
+       "\xff"
+       "z",
+       "{a=\"\xef\xbf\xbd\"}"},
       {R"(| pattern "<ip> - <u> <_>")", "1.2.3.4 - bob rest", R"({ip="1.2.3.4", u="bob"})"},
       {R"(| pattern "<p>?<_>")", "/status", R"({p="/status"})"},
       {R"(| pattern "GET <p> <_>")", "POST /x 1", "{}"},
@@ -202,7 +228,8 @@ TEST(Pipeline, LabelFilters) {
        R"({__error__="LabelFilterErr", __error_details__="time: unknown unit \"d\" in duration \"1d\"", d="1d"})"},
       {"| logfmt | s < 1KB", "s=999", R"({s="999"})"},
       {"| logfmt | s < 1KB", "s=\"1 KiB\"", "-"},
-      {"| logfmt | s < 1KB", "s=2qb", R"({__error__="LabelFilterErr", __error_details__="unhandled size name: qb", s="2qb"})"},
+      {"| logfmt | s < 1KB", "s=2qb",
+       R"({__error__="LabelFilterErr", __error_details__="unhandled size name: qb", s="2qb"})"},
       {"| logfmt | s = 2.5KiB", "s=2600", R"({s="2600"})"},
       {"| logfmt | s = 2.5KiB", "s=2560", "-"},
       {R"(| logfmt | l=~"warn|warning")", "l=prewarn", R"({l="prewarn"})"},
@@ -240,11 +267,13 @@ TEST(Pipeline, Formats) {
       {R"(| logfmt | line_format "{{.no}}x{{.a}}")", "a=1", R"(x1|{a="1"})"},
       {R"(| logfmt | line_format "{{.no}}")", "a=1", R"(|{a="1"})"},
       {R"(| logfmt | line_format "a {{- .a -}} b")", "a=1", R"(a1b|{a="1"})"},
-      {R"(| json | line_format "{{.__error__}}")", "x", std::string("JSONParserErr|{").append(kNoObject).append("}").c_str()},
+      {R"(| json | line_format "{{.__error__}}")", "x",
+       std::string("JSONParserErr|{").append(kNoObject).append("}").c_str()},
       {"| decolorize", "\x1b[31mred\x1b[0m", "red|{}"},
       {R"(| logfmt | keep a, b="2")", "a=1 b=3 c=4", R"({a="1"})"},
       {R"(| logfmt | drop a="9", b)", "a=1 b=2", R"({a="1"})"},
-      {"| json | drop __error__", "x", R"({__error_details__="Value looks like object, but can't find closing '}' symbol"})"},
+      {"| json | drop __error__", "x",
+       R"({__error_details__="Value looks like object, but can't find closing '}' symbol"})"},
       {"| json | drop __error__, __error_details__", "x", "{}"},
       {R"(| json | drop __error__="x")", "x",
        R"({__error__="JSONParserErr", __error_details__="Value looks like object, but can't find closing '}' symbol"})"},
@@ -276,8 +305,8 @@ TEST(Pipeline, Categories) {
   ASSERT_TRUE(runner.ProcessEntry(0, &entry));
   const LabelSet& set = interner.Get(entry.labels);
   EXPECT_EQ(set.labels.ToString(), R"({a="1", app="x", env="p", k="m"})");
-  EXPECT_EQ(set.categories, (std::vector<LabelCategory>{LabelCategory::kParsed, LabelCategory::kParsed, LabelCategory::kStream,
-                                                        LabelCategory::kMetadata}));
+  EXPECT_EQ(set.categories, (std::vector<LabelCategory>{LabelCategory::kParsed, LabelCategory::kParsed,
+                                                        LabelCategory::kStream, LabelCategory::kMetadata}));
 }
 
 TEST(Pipeline, StageErrors) {
@@ -304,7 +333,8 @@ TEST(Pipeline, StageErrors) {
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ samples
+// ------------------------------------------------------------------------------------------------------
+// samples
 
 struct SampleRow {
   const char* query;
@@ -316,7 +346,8 @@ std::string RunSample(const std::string& query, const std::string& line, const P
   const auto expr = logql::ParseExpr(query);
   EXPECT_TRUE(expr.ok()) << query << expr.status();
   const logql::VectorAggregation* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
-  const auto* range = std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
+  const auto* range =
+      std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
   const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
   EXPECT_TRUE(pipeline.ok()) << pipeline.status();
   const Rows rows = RowsOf({line}, metadata);
@@ -351,7 +382,8 @@ TEST(Pipeline, Samples) {
       {R"(absent_over_time({a="b"}[1m]))", "x", "1 {}"},
       {R"(count_over_time({a="b"} | logfmt[1m]))", "l=1", R"(1 {app="s", k="m", l="1"})"},
       {R"(sum(count_over_time({a="b"} | json[1m])))", "x", "1 {}"},
-      {R"(count_over_time({a="b"} | json | drop __error_details__[1m]))", "x", R"(1 {__error__="JSONParserErr", app="s", k="m"})"},
+      {R"(count_over_time({a="b"} | json | drop __error_details__[1m]))", "x",
+       R"(1 {__error__="JSONParserErr", app="s", k="m"})"},
       {R"(sum by (x)(count_over_time({a="b"} | json[1m])))", "x",
        R"(1 {__error__="JSONParserErr", __error_details__="Value looks like object, but can't find closing '}' symbol", app="s", k="m"})"},
       {R"(sum by (__error__)(count_over_time({a="b"} | json | drop __error_details__[1m])))", "x",
@@ -363,7 +395,8 @@ TEST(Pipeline, Samples) {
       {R"(sum by (c)(count_over_time({a="b"} | json[1m])))", R"({"b":tru,"c":"1"})",
        R"(1 {__error__="JSONParserErr", __error_details__="Unknown value type", app="s", k="m"})"},
       {R"(sum by (c)(count_over_time({a="b"} | json[1m])))", R"({"c":"1","b":tru)", R"(1 {c="1"})"},
-      {R"(sum by (c_d)(count_over_time({a="b"} | json[1m])))", R"({"x":{"d":1},"c":{"e":2,"d":"1"}})", R"(1 {c_d="1"})"},
+      {R"(sum by (c_d)(count_over_time({a="b"} | json[1m])))", R"({"x":{"d":1},"c":{"e":2,"d":"1"}})",
+       R"(1 {c_d="1"})"},
       {R"(sum_over_time({a="b"} | logfmt | unwrap l[1m]))", "l=1.5", R"(1.5 {app="s", k="m"})"},
       {R"(sum by (l)(sum_over_time({a="b"} | logfmt | unwrap l[1m])))", "l=1.5", R"(1.5 {l="1.5"})"},
       {R"(sum_over_time({a="b"} | logfmt | unwrap l[1m]))", "m=1.5", "-"},
@@ -397,13 +430,15 @@ TEST(Pipeline, RemembersByMetadata) {
   }
   rows.metadata = {level, user};
   const Labels stream = {{"app", "s"}};
-  for (const char* query : {R"(sum by (level)(count_over_time({a="b"} | level!="x"[1m])))",
-                            R"(sum by (level, user)(count_over_time({a="b"} | user!="7"[1m])))", R"(count_over_time({a="b"}[1m]))",
-                            R"(sum(count_over_time({a="b"} | user > 5[1m])))"}) {
+  for (const char* query :
+       {R"(sum by (level)(count_over_time({a="b"} | level!="x"[1m])))",
+        R"(sum by (level, user)(count_over_time({a="b"} | user!="7"[1m])))",
+        R"(count_over_time({a="b"}[1m]))", R"(sum(count_over_time({a="b"} | user > 5[1m])))"}) {
     const auto expr = logql::ParseExpr(query);
     ASSERT_TRUE(expr.ok());
     const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
-    const auto* range = std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
+    const auto* range =
+        std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
     const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
     ASSERT_TRUE(pipeline.ok());
     LabelSetInterner interner;
@@ -441,7 +476,8 @@ TEST(Pipeline, WhatIsNeeded) {
   for (const auto& c : cases) {
     const auto expr = logql::ParseExpr(c.query);
     const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
-    const auto* range = std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
+    const auto* range =
+        std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
     const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
     ASSERT_TRUE(pipeline.ok());
     EXPECT_EQ((*pipeline)->Columns().lines, c.lines) << c.query;

@@ -22,7 +22,8 @@ std::string_view AsRunes(std::string_view text, std::string* scratch) {
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-// Reads the top level of a regex for runs of plain bytes. Whatever it does not know ends the run, or the search as a whole.
+// Reads the top level of a regex for runs of plain bytes. Whatever it does not know ends the run, or the
+// search as a whole.
 class LiteralSearch {
  public:
   explicit LiteralSearch(std::string_view regex) : regex_(regex) {}
@@ -179,7 +180,9 @@ class LiteralSearch {
 
 }  // namespace
 
-std::optional<RequiredLiteral> FindRequiredLiteral(std::string_view regex) { return LiteralSearch(regex).Run(); }
+std::optional<RequiredLiteral> FindRequiredLiteral(std::string_view regex) {
+  return LiteralSearch(regex).Run();
+}
 
 absl::StatusOr<RegexMatch> RegexMatch::Make(std::string_view regex) {
   RegexMatch out;
@@ -206,7 +209,8 @@ bool RegexMatch::Matches(std::string_view text) const {
   return re2::RE2::PartialMatch(re2::StringPiece(runes.data(), runes.size()), *regex_);
 }
 
-bool RegexMatch::Capture(std::string_view text, std::vector<std::string_view>* groups, std::string* scratch) const {
+bool RegexMatch::Capture(std::string_view text, std::vector<std::string_view>* groups,
+                         std::string* scratch) const {
   if (required_.has_value() && !required_->FoundIn(text)) return false;
   const std::string_view runes = AsRunes(text, scratch);
   const int count = regex_->NumberOfCapturingGroups() + 1;
@@ -218,7 +222,8 @@ bool RegexMatch::Capture(std::string_view text, std::vector<std::string_view>* g
     many.resize(static_cast<size_t>(count));
     pieces = many.data();
   }
-  if (!regex_->Match(re2::StringPiece(runes.data(), runes.size()), 0, runes.size(), re2::RE2::UNANCHORED, pieces, count)) {
+  if (!regex_->Match(re2::StringPiece(runes.data(), runes.size()), 0, runes.size(), re2::RE2::UNANCHORED,
+                     pieces, count)) {
     return false;
   }
   groups->resize(static_cast<size_t>(count));

@@ -1,5 +1,8 @@
-// A regex as Go runs it on bytes that may not be UTF-8: each invalid byte counts as one U+FFFD, which `.` and negated classes take.
+// A regex as Go runs it on bytes that may not be UTF-8: each invalid byte counts as one U+FFFD, which `.` and
+// negated classes take.
 #pragma once
+
+#include <absl/status/statusor.h>
 
 #include <memory>
 #include <optional>
@@ -7,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include <absl/status/statusor.h>
 #include <re2/re2.h>
 
 #include "text/substring.h"
@@ -31,8 +33,8 @@ class RegexMatch {
 
   bool Matches(std::string_view text) const;
 
-  // The first match's groups, group 0 the match itself: views into text or *scratch; null data where a group took no part. False for no
-  // match. groups is resized to the number of groups plus one.
+  // The first match's groups, group 0 the match itself: views into text or *scratch; null data where a group
+  // took no part. False for no match. groups is resized to the number of groups plus one.
   bool Capture(std::string_view text, std::vector<std::string_view>* groups, std::string* scratch) const;
 
   // What FindRequiredLiteral says, ready to search; null for none.

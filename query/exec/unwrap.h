@@ -1,10 +1,10 @@
 // | unwrap label: a label's value as the sample, and the filters behind it.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <vector>
-
-#include <absl/status/statusor.h>
 
 #include "query/exec/label_filter.h"
 #include "query/exec/row_state.h"
@@ -17,8 +17,8 @@ class UnwrapStage {
  public:
   static absl::StatusOr<UnwrapStage> Make(const logql::Unwrap& unwrap);
 
-  // False where there is no sample: the label is missing or empty, or a filter drops it. A value that cannot be read is 0, with
-  // SampleExtractionErr.
+  // False where there is no sample: the label is missing or empty, or a filter drops it. A value that cannot
+  // be read is 0, with SampleExtractionErr.
   bool Run(RowState* row, double* value) const;
 
   const std::string& label() const { return label_; }

@@ -1,6 +1,8 @@
 // Rows for tests and benchmarks: built by hand, at random, or looking like a service's JSON log.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cstdint>
 #include <map>
@@ -9,8 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <fmt/format.h>
 
 #include "proto/rows.h"
 
