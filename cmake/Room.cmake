@@ -3,6 +3,14 @@
 # skald_test(NAME SRCS a_test.cc ... DEPS ...)    -> one gtest program, each of its cases a ctest case
 # skald_benchmark(NAME SRCS ... DEPS ...)         -> one Google Benchmark program
 # DEPS of a library are PUBLIC: what a room may include, it links.
+
+# Every program of a thread-sanitizer build knows which libraries are not instrumented.
+function(skald_tsan_suppressions name)
+  if(SKALD_SANITIZE MATCHES thread)
+    target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/tsan_suppressions.cc)
+  endif()
+endfunction()
+
 function(skald_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
@@ -12,6 +20,7 @@ endfunction()
 function(skald_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
+  skald_tsan_suppressions(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
 endfunction()
 
@@ -21,6 +30,7 @@ function(skald_test name)
   endif()
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
+  skald_tsan_suppressions(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
@@ -31,5 +41,6 @@ function(skald_benchmark name)
   endif()
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
+  skald_tsan_suppressions(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} benchmark::benchmark benchmark::benchmark_main)
 endfunction()

@@ -15,12 +15,6 @@
 #include "storage/index_key.h"
 #include "storage/limits.h"
 
-#ifdef __SANITIZE_THREAD__
-// Debian's RocksDB is not built with the thread sanitizer, which therefore does not see how its threads hand
-// over to each other.
-extern "C" const char* __tsan_default_suppressions() { return "race:librocksdb.so\n"; }
-#endif
-
 namespace skald {
 
 namespace key = index_key;
