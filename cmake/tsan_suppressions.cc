@@ -7,6 +7,8 @@ extern "C" const char* __tsan_default_suppressions() {
          "race:libgpr.so\n"
          "race:libprotobuf.so\n"
          "race:libabsl_\n"
+         "race:^grpc::internal::\n"
+         "race:^std::default_delete<grpc::Server>\n"
          "mutex:libgrpc.so\n"
          "deadlock:libgrpc.so\n"
          "called_from_lib:libgrpc.so\n"
