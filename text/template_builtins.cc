@@ -33,6 +33,10 @@ Basic BasicOf(const Value& value) {
 
 bool IsNone(const Value& value) { return value.kind() == Kind::kInvalid || value.kind() == Kind::kNil; }
 
+absl::Status Incompatible(const Value& a, const Value& b) {
+  return InvalidArgument("incompatible types for comparison: {} and {}", a.Unboxed().TypeName(), b.Unboxed().TypeName());
+}
+
 absl::StatusOr<bool> Equal(TemplateArgs args) {
   if (args.size() < 2) return InvalidArgument("missing argument for comparison");
   const Value& a = args[0];
@@ -40,7 +44,7 @@ absl::StatusOr<bool> Equal(TemplateArgs args) {
     const Basic basic = BasicOf(a);
     bool same = false;
     if (basic != BasicOf(b)) {
-      if (!IsNone(a) && !IsNone(b)) return InvalidArgument("incompatible types for comparison");
+      if (!IsNone(a) && !IsNone(b)) return Incompatible(a, b);
     } else {
       switch (basic) {
         case Basic::kBool:
@@ -75,7 +79,7 @@ absl::StatusOr<bool> Less(const Value& a, const Value& b) {
   const Basic basic = BasicOf(a);
   if (basic == Basic::kNone || BasicOf(b) == Basic::kNone)
     return InvalidArgument("invalid type for comparison");
-  if (basic != BasicOf(b)) return InvalidArgument("incompatible types for comparison");
+  if (basic != BasicOf(b)) return Incompatible(a, b);
   switch (basic) {
     case Basic::kInt:
       return a.as_int() < b.as_int();

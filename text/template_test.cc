@@ -207,7 +207,7 @@ TEST(Template, ExecutionErrors) {
       {"{{eq .a 1}}",
        {},
        "template: line:1:2: executing \"line\" at <eq .a 1>: error calling eq: incompatible types for "
-       "comparison"},
+       "comparison: string and int"},
       {"{{unixToTime \"12\"}}",
        {},
        "template: line:1:2: executing \"line\" at <unixToTime \"12\">: error calling unixToTime: unable to "
