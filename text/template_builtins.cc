@@ -34,7 +34,8 @@ Basic BasicOf(const Value& value) {
 bool IsNone(const Value& value) { return value.kind() == Kind::kInvalid || value.kind() == Kind::kNil; }
 
 absl::Status Incompatible(const Value& a, const Value& b) {
-  return InvalidArgument("incompatible types for comparison: {} and {}", a.Unboxed().TypeName(), b.Unboxed().TypeName());
+  return InvalidArgument("incompatible types for comparison: {} and {}", a.Unboxed().TypeName(),
+                         b.Unboxed().TypeName());
 }
 
 absl::StatusOr<bool> Equal(TemplateArgs args) {
