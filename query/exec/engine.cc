@@ -8,6 +8,7 @@
 #include "query/exec/limit_checks.h"
 #include "query/exec/log_scan.h"
 #include "query/exec/metric_query.h"
+#include "query/exec/plan/planner.h"
 #include "query/exec/scan.h"
 #include "query/logql/parser.h"
 
@@ -34,6 +35,12 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
   }
   RETURN_IF_ERROR(exec::CheckLimits(*expr, params, limits));
 
+  exec::EvaluationTimes times;
+  if (!is_log_query) {
+    ASSIGN_OR_RETURN(times, exec::TimesOf(params, limits));
+  }
+  ASSIGN_OR_RETURN(const exec::Plan plan, exec::MakePlan(expr, limits));
+
   QueryResult result;
   MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : budget_->limit(), budget_);
   exec::QueryContext context;
@@ -51,13 +58,11 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
     options.limit = params.limit;
     options.interval_ns = params.interval_ns - params.interval_ns % kNsPerMs;
     options.split_interval_ns = limits.split_interval_ns;
-    ASSIGN_OR_RETURN(Streams streams,
-                     exec::ScanLog(context, std::get<logql::LogSelectorExpr>(expr->node), options));
+    ASSIGN_OR_RETURN(Streams streams, exec::ScanLog(context, plan.reads[0], options));
     result.stats.entries_returned = streams.entries().size();
     result.data = std::move(streams);
   } else {
-    ASSIGN_OR_RETURN(const exec::EvaluationTimes times, exec::TimesOf(params, limits));
-    RETURN_IF_ERROR(exec::RunMetricQuery(context, expr, times, limits, &result));
+    RETURN_IF_ERROR(exec::RunMetricQuery(context, plan, times, limits, &result));
   }
   if (result.stats.damaged_blocks > 0) {
     result.warnings.push_back(fmt::format("{} blocks are damaged on disk and missing from this answer",

@@ -12,6 +12,11 @@ bool TemplateUses(std::string_view text, std::string_view function) {
   return parsed.ok() && (*parsed)->Uses(function);
 }
 
+bool TemplateIsPlain(std::string_view text) {
+  const auto parsed = Template::Parse("line", text, LogTemplateFunctions());
+  return parsed.ok() && (*parsed)->IsPlain();
+}
+
 std::optional<std::string_view> RowTemplateData::Lookup(std::string_view name) const {
   const auto set = [](std::string_view text) {
     return text.empty() ? std::nullopt : std::optional<std::string_view>(text);

@@ -18,6 +18,8 @@ namespace skald::exec {
 std::vector<std::string> TemplateFields(std::string_view text);
 // A function of that name stands in the template. Never fails either.
 bool TemplateUses(std::string_view text, std::string_view function);
+// Fields and functions that cannot fail are all there is in it. False for a template that Parse refuses.
+bool TemplateIsPlain(std::string_view text);
 
 // The row as templates see it: errors count as labels while they are set. Views live as long as the row's.
 class RowTemplateData : public TemplateData {

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "query/exec/parser_hints.h"
 #include "query/exec/regex_match.h"
 #include "query/logql/parser.h"
 
@@ -120,53 +119,6 @@ TEST(RegexMatch, RequiredLiteral) {
     const auto got = FindRequiredLiteral(c.regex);
     EXPECT_EQ(got ? got->text : "", c.literal) << c.regex;
     EXPECT_EQ(got && got->fold_ascii, got && c.fold) << c.regex;
-  }
-}
-
-TEST(ParserHints, Modes) {
-  using Mode = ParserHints::Mode;
-  const struct {
-    const char* query;
-    Mode mode;
-    std::vector<std::string> required;
-    bool early;
-    bool preserve;
-  } cases[] = {
-      {R"(count_over_time({a="b"} | json | x="1"[1m]))", Mode::kAll, {}, true, false},
-      {R"(sum without (a)(rate({a="b"} | json[1m])))", Mode::kAll, {}, true, false},
-      {R"(sum(rate({a="b"} | json[1m])))", Mode::kNone, {}, false, false},
-      {R"(sum(rate({a="b"} | json | x="1" or y > 2[1m])))", Mode::kRequired, {"x", "y"}, true, false},
-      {R"(sum by (c)(rate({a="b"} | json | x_extracted="1"[1m])))",
-       Mode::kRequired,
-       {"c", "x", "x_extracted"},
-       false,
-       false},
-      {R"(sum by (c)(rate({a="b"} | json | label_format q=r,s="{{.t}}"[1m])))",
-       Mode::kRequired,
-       {"c", "r", "t"},
-       false,
-       false},
-      {R"(sum(sum_over_time({a="b"} | json | unwrap v | __error__=""[1m])))",
-       Mode::kRequired,
-       {"__error__", "v"},
-       true,
-       true},
-      {R"(avg(rate({a="b"} | json[1m])))", Mode::kAll, {}, true, false},
-      {R"(absent_over_time({a="b"} | json[1m]))", Mode::kNone, {}, false, false},
-      {R"(max_over_time({a="b"} | json | unwrap v[1m]) by (z))", Mode::kRequired, {"v", "z"}, false, false},
-  };
-  for (const auto& c : cases) {
-    const auto expr = logql::ParseExpr(c.query);
-    ASSERT_TRUE(expr.ok()) << c.query << expr.status();
-    const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
-    const auto& range =
-        std::get<logql::RangeAggregation>(parent == nullptr ? (*expr)->node : parent->inner->node);
-    const ParserHints hints =
-        HintsForSamples(range.log_range.source.stages, range.log_range.unwrap, GroupingOf(range, parent));
-    EXPECT_EQ(hints.mode, c.mode) << c.query;
-    EXPECT_EQ(hints.required, c.required) << c.query;
-    EXPECT_EQ(hints.early_filters, c.early) << c.query;
-    EXPECT_EQ(hints.preserve_error, c.preserve) << c.query;
   }
 }
 

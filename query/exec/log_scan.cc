@@ -376,16 +376,16 @@ class LogScan {
 
 }  // namespace
 
-absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSelectorExpr& query,
+absl::StatusOr<Streams> ScanLog(const QueryContext& context, const ReadPlan& read,
                                 const LogScanOptions& options) {
   const int64_t select_begin_ns = MonotonicNs();
   ASSIGN_OR_RETURN(const Selection selection,
-                   context.source->Select(context.tenant, query.selector.matchers, options.range));
+                   context.source->Select(context.tenant, read.selector.matchers, options.range));
   context.stats->select_ns += MonotonicNs() - select_begin_ns;
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
-  if (selection.streams.empty() || options.limit == 0) return Streams();
-  ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(LogSpec(query)));
+  if (selection.blocks.empty() || options.limit == 0) return Streams();
+  ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(read.pipeline));
   LogScan scan(context, selection, std::move(pipeline), options);
   RETURN_IF_ERROR(scan.Run());
   return scan.TakeStreams();

@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "base/types.h"
+#include "query/exec/plan/plan.h"
 #include "query/exec/result.h"
 #include "query/exec/scan.h"
-#include "query/logql/ast.h"
 
 namespace skald::exec {
 
@@ -22,7 +22,7 @@ struct LogScanOptions {
 
 // Blocks are read in the query's direction, and no further than entries can still come from. Adds to
 // context.stats. Errors as ScanSamples, but for pipeline errors: a log query shows those as labels.
-absl::StatusOr<Streams> ScanLog(const QueryContext& context, const logql::LogSelectorExpr& query,
+absl::StatusOr<Streams> ScanLog(const QueryContext& context, const ReadPlan& read,
                                 const LogScanOptions& options);
 
 }  // namespace skald::exec

@@ -9,8 +9,8 @@
 #include "base/types.h"
 #include "query/exec/binary_operation.h"
 #include "query/exec/label_replace.h"
-#include "query/exec/metric_plan.h"
 #include "query/exec/printable.h"
+#include "query/exec/sample_scan.h"
 #include "query/exec/vector_aggregation.h"
 
 namespace skald::exec {
@@ -26,8 +26,8 @@ using Value = std::variant<double, VectorPtr>;
 
 class Evaluator {
  public:
-  Evaluator(const QueryContext& context, const MetricPlan& plan, const EvaluationTimes& times)
-      : context_(context), plan_(plan), times_(times), leaves_(plan.leaves.size()) {}
+  Evaluator(const QueryContext& context, const Plan& plan, const EvaluationTimes& times)
+      : context_(context), plan_(plan), times_(times), reads_(plan.reads.size()) {}
 
   absl::StatusOr<Value> Evaluate(const Expr& expr) {
     return std::visit([this](const auto& node) -> absl::StatusOr<Value> { return Node(node); }, expr.node);
@@ -50,14 +50,14 @@ class Evaluator {
   }
 
   absl::StatusOr<Value> Node(const logql::RangeAggregation& range) {
-    const uint32_t leaf = plan_.leaf_of.at(&range);
-    if (leaves_[leaf] == nullptr) {
+    const uint32_t read = plan_.read_of.at(&range);
+    if (reads_[read] == nullptr) {
       const WindowGrid grid(times_.start_ns, times_.step_ns, times_.count, range.log_range.range_ns,
                             range.log_range.offset_ns);
-      ASSIGN_OR_RETURN(StepVector vector, ScanSamples(context_, plan_.leaves[leaf], grid));
-      leaves_[leaf] = std::make_shared<const StepVector>(std::move(vector));
+      ASSIGN_OR_RETURN(StepVector vector, ScanSamples(context_, plan_.reads[read], grid));
+      reads_[read] = std::make_shared<const StepVector>(std::move(vector));
     }
-    return Value(leaves_[leaf]);
+    return Value(reads_[read]);
   }
 
   absl::StatusOr<Value> Node(const logql::VectorAggregation& aggregation) {
@@ -102,9 +102,9 @@ class Evaluator {
   }
 
   const QueryContext& context_;
-  const MetricPlan& plan_;
+  const Plan& plan_;
   const EvaluationTimes& times_;
-  std::vector<VectorPtr> leaves_;  // by plan_.leaves; null = not read yet
+  std::vector<VectorPtr> reads_;  // by plan_.reads; null = not read yet
 };
 
 int64_t MillisOf(int64_t time_ns) {
@@ -179,9 +179,8 @@ absl::StatusOr<EvaluationTimes> TimesOf(const QueryParams& params, const QueryLi
   return times;
 }
 
-absl::Status RunMetricQuery(const QueryContext& context, const logql::ExprPtr& expr,
-                            const EvaluationTimes& times, const QueryLimits& limits, QueryResult* result) {
-  ASSIGN_OR_RETURN(const MetricPlan plan, PlanMetricQuery(expr, limits));
+absl::Status RunMetricQuery(const QueryContext& context, const Plan& plan, const EvaluationTimes& times,
+                            const QueryLimits& limits, QueryResult* result) {
   Evaluator evaluator(context, plan, times);
   ASSIGN_OR_RETURN(const Value value, evaluator.Evaluate(*plan.root));
   if (const double* number = std::get_if<double>(&value)) {

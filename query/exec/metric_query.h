@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "query/exec/engine.h"
+#include "query/exec/plan/plan.h"
 #include "query/exec/result.h"
 #include "query/exec/scan.h"
-#include "query/logql/ast.h"
 
 namespace skald::exec {
 
@@ -28,7 +28,7 @@ struct EvaluationTimes {
 absl::StatusOr<EvaluationTimes> TimesOf(const QueryParams& params, const QueryLimits& limits);
 
 // Fills result's data and warnings. Errors as Engine::Run.
-absl::Status RunMetricQuery(const QueryContext& context, const logql::ExprPtr& expr,
-                            const EvaluationTimes& times, const QueryLimits& limits, QueryResult* result);
+absl::Status RunMetricQuery(const QueryContext& context, const Plan& plan, const EvaluationTimes& times,
+                            const QueryLimits& limits, QueryResult* result);
 
 }  // namespace skald::exec

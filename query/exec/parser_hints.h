@@ -1,13 +1,10 @@
 // What parsers need not do for a query: an optimisation of Loki's that shows in its answers, so it is part of
-// the language.
+// the language. Found out by plan/find_fields.cc.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "query/logql/ast.h"
 
 namespace skald::exec {
 
@@ -20,12 +17,8 @@ struct SampleGrouping {
     kWithout,
   };
   Kind kind = Kind::kAll;
-  std::vector<std::string> labels;
+  std::vector<std::string> labels;  // sorted, distinct
 };
-
-// The grouping of a range aggregation, or, where `parent` (its direct parent, null if none) is a sum that may
-// be pushed into it, the sum's. absent_over_time keeps no labels.
-SampleGrouping GroupingOf(const logql::RangeAggregation& range, const logql::VectorAggregation* parent);
 
 struct ParserHints {
   enum class Mode {
@@ -42,14 +35,5 @@ struct ParserHints {
   // True where a member of required begins with prefix.
   bool RequiresPrefix(std::string_view prefix) const;
 };
-
-// Labels that label filters, templates and renames of the stages, and the unwrap with its filters, read. With
-// repetitions.
-std::vector<std::string> ReferencedLabels(const std::vector<logql::Stage>& stages,
-                                          const std::optional<logql::Unwrap>& unwrap);
-
-ParserHints HintsForLogQuery();
-ParserHints HintsForSamples(const std::vector<logql::Stage>& stages,
-                            const std::optional<logql::Unwrap>& unwrap, const SampleGrouping& grouping);
 
 }  // namespace skald::exec

@@ -1,6 +1,6 @@
 // The stages of one log selector, made ready to run: rows in; lines, values and label sets out.
 //
-//   auto pipeline = Pipeline::Compile(LogSpec(selector));           // once a query; immutable, shared by all
+//   auto pipeline = Pipeline::Compile(plan.reads[0].pipeline);  // once a query; immutable, shared by all
 //   threads PipelineRunner runner(pipeline, &interner);                      // one a thread for each block,
 //   for each slice of it:
 //     rows = block.Read(pipeline->Columns(), ...)
@@ -23,29 +23,10 @@
 #include "base/labels.h"
 #include "proto/rows.h"
 #include "query/exec/label_set.h"
-#include "query/exec/parser_hints.h"
-#include "query/logql/ast.h"
+#include "query/exec/plan/pipeline_plan.h"
 #include "storage/log_source.h"
 
 namespace skald::exec {
-
-enum class SampleKind {
-  kNone,    // a log query: entries, not samples
-  kOne,     // count_over_time, rate, absent_over_time: 1 a line
-  kBytes,   // bytes_over_time, bytes_rate: the line's length after the pipeline
-  kUnwrap,  // the value of a label
-};
-
-struct PipelineSpec {
-  std::vector<logql::Stage> stages;
-  SampleKind kind = SampleKind::kNone;
-  std::optional<logql::Unwrap> unwrap;  // present exactly for kUnwrap
-  SampleGrouping grouping;              // of samples
-};
-
-PipelineSpec LogSpec(const logql::LogSelectorExpr& selector);
-// parent: the vector aggregation directly around the range aggregation, or null. See GroupingOf.
-PipelineSpec SampleSpec(const logql::RangeAggregation& range, const logql::VectorAggregation* parent);
 
 struct CompiledPipeline;  // query/exec/compiled_pipeline.h
 
@@ -55,7 +36,7 @@ class Pipeline {
   // InvalidArgument as Loki says it: parse error : stage '| json a="p..q"' : cannot parse expression ... .
   // Loki makes these checks only when some stream matched, so compile after the selection and only if it is
   // not empty.
-  static absl::StatusOr<std::shared_ptr<const Pipeline>> Compile(PipelineSpec spec);
+  static absl::StatusOr<std::shared_ptr<const Pipeline>> Compile(PipelinePlan plan);
   ~Pipeline();
 
   // What a Read has to fill; times only where a template asks for them, otherwise they are left to the
@@ -64,11 +45,6 @@ class Pipeline {
   // False where no metadata of this stream's rows can change an outcome: Columns().metadata may be left out
   // for it.
   bool MetadataMatters(const Labels& stream) const;
-  // False where neither a line nor its length is looked at: the outcome hangs on labels and metadata alone.
-  bool ReadsLines() const;
-  // False where no stage but leading line filters looks at the line: the outcome for a row that passed them
-  // hangs on labels, metadata and (kBytes) the length.
-  bool ReadsLinesAfterLeadingFilters() const;
   bool HasLeadingFilters() const;
 
   // The rows of [begin, end) that pass the leading line filters (those hoisted to the front by the stage
@@ -78,8 +54,7 @@ class Pipeline {
   // The same for one line.
   bool PassesLeadingFilters(std::string_view line) const;
 
-  const PipelineSpec& spec() const;
-  const ParserHints& hints() const;
+  const PipelinePlan& plan() const;
   const CompiledPipeline& compiled() const { return *compiled_; }
 
  private:

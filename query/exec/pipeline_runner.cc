@@ -55,15 +55,15 @@ void CompiledPipeline::SampleLabels(RowState* row, std::vector<LabelView>* out) 
     labels.AppendWithout({}, {}, out);  // all of them: the query fails with these, or filters them out later
     return;
   }
-  switch (spec.grouping.kind) {
+  switch (plan.grouping.kind) {
     case SampleGrouping::Kind::kNoLabels:
       return;
     case SampleGrouping::Kind::kBy:
-      labels.AppendBy(spec.grouping.labels, out);
+      labels.AppendBy(plan.grouping.labels, out);
       return;
     case SampleGrouping::Kind::kAll:
     case SampleGrouping::Kind::kWithout:
-      labels.AppendWithout(spec.grouping.labels, unwrapped_label, out);
+      labels.AppendWithout(plan.grouping.labels, unwrapped_label, out);
       return;
   }
 }
@@ -74,7 +74,7 @@ class PipelineRunner::Impl {
       : pipeline_(std::move(pipeline)),
         compiled_(pipeline_->compiled()),
         interner_(interner),
-        row_(&compiled_.hints) {
+        row_(&compiled_.plan.hints) {
     row_.early_filters = &compiled_.early_filters;
   }
 
@@ -85,7 +85,7 @@ class PipelineRunner::Impl {
     by_index_.clear();
     columns_.clear();
     memory_ = Memory::kOff;
-    if (compiled_.reads_line || row_.labels.has_error_columns()) return;
+    if (compiled_.plan.reads_line || row_.labels.has_error_columns()) return;
     // The outcome hangs on the row's metadata alone, or on none: it is worked out once for each combination
     // of values.
     for (size_t c = 0; c < row_.labels.column_count(); ++c) {
@@ -128,7 +128,7 @@ class PipelineRunner::Impl {
     if (!outcome.keep) return false;
     out->labels = outcome.labels;
     out->value = outcome.value;
-    if (compiled_.spec.kind == SampleKind::kBytes) {
+    if (compiled_.plan.kind == SampleKind::kBytes) {
       out->value = static_cast<double>(memory_ != Memory::kOff ? rows_->line(row).size() : row_.line.size());
     }
     return true;
@@ -157,11 +157,11 @@ class PipelineRunner::Impl {
 
   // Whether metadata of this name can change an outcome.
   bool MayCount(std::string_view name) const {
-    const SampleGrouping::Kind kind = compiled_.spec.grouping.kind;
-    const bool picks_labels = compiled_.spec.kind != SampleKind::kNone && !compiled_.can_fail &&
+    const SampleGrouping::Kind kind = compiled_.plan.grouping.kind;
+    const bool picks_labels = compiled_.plan.kind != SampleKind::kNone && !compiled_.plan.can_fail &&
                               (kind == SampleGrouping::Kind::kNoLabels || kind == SampleGrouping::Kind::kBy);
     return !picks_labels ||
-           std::binary_search(compiled_.used_names.begin(), compiled_.used_names.end(), name);
+           std::binary_search(compiled_.plan.fields.begin(), compiled_.plan.fields.end(), name);
   }
 
   Outcome Remembered(uint32_t row) {
@@ -192,10 +192,10 @@ class PipelineRunner::Impl {
 
   Outcome Work(uint32_t row) {
     row_.labels.StartRow(row);
-    if (compiled_.reads_times) row_.time_ns = rows_->time_ns[row];
-    row_.line = compiled_.reads_line || compiled_.spec.kind == SampleKind::kNone ? rows_->line(row)
-                                                                                 : std::string_view();
-    if (compiled_.spec.kind == SampleKind::kBytes) row_.line = rows_->line(row);
+    if (compiled_.plan.reads_times) row_.time_ns = rows_->time_ns[row];
+    row_.line = compiled_.plan.reads_line || compiled_.plan.kind == SampleKind::kNone ? rows_->line(row)
+                                                                                      : std::string_view();
+    if (compiled_.plan.kind == SampleKind::kBytes) row_.line = rows_->line(row);
     return Finish();
   }
 
@@ -206,7 +206,7 @@ class PipelineRunner::Impl {
     if (!compiled_.Run(&row_, &out.value)) return out;
     out.keep = true;
     views_.clear();
-    if (compiled_.spec.kind == SampleKind::kNone) {
+    if (compiled_.plan.kind == SampleKind::kNone) {
       row_.labels.AppendAll(&views_);
     } else {
       compiled_.SampleLabels(&row_, &views_);

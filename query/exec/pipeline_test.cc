@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 
 namespace skald::exec {
@@ -34,7 +35,7 @@ Rows RowsOf(const std::vector<std::string>& lines, const Pairs& metadata = {}) {
 std::shared_ptr<const Pipeline> LogPipeline(const std::string& stages) {
   const auto query = logql::ParseLogSelector("{a=\"b\"} " + stages);
   EXPECT_TRUE(query.ok()) << stages << " " << query.status();
-  auto pipeline = Pipeline::Compile(LogSpec(*query));
+  auto pipeline = Pipeline::Compile(PlanPipeline(*query));
   EXPECT_TRUE(pipeline.ok()) << stages << " " << pipeline.status();
   return *pipeline;
 }
@@ -329,7 +330,7 @@ TEST(Pipeline, StageErrors) {
   for (const auto& [stages, want] : cases) {
     const auto query = logql::ParseLogSelector(std::string("{a=\"b\"} ") + stages);
     ASSERT_TRUE(query.ok()) << stages << query.status();
-    EXPECT_EQ(MessageOf(Pipeline::Compile(LogSpec(*query)).status()), want);
+    EXPECT_EQ(MessageOf(Pipeline::Compile(PlanPipeline(*query)).status()), want);
   }
 }
 
@@ -348,7 +349,7 @@ std::string RunSample(const std::string& query, const std::string& line, const P
   const logql::VectorAggregation* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
   const auto* range =
       std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
-  const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
+  const auto pipeline = Pipeline::Compile(PlanPipeline(*range, parent));
   EXPECT_TRUE(pipeline.ok()) << pipeline.status();
   const Rows rows = RowsOf({line}, metadata);
   LabelSetInterner interner;
@@ -439,7 +440,7 @@ TEST(Pipeline, RemembersByMetadata) {
     const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
     const auto* range =
         std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
-    const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
+    const auto pipeline = Pipeline::Compile(PlanPipeline(*range, parent));
     ASSERT_TRUE(pipeline.ok());
     LabelSetInterner interner;
     PipelineRunner runner(*pipeline, &interner);
@@ -478,7 +479,7 @@ TEST(Pipeline, WhatIsNeeded) {
     const auto* parent = std::get_if<logql::VectorAggregation>(&(*expr)->node);
     const auto* range =
         std::get_if<logql::RangeAggregation>(parent == nullptr ? &(*expr)->node : &parent->inner->node);
-    const auto pipeline = Pipeline::Compile(SampleSpec(*range, parent));
+    const auto pipeline = Pipeline::Compile(PlanPipeline(*range, parent));
     ASSERT_TRUE(pipeline.ok());
     EXPECT_EQ((*pipeline)->Columns().lines, c.lines) << c.query;
     EXPECT_EQ((*pipeline)->Columns().metadata, c.metadata) << c.query;

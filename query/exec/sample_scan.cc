@@ -30,8 +30,8 @@ struct Scan {
   RangeKernel kernel = RangeKernel::kSum;
   SampleKind kind = SampleKind::kOne;
   bool has_leading_filters = false;
-  bool needs_times = false;   // also of slices that lie in one bucket
-  bool level_counts = false;  // grouping asks for stream labels and detected_level, and there are no stages
+  bool needs_times = false;  // also of slices that lie in one bucket
+  HeaderUse headers = HeaderUse::kNone;
   DuplicateFilter* duplicates = nullptr;
 };
 
@@ -136,8 +136,8 @@ class Worker {
     if (!state.metadata_matters) {
       runner_.StartSlice(labels, nullptr);
       state.constant = runner_.SliceConstant();
-    } else if (scan_.level_counts) {
-      const std::vector<std::string>& wanted = scan_.pipeline->spec().grouping.labels;
+    } else if (scan_.headers == HeaderUse::kCountsOrLevels) {
+      const std::vector<std::string>& wanted = scan_.pipeline->plan().grouping.labels;
       state.levels_suffice = std::all_of(wanted.begin(), wanted.end(), [&](const std::string& name) {
         return name == kLevelLabel || !labels.Get(name).empty();
       });
@@ -146,7 +146,7 @@ class Worker {
   }
 
   bool CountFromHeader(const Slice& slice, uint32_t bucket) {
-    if (scan_.has_leading_filters || scan_.kernel != RangeKernel::kSum) return false;
+    if (scan_.headers == HeaderUse::kNone) return false;
     const StreamState& state = StateOf(slice.stream);
     if (state.constant.has_value()) {
       if (state.constant->keep) {
@@ -179,7 +179,7 @@ class Worker {
   LabelSetId LevelLabels(uint32_t stream, const std::string& level) {
     std::vector<LabelView> views;
     const Labels& labels = *scan_.selection.streams[stream].labels;
-    for (const std::string& name : scan_.pipeline->spec().grouping.labels) {
+    for (const std::string& name : scan_.pipeline->plan().grouping.labels) {
       const std::string_view value = labels.Get(name);
       if (!value.empty()) {
         views.push_back(LabelView{name, value, LabelCategory::kStream});
@@ -378,16 +378,15 @@ bool NeedsTimes(RangeKernel kernel) {
   return kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast || kernel == RangeKernel::kSamples;
 }
 
-absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf& leaf, const WindowGrid& grid,
+absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid,
                                    const Selection& selection) {
-  const logql::RangeAggregation& range = *leaf.range;
-  PipelineSpec spec = SampleSpec(range, leaf.parent);
+  const logql::RangeAggregation& range = *read.range;
   const bool unwrapped = range.log_range.unwrap.has_value();
   Scan scan{selection, grid, nullptr};
-  scan.kernel = KernelOf(range.op, unwrapped);
-  scan.kind = spec.kind;
-  scan.level_counts = spec.stages.empty() && !unwrapped && spec.grouping.kind == SampleGrouping::Kind::kBy;
-  ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(std::move(spec)));
+  scan.kernel = read.kernel;
+  scan.kind = read.pipeline.kind;
+  scan.headers = read.headers;
+  ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(read.pipeline));
   scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
   scan.needs_times = NeedsTimes(scan.kernel);
   DuplicateFilter duplicates(selection);
@@ -436,20 +435,19 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const RangeLeaf&
 
 }  // namespace
 
-absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const RangeLeaf& leaf,
+absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const ReadPlan& read,
                                        const WindowGrid& grid) {
   const int64_t select_begin_ns = MonotonicNs();
   ASSIGN_OR_RETURN(const Selection selection,
-                   context.source->Select(context.tenant, leaf.range->log_range.source.selector.matchers,
-                                          grid.data_range()));
+                   context.source->Select(context.tenant, read.selector.matchers, grid.data_range()));
   context.stats->select_ns += MonotonicNs() - select_begin_ns;
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
   StepVector vector;
-  if (!selection.streams.empty()) {
-    ASSIGN_OR_RETURN(vector, Collect(context, leaf, grid, selection));
+  if (!selection.blocks.empty()) {
+    ASSIGN_OR_RETURN(vector, Collect(context, read, grid, selection));
   }
-  if (leaf.range->op == RangeOp::kAbsentOverTime) return Absent(*leaf.range, vector, grid.steps());
+  if (read.range->op == RangeOp::kAbsentOverTime) return Absent(*read.range, vector, grid.steps());
   return vector;
 }
 

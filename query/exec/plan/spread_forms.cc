@@ -1,4 +1,4 @@
-#include "query/exec/spread_forms.h"
+#include "query/exec/plan/spread_forms.h"
 
 #include <algorithm>
 #include <memory>
