@@ -44,3 +44,22 @@ function(skald_benchmark name)
   skald_tsan_suppressions(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} benchmark::benchmark benchmark::benchmark_main)
 endfunction()
+
+# skald_fuzz(NAME SRCS x_fuzz.cc DEPS ... SEEDS dir-or-.lines-file ...): a libFuzzer program in the fuzz preset
+# (SKALD_FUZZ, which needs clang). Elsewhere a program that runs over its seeds, which is a ctest case. A seed is a
+# file of a directory, or a line of a .lines or .txt file.
+function(skald_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS;SEEDS" ${ARGN})
+  list(TRANSFORM ARG_SEEDS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  if(SKALD_FUZZ)
+    add_executable(${name} ${ARG_SRCS})
+    target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  elseif(SKALD_TESTS)
+    add_executable(${name} ${ARG_SRCS} ${CMAKE_SOURCE_DIR}/base/testing/run_seeds.cc)
+    skald_tsan_suppressions(${name})
+    target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+    add_test(NAME ${name} COMMAND ${name} ${ARG_SEEDS})
+    set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()

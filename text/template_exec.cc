@@ -14,6 +14,8 @@ using Type = TemplateNode::Type;
 
 // A template of a query runs on each line: these bound what a bad one costs.
 constexpr size_t kMaxSteps = 1'000'000;
+// Reading or making so much text is a step of its own: functions take time by the length of their arguments.
+constexpr size_t kBytesPerStep = 64;
 constexpr size_t kMaxOutput = 32 << 20;
 constexpr int kMaxDepth = 100;
 
@@ -144,6 +146,10 @@ TemplateExecutor::Flow TemplateExecutor::Walk(const Value& dot, const Node& node
   }
   Fail("unknown node: " + node.ToString());
   return Flow::kFailed;
+}
+
+bool TemplateExecutor::SpendText(const Value& value) {
+  return value.kind() != Kind::kString || Spend(value.as_string().size() / kBytesPerStep);
 }
 
 TemplateExecutor::Flow TemplateExecutor::WalkBranch(const Value& dot, const Node& node) {
@@ -305,7 +311,7 @@ bool TemplateExecutor::EvalCommand(const Value& dot, const Node& command, const 
       if (value == nullptr) return false;
       if (first.idents.size() > 1) return EvalFields(dot, *value, first, 1, count, has_last, out);
       *out = *value;
-      return NotAFunction(command, has_last);
+      return SpendText(*out) && NotAFunction(command, has_last);
     }
     case Type::kChain: {
       node_ = &first;
@@ -413,13 +419,16 @@ bool TemplateExecutor::EvalFunction(const Value& dot, const Node& function, cons
     values[given] = *last;
     if (!Validate(type_of(given), &values[given])) return false;
   }
+  for (const Value& value : values) {
+    if (!SpendText(value)) return false;
+  }
   absl::StatusOr<Value> result = f.run(values, data_);
   if (!result.ok()) {
     node_ = &owner;
     return Fail(fmt::format("error calling {}: {}", function.text, MessageOf(result.status())));
   }
   *out = std::move(*result);
-  return Spend(out->kind() == Kind::kString ? 1 + out->as_string().size() / 4096 : 1);
+  return Spend() && SpendText(*out);
 }
 
 bool TemplateExecutor::EvalAny(const Value& dot, const Node& node, Value* out) {
@@ -432,7 +441,7 @@ bool TemplateExecutor::EvalAny(const Value& dot, const Node& node, Value* out) {
       return EvalFields(dot, dot, node, 0, 1, false, out);
     case Type::kVariable: {
       const Value* value = FindVariable(node.idents[0]);
-      return value != nullptr && EvalFields(dot, *value, node, 1, 1, false, out);
+      return value != nullptr && SpendText(*value) && EvalFields(dot, *value, node, 1, 1, false, out);
     }
     case Type::kPipe:
       return EvalPipe(dot, node, out);

@@ -48,6 +48,7 @@ class TemplateExecutor {
 
   Value* FindVariable(std::string_view name);
   bool Spend(size_t steps = 1);
+  bool SpendText(const Value& value);  // for looking at all of it
   bool Fail(const std::string& message);
 
   const TemplateTree& tree_;

@@ -216,6 +216,10 @@ TEST(Template, ExecutionErrors) {
 }
 
 TEST(Template, BoundsWhatItCosts) {
+  // Long text counts by its length.
+  EXPECT_NE(Render("{{$x := repeat 1000000 \"aaaa\"}}{{range 1000000}}{{$y := count \"a*\" $x}}{{end}}", {})
+                .find("too many steps"),
+            std::string::npos);
   EXPECT_NE(Render("{{range 100000000}}{{end}}", {}).find("too many steps"), std::string::npos);
   EXPECT_NE(Render("{{define \"t\"}}{{template \"t\"}}{{end}}{{template \"t\"}}", {})
                 .find("maximum template depth"),

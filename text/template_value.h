@@ -36,7 +36,7 @@ class TemplateValue {
   using List = std::vector<TemplateValue>;
   using Map = std::map<std::string, TemplateValue, std::less<>>;
 
-  TemplateValue() = default;
+  TemplateValue() noexcept {}  // not defaulted: clang 14 would not find it while the class is incomplete
   static TemplateValue Nil() { return TemplateValue(Kind::kNil); }
   static TemplateValue Bool(bool value) { return TemplateValue(Kind::kBool, int64_t{value}); }
   static TemplateValue Int(int64_t value) { return TemplateValue(Kind::kInt, value); }
