@@ -58,12 +58,11 @@ constexpr Unneeded kUnneeded[] = {
     {"analytics", "not needed: nothing is reported to anybody"},
     {"tracing", "not needed: nothing is traced"},
     {"profiling", "not needed"},
-    {"runtime_config", "not available: limits are the same for all tenants"},
     {"limits", "not needed"},
     {"memcached", "not needed: there are no external caches"},
     {"pattern_ingester", "not needed"},
     {"ui", "not needed"},
-    {"operational_config", "not available: limits are the same for all tenants"},
+    {"operational_config", "not needed"},
     {"ballast_bytes", "not needed: there is no garbage collector"},
     {"ingest_limits", "not needed: one process does everything"},
     {"ingest_limits_frontend", "not needed: one process does everything"},
@@ -104,6 +103,11 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.retention_stream", "not available yet: lines are kept for ever"},
     {"limits_config.deletion_mode", "not available yet"},
 };
+
+bool IsLimit(std::string_view path) { return path.starts_with("limits_config."); }
+
+// What is no option of ours, other spellings, and the examples.
+void RegisterTheRest(Config* config);
 
 }  // namespace
 
@@ -216,8 +220,31 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
                "alone, not from lines still in memory (as Loki has it); 0 = from both."},
       &out->query_ingesters_within_ns);
 
+  config->Bool({.flag = "",
+                .yaml = "querier.multi_tenant_queries_enabled",
+                .help = "Let X-Scope-OrgID name several tenants, as in a|b, for questions."},
+               &out->multi_tenant_queries);
+  config->Duration(
+      {.flag = "", .yaml = "querier.tail_max_duration", .help = "A live tail ends after this long."},
+      &out->tail_max_duration_ns);
+  config->Text(
+      {.flag = "overrides",
+       .yaml = "runtime_config.file",
+       .help = "YAML file with limits of single tenants (overrides: {tenant: {limit: value}}), read again "
+               "while the server runs.",
+       .example = "/etc/skald/overrides.yaml"},
+      &out->overrides_file);
+  config->Duration(
+      {.flag = "", .yaml = "runtime_config.period", .help = "How often the overrides file is looked at."},
+      &out->overrides_period_ns);
+
   config->Group("Limits (YAML; 0 = no limit)");
-  Limits& l = out->limits;
+  RegisterLimitOptions(config, &out->limits);
+  RegisterTheRest(config);
+}
+
+void RegisterLimitOptions(Config* config, Limits* out) {
+  Limits& l = *out;
   const auto spec = [](const char* key, const char* help) {
     return OptionSpec{.flag = "", .yaml = std::string("limits_config.") + key, .help = help};
   };
@@ -278,8 +305,19 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
               1000);
   config->Bool(spec("volume_enabled", "Answer volume queries."), &l.volume_enabled);
   config->Int(spec("volume_max_series", "Series of a volume answer."), &l.volume_max_series, 0, kMany);
+  config->Int(spec("max_concurrent_tail_requests", "Live tails of a tenant at one time."),
+              &l.max_concurrent_tail_requests, 0, kMany);
+  for (const Unneeded& key : kUnneeded) {
+    if (IsLimit(key.path)) config->Unused(key.path, key.advice);
+  }
+}
 
-  for (const Unneeded& key : kUnneeded) config->Unused(key.path, key.advice);
+namespace {
+
+void RegisterTheRest(Config* config) {
+  for (const Unneeded& key : kUnneeded) {
+    if (!IsLimit(key.path)) config->Unused(key.path, key.advice);
+  }
   config->Alias("config.file", "config");
   config->Alias("auth.enabled", "auth-enabled");
   config->Alias("log.level", "log-level");
@@ -293,6 +331,8 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       "  SKALD_AUTH_ENABLED=true skald                    several tenants\n"
       "  curl http://127.0.0.1:3100/config                shows what is in force");
 }
+
+}  // namespace
 
 absl::Status ValidateServerConfig(const ServerConfig& config) {
   const auto check = [](std::string_view flag, const std::string& text) -> absl::Status {

@@ -42,8 +42,18 @@ struct ServerConfig {
   // does; 0 = never.
   int64_t query_ingesters_within_ns = int64_t{3 * 3600} * 1'000'000'000;
 
+  // Limits of single tenants, see tenant_limits.h; "" = none.
+  std::string overrides_file;
+  int64_t overrides_period_ns = int64_t{10} * 1'000'000'000;
+
+  bool multi_tenant_queries = false;
+  int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
+
   Limits limits;
 };
+
+// Registers the keys of limits_config on `config`, which then writes into *out.
+void RegisterLimitOptions(Config* config, Limits* out);
 
 // Registers every option of the server on `config`, which then writes into *out.
 void RegisterServerOptions(Config* config, ServerConfig* out);

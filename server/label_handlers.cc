@@ -13,16 +13,18 @@ namespace skald::server {
 namespace {
 
 // The range asked for, end included. Nothing to look at: an error, as Loki has it.
-absl::StatusOr<TimeRange> RangeOf(const QueryService& service, const Params& params) {
+absl::StatusOr<TimeRange> RangeOf(const QueryService& service, const std::string& tenant,
+                                  const Params& params) {
+  const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
   const int64_t now_ns = service.clock->NowNs();
   ASSIGN_OR_RETURN(Bounds bounds, ParseBounds(params, now_ns));
-  RETURN_IF_ERROR(CheckQueryLength(service.config->limits, bounds));
-  const bool visible = ClampToLookback(service.config->limits, now_ns, &bounds);
+  RETURN_IF_ERROR(CheckQueryLength(*limits, bounds));
+  const bool visible = ClampToLookback(*limits, now_ns, &bounds);
   if (!visible || bounds.end_ns < bounds.start_ns) {
     return InvalidArgument("this data is no longer available, it is past now - max_query_lookback ({})",
-                           FormatPrometheusDuration(service.config->limits.max_query_lookback_ns));
+                           FormatPrometheusDuration(limits->max_query_lookback_ns));
   }
-  return TimeRange{bounds.start_ns, bounds.end_ns == kMaxTimeNs ? kMaxTimeNs : bounds.end_ns + 1};
+  return InclusiveRange(bounds);
 }
 
 absl::StatusOr<std::vector<Matcher>> OptionalSelector(const Params& params) {
@@ -39,7 +41,7 @@ bool StoredOnly(const QueryService& service, TimeRange range) {
 
 absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant,
                                        const Params& params) {
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, tenant, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
     ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
@@ -56,7 +58,7 @@ absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::s
 
 absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::string& tenant,
                                         std::string_view name, const Params& params) {
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, tenant, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
     ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
@@ -83,7 +85,7 @@ bool IsAll(std::string_view selector) {
 
 absl::StatusOr<std::string> Series(const QueryService& service, const std::string& tenant,
                                    const Params& params) {
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, params));
+  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, tenant, params));
   std::vector<std::string> selectors = params.All("match");
   for (std::string& more : params.All("match[]")) selectors.push_back(std::move(more));
   std::sort(selectors.begin(), selectors.end());
@@ -111,10 +113,6 @@ absl::StatusOr<std::string> Series(const QueryService& service, const std::strin
   return SeriesJson(out);
 }
 
-HttpResponse Answer(absl::StatusOr<std::string> body) {
-  return body.ok() ? JsonResponse(*std::move(body)) : QueryError(body.status());
-}
-
 }  // namespace
 
 void AddLabelRoutes(const QueryService* service, Router* router) {
@@ -122,15 +120,15 @@ void AddLabelRoutes(const QueryService* service, Router* router) {
     router->Add({"GET", "POST"}, path, QueryRoute(service, service->lookups, std::move(work)));
   };
   const QueryWork names = [service](const HttpRequest&, const std::string& tenant, const Params& params,
-                                    int64_t) { return Answer(LabelNames(*service, tenant, params)); };
+                                    int64_t) { return JsonAnswer(LabelNames(*service, tenant, params)); };
   add("/loki/api/v1/labels", names);
   add("/loki/api/v1/label", names);
   add("/loki/api/v1/label/{name}/values",
       [service](const HttpRequest& request, const std::string& tenant, const Params& params, int64_t) {
-        return Answer(LabelValues(*service, tenant, request.PathParam("name"), params));
+        return JsonAnswer(LabelValues(*service, tenant, request.PathParam("name"), params));
       });
   const QueryWork series = [service](const HttpRequest&, const std::string& tenant, const Params& params,
-                                     int64_t) { return Answer(Series(*service, tenant, params)); };
+                                     int64_t) { return JsonAnswer(Series(*service, tenant, params)); };
   add("/loki/api/v1/series", series);
   add("/api/prom/series", series);
 }

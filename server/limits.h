@@ -1,5 +1,5 @@
 // What a tenant may do. Names are those of Loki's limits_config; where Loki's default only gets in the way,
-// ours is roomier: docs/limits.md lists both. Immutable once the server runs.
+// ours is roomier: docs/limits.md lists both. A set of them is never changed once it is in force.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +60,7 @@ struct Limits {
   std::vector<std::string> required_labels;
   int64_t minimum_labels_number = 0;
   int64_t volume_max_series = 1000;
+  int64_t max_concurrent_tail_requests = 10;
   bool volume_enabled = true;
 };
 

@@ -44,11 +44,12 @@ absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequ
   params.tenant = tenant;
   const std::vector<std::string> flags = EncodingFlags(request);
   ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(params.query));
-  const QueryLimits limits = LimitsOf(*service.config, request);
+  const std::shared_ptr<const Limits> tenant_limits = service.limits->Of(tenant);
+  const QueryLimits limits = LimitsOf(service, *tenant_limits, request);
   QueryTiming timing;
   timing.queue_ns = waited_ns;
   Bounds bounds{params.start_ns, params.end_ns};
-  if (!ClampToLookback(service.config->limits, now_ns, &bounds))
+  if (!ClampToLookback(*tenant_limits, now_ns, &bounds))
     return QueryResultJson(EmptyResult(*expr, params), flags, timing);
   if (!instant) params.start_ns = bounds.start_ns;
   ASSIGN_OR_RETURN(const QueryResult result,
@@ -110,8 +111,15 @@ Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work) {
   return route;
 }
 
-QueryLimits LimitsOf(const ServerConfig& config, const HttpRequest& request) {
-  const Limits& l = config.limits;
+HttpResponse JsonAnswer(absl::StatusOr<std::string> body) {
+  return body.ok() ? JsonResponse(*std::move(body)) : QueryError(body.status());
+}
+
+TimeRange InclusiveRange(const Bounds& bounds) {
+  return {bounds.start_ns, bounds.end_ns == kMaxTimeNs ? kMaxTimeNs : bounds.end_ns + 1};
+}
+
+QueryLimits LimitsOf(const QueryService& service, const Limits& l, const HttpRequest& request) {
   QueryLimits out;
   out.max_query_series = static_cast<uint32_t>(l.max_query_series);
   out.truncate_series = IsDrilldown(request);
@@ -122,7 +130,7 @@ QueryLimits LimitsOf(const ServerConfig& config, const HttpRequest& request) {
   out.required_labels = l.required_labels;
   out.minimum_labels_number = static_cast<uint32_t>(l.minimum_labels_number);
   out.timeout_ns = l.query_timeout_ns;
-  out.memory_bytes = static_cast<int64_t>(config.query_memory_per_query);
+  out.memory_bytes = static_cast<int64_t>(service.config->query_memory_per_query);
   out.split_interval_ns = l.split_queries_by_interval_ns;
   return out;
 }
@@ -143,6 +151,13 @@ absl::Status CheckQueryLength(const Limits& limits, const Bounds& bounds) {
                          FormatGoDuration(length), FormatPrometheusDuration(limits.max_query_length_ns));
 }
 
+void AddReadRoutes(const QueryService* service, Router* router) {
+  AddQueryRoutes(service, router);
+  AddLabelRoutes(service, router);
+  AddDetectedRoutes(service, router);
+  AddIndexRoutes(service, router);
+}
+
 void AddQueryRoutes(const QueryService* service, Router* router) {
   const auto add = [&](const std::string& path, bool instant) {
     router->Add({"GET", "POST"}, path,
@@ -151,8 +166,7 @@ void AddQueryRoutes(const QueryService* service, Router* router) {
                                               const Params& params, int64_t waited_ns) {
                              absl::StatusOr<std::string> body =
                                  RunQuery(*service, request, tenant, params, instant, waited_ns);
-                             if (!body.ok()) return QueryError(body.status());
-                             return JsonResponse(*std::move(body));
+                             return JsonAnswer(std::move(body));
                            }));
   };
   add("/loki/api/v1/query_range", false);

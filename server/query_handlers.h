@@ -1,4 +1,5 @@
-// The reading side: query, query_range, labels, label values, series, format_query.
+// The reading side: questions for lines, samples, labels and sizes. Each file *_handlers.cc adds its routes;
+// AddReadRoutes adds them all.
 #pragma once
 
 #include <functional>
@@ -10,6 +11,7 @@
 #include "server/params.h"
 #include "server/query_pool.h"
 #include "server/router.h"
+#include "server/tenant_limits.h"
 #include "storage/log_source.h"
 
 namespace skald::server {
@@ -17,6 +19,7 @@ namespace skald::server {
 // Everything outlives the router and the pools.
 struct QueryService {
   const ServerConfig* config;
+  const TenantLimits* limits;
   const LogSource* source;
   const Engine* engine;
   QueryPool* queries;  // for what reads lines
@@ -25,8 +28,12 @@ struct QueryService {
   Metrics* metrics;
 };
 
+void AddReadRoutes(const QueryService* service, Router* router);
+
 void AddQueryRoutes(const QueryService* service, Router* router);
 void AddLabelRoutes(const QueryService* service, Router* router);
+void AddDetectedRoutes(const QueryService* service, Router* router);
+void AddIndexRoutes(const QueryService* service, Router* router);
 
 // What handlers of questions have in common.
 
@@ -36,7 +43,16 @@ using QueryWork = std::function<HttpResponse(const HttpRequest& request, const s
 // A route that resolves the tenant, waits its turn in the pool and answers; 429 when too many wait.
 Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work);
 
-QueryLimits LimitsOf(const ServerConfig& config, const HttpRequest& request);
+// 200 with the JSON, or the error's answer.
+HttpResponse JsonAnswer(absl::StatusOr<std::string> body);
+
+QueryLimits LimitsOf(const QueryService& service, const Limits& limits, const HttpRequest& request);
+
+// start to end, end included.
+TimeRange InclusiveRange(const Bounds& bounds);
+
+// The label that says which tenant of several a stream is of. No stream has it in the index.
+inline constexpr std::string_view kTenantLabel = "__tenant_id__";
 
 // Moves start up to now - max_query_lookback. False: the whole range is older.
 bool ClampToLookback(const Limits& limits, int64_t now_ns, Bounds* bounds);

@@ -274,6 +274,32 @@ std::string QueryResultJson(const QueryResult& result, const std::vector<std::st
   return out;
 }
 
+std::string VolumeJson(const std::vector<Series>& series, const QueryStats& stats,
+                       const QueryTiming& timing) {
+  std::string out;
+  JsonWriter w(&out);
+  w.BeginObject().Key("status").String("success").Key("data").BeginObject();
+  const bool many =
+      std::any_of(series.begin(), series.end(), [](const Series& s) { return s.points.size() > 1; });
+  if (many) {
+    Matrix matrix;
+    matrix.series = series;
+    ResultWriter{&w, &out}(matrix);
+  } else {
+    w.Key("resultType").String("vector").Key("result").BeginArray();
+    for (const Series& s : series) {
+      w.BeginObject().Key("metric");
+      WriteLabels(&w, s.labels, JsonEscape::kHtml);
+      w.Key("value");
+      AppendSample(&out, s.points[0].t_ms, s.points[0].value);
+      w.EndObject();
+    }
+    w.EndArray();
+  }
+  w.Key("stats").Raw(StatsJson(stats, timing)).EndObject().EndObject();
+  return out;
+}
+
 std::string StringListJson(const std::vector<std::string>& values) {
   std::string out;
   JsonWriter w(&out);

@@ -20,6 +20,9 @@ struct QueryTiming {
 std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,
                             const QueryTiming& timing);
 
+// A volume answer: series with one sample each are a vector, in the order given; else a matrix.
+std::string VolumeJson(const std::vector<Series>& series, const QueryStats& stats, const QueryTiming& timing);
+
 // The stats object, all fields of it.
 std::string StatsJson(const QueryStats& stats, const QueryTiming& timing);
 

@@ -35,6 +35,10 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerConfig config, std::
 }
 
 absl::Status Server::Open(std::string config_yaml) {
+  limits_ = std::make_unique<TenantLimits>(config_.limits);
+  if (!config_.overrides_file.empty()) {
+    RETURN_IF_ERROR(limits_->Watch(config_.overrides_file, config_.overrides_period_ns, &metrics_));
+  }
   StoreOptions options;
   options.directory = config_.data_dir;
   options.wal_sync = SyncOf(config_.wal_sync);
@@ -62,9 +66,16 @@ absl::Status Server::Open(std::string config_yaml) {
   lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
   ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
 
-  query_service_ = {&config_,       store_.get(),     engine_.get(), queries_.get(),
-                    lookups_.get(), &Clock::System(), &metrics_};
+  query_service_.config = &config_;
+  query_service_.limits = limits_.get();
+  query_service_.source = store_.get();
+  query_service_.engine = engine_.get();
+  query_service_.queries = queries_.get();
+  query_service_.lookups = lookups_.get();
+  query_service_.clock = &Clock::System();
+  query_service_.metrics = &metrics_;
   status_service_.config = &config_;
+  status_service_.limits = limits_.get();
   status_service_.metrics = &metrics_;
   status_service_.store = store_.get();
   status_service_.stopping = &stopping_;
@@ -75,8 +86,7 @@ absl::Status Server::Open(std::string config_yaml) {
   status_service_.default_config_yaml = registry.EffectiveYaml();
   status_service_.run = [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); };
   AddPushRoutes(&config_, ingest_.get(), &router_);
-  AddQueryRoutes(&query_service_, &router_);
-  AddLabelRoutes(&query_service_, &router_);
+  AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
   metrics_.AddProcessMetrics();
   metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);

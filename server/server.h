@@ -47,6 +47,7 @@ class Server {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> shut_down_{false};
   // In order of dependency; Shutdown takes them down from the end.
+  std::unique_ptr<TenantLimits> limits_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<MemoryBudget> query_budget_;
   std::unique_ptr<ThreadPool> scan_pool_;

@@ -56,9 +56,13 @@ HttpResponse BuildInfo() {
 
 // What Logs Drilldown wants to know before it asks. Loki reads the tenant header here even where tenants are
 // off.
-HttpResponse DrilldownLimits(const HttpRequest& request, const Limits& limits) {
+HttpResponse DrilldownLimits(const HttpRequest& request, const ServerConfig& config,
+                             const TenantLimits& all_limits) {
   const TenantOrError tenant = ResolveTenant(true, request.Header("X-Scope-OrgID"), true);
   if (tenant.tenant.empty()) return TextResponse(401, "no org id\n");
+  const std::shared_ptr<const Limits> own =
+      all_limits.Of(config.auth_enabled ? std::string_view(tenant.tenant) : kOnlyTenant);
+  const Limits& limits = *own;
   std::string body;
   JsonWriter w(&body);
   const auto list = [&w](std::string_view key, const std::vector<std::string>& values) {
@@ -160,7 +164,7 @@ void AddStatusRoutes(const StatusService* service, Router* router) {
   router->Add({"GET"}, "/loki/api/v1/status/buildinfo",
               Simple([](const HttpRequest&) { return BuildInfo(); }));
   router->Add({"GET"}, "/loki/api/v1/drilldown-limits", Simple([service](const HttpRequest& request) {
-                return DrilldownLimits(request, service->config->limits);
+                return DrilldownLimits(request, *service->config, *service->limits);
               }));
   Route flush;
   flush.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {

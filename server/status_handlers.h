@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "server/config.h"
 #include "server/router.h"
+#include "server/tenant_limits.h"
 #include "storage/store.h"
 
 namespace skald::server {
@@ -15,6 +16,7 @@ namespace skald::server {
 // Everything outlives the router.
 struct StatusService {
   const ServerConfig* config;
+  const TenantLimits* limits;
   const Metrics* metrics;
   Store* store;
   std::atomic<bool>* stopping;                     // /ready answers 503 then
