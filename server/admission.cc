@@ -335,7 +335,7 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
   std::vector<std::shared_ptr<const ResolvedStream>> resolved;
   resolved.reserve(push.streams.size());
   for (const PushStream& stream : push.streams) {
-    auto found = cache_.Resolve(stream.labels);
+    auto found = cache_.Resolve(stream.labels, !push.service_name_settled);
     if (!found.ok()) return batch.Fail(400, std::string(MessageOf(found.status())));
     resolved.push_back(*std::move(found));
   }
@@ -352,6 +352,7 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       names;  // as sent -> normal; its values stay where they are
   std::deque<std::string> changed_values;
   std::vector<std::pair<std::string_view, std::string_view>> pairs;  // of one entry, names normal
+  std::vector<std::pair<std::string_view, std::string_view>> renamed;
   std::string cut;
   std::string scratch;
   for (size_t s = 0; s < push.streams.size(); ++s) {
@@ -368,10 +369,14 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     bool sorted = true;
     uint64_t text_bytes = 0;
     int64_t last_sent = 0;
+    uint64_t shared_bytes = 0;
+    for (uint32_t m = stream.metadata_begin; m < stream.metadata_end; ++m)
+      shared_bytes += push.metadata[m].first.size() + push.metadata[m].second.size();
+    const uint64_t shared_count = stream.metadata_end - stream.metadata_begin;
     for (uint32_t e = stream.entry_begin; e < stream.entry_end; ++e) {
       const PushEntry& entry = push.entries[e];
-      uint64_t metadata_bytes = 0;
-      const uint64_t metadata_count = entry.metadata_end - entry.metadata_begin;
+      uint64_t metadata_bytes = shared_bytes;
+      const uint64_t metadata_count = shared_count + entry.metadata_end - entry.metadata_begin;
       for (uint32_t m = entry.metadata_begin; m < entry.metadata_end; ++m) {
         metadata_bytes += push.metadata[m].first.size() + push.metadata[m].second.size();
       }
@@ -407,8 +412,8 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       metadata_total = 0;
     };
     const auto metadata_lookup = [&pairs](std::string_view name) -> std::optional<std::string_view> {
-      for (auto pair = pairs.rbegin(); pair != pairs.rend(); ++pair) {
-        if (pair->first == name) return pair->second;
+      for (const auto& pair : pairs) {
+        if (pair.first == name) return pair.second;
       }
       return std::nullopt;
     };
@@ -426,28 +431,37 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       builder.Add(row.time_ns, line);
       bytes += line.size();
       pairs.clear();
-      for (uint32_t m = entry.metadata_begin; m < entry.metadata_end; ++m) {
-        std::string_view name = push.metadata[m].first;
-        if (!IsNormalMetadataName(name)) {
-          auto known = names.find(name);
-          if (known == names.end()) {
-            auto normal = NormalizeMetadataName(name);
-            if (!normal.ok()) return batch.Fail(500, std::string(MessageOf(normal.status())));
-            known = names.emplace(name, *std::move(normal)).first;
+      renamed.clear();
+      for (const auto& [first, last] : {std::pair(entry.metadata_begin, entry.metadata_end),
+                                        std::pair(stream.metadata_begin, stream.metadata_end)}) {
+        for (uint32_t m = first; m < last; ++m) {
+          std::string_view name = push.metadata[m].first;
+          if (!IsNormalMetadataName(name)) {
+            auto known = names.find(name);
+            if (known == names.end()) {
+              auto normal = NormalizeMetadataName(name);
+              if (!normal.ok()) return batch.Fail(500, std::string(MessageOf(normal.status())));
+              known = names.emplace(name, *std::move(normal)).first;
+            }
+            name = known->second;
           }
-          name = known->second;
-        }
-        const std::string_view value = WithoutInvalidRunes(push.metadata[m].second, &scratch);
-        // A value that had to be changed lives in the scratch only until the next one.
-        if (value.data() != push.metadata[m].second.data()) {
-          pairs.emplace_back(name, push.metadata[m].second);
-          builder.Set(name, changed_values.emplace_back(value));
-        } else {
+          std::string_view value = WithoutInvalidRunes(push.metadata[m].second, &scratch);
+          // A value that had to be changed lives in the scratch only until the next one.
+          if (value.data() != push.metadata[m].second.data()) value = changed_values.emplace_back(value);
           pairs.emplace_back(name, value);
-          builder.Set(name, value);
+          // Of one name the last pair is kept, but one that was renamed beats those that had the name as
+          // sent.
+          if (name.data() != push.metadata[m].first.data()) {
+            renamed.emplace_back(name, value);
+          } else if (!value.empty()) {
+            builder.Set(name, value);
+          }
+          metadata_total += name.size() + value.size();
+          bytes += name.size() + value.size();
         }
-        metadata_total += name.size() + value.size();
-        bytes += name.size() + value.size();
+      }
+      for (const auto& [name, value] : renamed) {
+        if (!value.empty()) builder.Set(name, value);
       }
       if (add_level) {
         std::string_view level;
@@ -543,7 +557,7 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
     if (stream.rows == nullptr || stream.rows->size() == 0) continue;
     Rows& rows = *stream.rows;
     const uint64_t all_bytes = rows.line_bytes(0, rows.size());
-    auto resolved = cache_.Resolve(stream.labels);
+    auto resolved = cache_.Resolve(stream.labels, true);
     if (!resolved.ok()) {
       // One bad stream must not hold up an agent's whole batch for ever.
       batch.Refuse(stream.labels, "invalid_labels", MessageOf(resolved.status()), rows.size(), all_bytes);

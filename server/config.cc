@@ -216,8 +216,10 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
   config->Duration(
       {.flag = "",
        .yaml = "querier.query_ingesters_within",
-       .help = "Labels and series of a range that ends longer ago than this come from stored segments "
-               "alone, not from lines still in memory (as Loki has it); 0 = from both."},
+       .help =
+           "Labels and series of a range that ends longer ago than this come from stored segments and from "
+           "streams silent for 30 minutes at its end, not from others still in memory (as Loki has it); "
+           "0 = from all."},
       &out->query_ingesters_within_ns);
 
   config->Bool({.flag = "",
@@ -286,6 +288,10 @@ void RegisterLimitOptions(Config* config, Limits* out) {
   config->Bytes(spec("per_stream_rate_limit", "Bytes a second of one stream."), &l.per_stream_rate_limit);
   config->Bytes(spec("per_stream_rate_limit_burst", "Bytes at once of one stream; 0 = five times the rate."),
                 &l.per_stream_rate_limit_burst);
+  config->Section("limits_config.otlp_config", [&l](const YAML::Node& node, const ConfigPlace& place) {
+    const absl::Status status = ReadOtlpConfig(node, &l.otlp);
+    return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
+  });
   config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0,
               std::numeric_limits<uint32_t>::max());
   config->Duration(spec("max_query_length", "Time range of a query."), &l.max_query_length_ns);

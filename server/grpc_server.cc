@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "server/grpc_otlp.h"
 #include "server/grpc_push.h"
 #include "server/grpc_pusher.h"
 #include "server/http_server.h"
@@ -17,7 +18,10 @@ namespace skald::server {
 class GrpcServer::Impl {
  public:
   Impl(const ServerConfig& config, IngestService* ingest, const Store* store, Metrics* metrics)
-      : metrics_(metrics), agents_(&door_), pusher_(config.auth_enabled, ingest) {
+      : metrics_(metrics),
+        agents_(&door_),
+        pusher_(config.auth_enabled, ingest),
+        otlp_(config.auth_enabled, ingest) {
     door_.auth_enabled = config.auth_enabled;
     door_.ingest = ingest;
     door_.store = store;
@@ -53,6 +57,7 @@ class GrpcServer::Impl {
                              &port_);
     builder.RegisterService(&agents_);
     builder.RegisterService(&pusher_);
+    builder.RegisterService(&otlp_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port_ == 0) {
       server_ = nullptr;
@@ -84,6 +89,7 @@ class GrpcServer::Impl {
   AgentDoor door_;
   AgentPushService agents_;
   LokiPusherService pusher_;
+  OtlpLogsService otlp_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };

@@ -1,4 +1,4 @@
-// The gRPC server with its services: agents, Loki's Pusher, health.
+// The gRPC server with its services: agents, Loki's Pusher, OTLP logs, health.
 #pragma once
 
 #include <absl/status/statusor.h>

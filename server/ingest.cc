@@ -26,6 +26,7 @@ PushError StoreErrorAnswer(const absl::Status& status) {
 IngestService::IngestService(const ServerConfig* config, Store* store, const Clock* clock, Metrics* metrics)
     : config_(config),
       store_(store),
+      clock_(clock),
       metrics_(metrics),
       admission_(&config->limits, store, clock, metrics),
       memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory)),
@@ -49,14 +50,7 @@ void IngestService::PushBody(std::string tenant, PushFormat format, std::string 
     format.max_decompressed = config_->push_max_decompressed_bytes;
     PushDecodeResult decoded = DecodePush(format, std::move(body));
     if (!decoded.ok) return done(std::move(decoded.error));
-    uint64_t held = decoded.push.entries.capacity() * sizeof(PushEntry);
-    for (const std::string& text : decoded.push.texts) held += text.size();
-    // The rows made from it take about as much again.
-    const auto reserved = static_cast<int64_t>(held * 2);
-    if (absl::Status status = memory_.Reserve(reserved); !status.ok())
-      return done({503, std::string(MessageOf(status))});
-    PushDecoded(tenant, decoded.json ? "json" : "protobuf", std::move(decoded.push), reserved,
-                std::move(done));
+    PushReserved(tenant, decoded.json ? "json" : "protobuf", std::move(decoded.push), std::move(done));
   });
 }
 
@@ -66,11 +60,42 @@ void IngestService::PushProto(std::string tenant, std::string bytes, Done done) 
     const std::string& kept = push.texts.emplace_back(std::move(bytes));
     if (absl::Status status = DecodePushProto(kept, &push); !status.ok())
       return done({400, std::string(MessageOf(status))});
-    const auto reserved = static_cast<int64_t>(kept.size() * 2);
-    if (absl::Status status = memory_.Reserve(reserved); !status.ok())
-      return done({503, std::string(MessageOf(status))});
-    PushDecoded(tenant, "grpc", std::move(push), reserved, std::move(done));
+    PushReserved(tenant, "grpc", std::move(push), std::move(done));
   });
+}
+
+OtlpMapping IngestService::Mapping() const {
+  return {&config_->limits.otlp, &config_->limits.discover_service_name, clock_->NowNs(),
+          config_->push_max_decompressed_bytes};
+}
+
+void IngestService::PushOtlpBody(std::string tenant, PushFormat format, std::string body, Done done) {
+  pool_->Add([this, tenant = std::move(tenant), format = std::move(format), body = std::move(body),
+              done = std::move(done)]() mutable {
+    format.max_decompressed = config_->push_max_decompressed_bytes;
+    PushDecodeResult decoded = DecodeOtlp(format, Mapping(), std::move(body));
+    if (!decoded.ok) return done(std::move(decoded.error));
+    PushReserved(tenant, decoded.json ? "otlp_json" : "otlp", std::move(decoded.push), std::move(done));
+  });
+}
+
+void IngestService::PushOtlpProto(std::string tenant, std::string bytes, Done done) {
+  pool_->Add([this, tenant = std::move(tenant), bytes = std::move(bytes), done = std::move(done)]() mutable {
+    DecodedPush push;
+    const std::string& kept = push.texts.emplace_back(std::move(bytes));
+    if (absl::Status status = DecodeOtlpProto(kept, Mapping(), &push); !status.ok())
+      return done({400, std::string(MessageOf(status))});
+    PushReserved(tenant, "otlp_grpc", std::move(push), std::move(done));
+  });
+}
+
+void IngestService::PushReserved(const std::string& tenant, std::string_view format, DecodedPush push,
+                                 Done done) {
+  // The rows made from it take about as much again.
+  const auto reserved = static_cast<int64_t>(push.HeldBytes() * 2);
+  if (absl::Status status = memory_.Reserve(reserved); !status.ok())
+    return done({503, std::string(MessageOf(status))});
+  PushDecoded(tenant, format, std::move(push), reserved, std::move(done));
 }
 
 void IngestService::PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push,

@@ -14,6 +14,7 @@
 #include "base/thread_pool.h"
 #include "server/admission.h"
 #include "server/config.h"
+#include "server/otlp_decode.h"
 #include "server/push_decode.h"
 #include "storage/store.h"
 
@@ -34,6 +35,11 @@ class IngestService {
   // logproto.PushRequest bytes, not compressed, from gRPC.
   void PushProto(std::string tenant, std::string bytes, Done done);
 
+  // An OTLP logs request, as it came over HTTP ...
+  void PushOtlpBody(std::string tenant, PushFormat format, std::string body, Done done);
+  // ... and its protobuf bytes from gRPC, not compressed.
+  void PushOtlpProto(std::string tenant, std::string bytes, Done done);
+
   // What became of an agent's batch.
   struct AgentOutcome {
     absl::Status status;  // not OK: nothing was stored, send it again
@@ -48,12 +54,16 @@ class IngestService {
   ThreadPool* pool() { return pool_.get(); }
 
  private:
+  OtlpMapping Mapping() const;
+  // Reserves memory for what was decoded, then admits and stores it.
+  void PushReserved(const std::string& tenant, std::string_view format, DecodedPush push, Done done);
   void PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved,
                    Done done);
   void Append(AppendBatch batch, Store::Done done);
 
   const ServerConfig* const config_;
   Store* const store_;
+  const Clock* const clock_;
   Metrics* const metrics_;
   Admission admission_;
   MemoryBudget memory_;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "server/otlp_config.h"
 #include "text/level.h"
 
 namespace skald::server {
@@ -47,6 +48,7 @@ struct Limits {
   int64_t max_global_streams_per_user = 100'000;
   uint64_t per_stream_rate_limit = 0;        // bytes a second
   uint64_t per_stream_rate_limit_burst = 0;  // 0 = five times the rate
+  OtlpConfig otlp;
 
   // Asking.
   int64_t max_query_series = 5000;

@@ -1,65 +1,23 @@
 #include "server/push_decode.h"
 
 #include <snappy.h>
-#include <zlib.h>
 
 #include <algorithm>
 
 #include "base/coding.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "server/content_encoding.h"
+#include "server/proto_wire.h"
 
 namespace skald::server {
 namespace {
 
-// Protobuf wire types.
-constexpr uint64_t kVarint = 0;
-constexpr uint64_t kFixed64 = 1;
-constexpr uint64_t kBytes = 2;
-constexpr uint64_t kFixed32 = 5;
-
-absl::Status Truncated() { return InvalidArgument("unexpected EOF"); }
-
-absl::Status WrongType(uint64_t type, std::string_view field) {
-  return InvalidArgument("proto: wrong wireType = {} for field {}", type, field);
-}
-
-// Steps over a field of a number that nobody knows.
-absl::Status Skip(ByteReader* reader, uint64_t tag) {
-  switch (tag & 7) {
-    case kVarint:
-      reader->Varint();
-      break;
-    case kFixed64:
-      reader->Bytes(8);
-      break;
-    case kBytes:
-      reader->Text();
-      break;
-    case kFixed32:
-      reader->Bytes(4);
-      break;
-    default:
-      return InvalidArgument("proto: illegal wireType {}", tag & 7);
-  }
-  if (!reader->ok()) return Truncated();
-  return absl::OkStatus();
-}
-
-// The bytes of a length-delimited field.
-absl::StatusOr<std::string_view> Delimited(ByteReader* reader, uint64_t tag, std::string_view field) {
-  if ((tag & 7) != kBytes) return WrongType(tag & 7, field);
-  const std::string_view bytes = reader->Text();
-  if (!reader->ok()) return Truncated();
-  return bytes;
-}
-
-absl::StatusOr<uint64_t> Tag(ByteReader* reader) {
-  const uint64_t tag = reader->Varint();
-  if (!reader->ok()) return Truncated();
-  if (tag >> 3 == 0) return InvalidArgument("proto: illegal tag 0 (wire type {})", tag & 7);
-  return tag;
-}
+using proto_wire::Delimited;
+using proto_wire::Skip;
+using proto_wire::Tag;
+using proto_wire::Truncated;
+using proto_wire::WrongType;
 
 absl::Status ReadTimestamp(std::string_view bytes, int64_t* time_ns) {
   ByteReader reader(bytes);
@@ -72,7 +30,7 @@ absl::Status ReadTimestamp(std::string_view bytes, int64_t* time_ns) {
       RETURN_IF_ERROR(Skip(&reader, tag));
       continue;
     }
-    if ((tag & 7) != kVarint) return WrongType(tag & 7, field == 1 ? "Seconds" : "Nanos");
+    if ((tag & 7) != proto_wire::kVarint) return WrongType(tag & 7, field == 1 ? "Seconds" : "Nanos");
     const uint64_t value = reader.Varint();
     if (!reader.ok()) return Truncated();
     if (field == 1) {
@@ -103,6 +61,7 @@ absl::Status ReadPair(std::string_view bytes, std::pair<std::string_view, std::s
 }
 
 absl::Status ReadEntry(std::string_view bytes, DecodedPush* out) {
+  RETURN_IF_ERROR(out->CheckRoom());
   ByteReader reader(bytes);
   PushEntry entry;
   entry.metadata_begin = static_cast<uint32_t>(out->metadata.size());
@@ -120,6 +79,7 @@ absl::Status ReadEntry(std::string_view bytes, DecodedPush* out) {
       }
       case 3: {
         ASSIGN_OR_RETURN(const std::string_view pair, Delimited(&reader, tag, "StructuredMetadata"));
+        RETURN_IF_ERROR(out->CheckRoom());
         out->metadata.emplace_back();
         RETURN_IF_ERROR(ReadPair(pair, &out->metadata.back()));
         break;
@@ -134,6 +94,7 @@ absl::Status ReadEntry(std::string_view bytes, DecodedPush* out) {
 }
 
 absl::Status ReadStream(std::string_view bytes, DecodedPush* out) {
+  RETURN_IF_ERROR(out->CheckRoom());
   ByteReader reader(bytes);
   PushStream stream;
   stream.entry_begin = static_cast<uint32_t>(out->entries.size());
@@ -200,6 +161,20 @@ PushError TooLarge(uint64_t size, uint64_t max) {
 
 }  // namespace
 
+absl::Status DecodedPush::CheckRoom() const {
+  if (streams.size() + entries.size() + metadata.size() < kMaxPushParts) return absl::OkStatus();
+  return InvalidArgument(
+      "a push may have {} streams, lines and structured metadata pairs together; send less at once",
+      kMaxPushParts);
+}
+
+uint64_t DecodedPush::HeldBytes() const {
+  uint64_t held = streams.capacity() * sizeof(PushStream) + entries.capacity() * sizeof(PushEntry) +
+                  metadata.capacity() * sizeof(metadata[0]);
+  for (const std::string& text : texts) held += sizeof(text) + text.size();
+  return held;
+}
+
 absl::Status DecodePushProto(std::string_view bytes, DecodedPush* out) {
   ByteReader reader(bytes);
   while (reader.remaining() > 0) {
@@ -212,56 +187,6 @@ absl::Status DecodePushProto(std::string_view bytes, DecodedPush* out) {
     }
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> Inflate(Compression form, std::string_view bytes, uint64_t max_bytes) {
-  z_stream z{};
-  // 16 + 15: gzip framing; -15: bare deflate.
-  if (::inflateInit2(&z, form == Compression::kGzip ? 31 : -15) != Z_OK)
-    return ResourceExhausted("zlib: out of memory");
-  struct End {
-    z_stream* z;
-    ~End() { ::inflateEnd(z); }
-  } end{&z};
-  std::string out;
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  z.avail_in = static_cast<uInt>(bytes.size());
-  size_t filled = 0;
-  bool any_member = false;
-  while (true) {
-    if (filled == out.size()) {
-      if (filled > max_bytes) return ResourceExhausted("larger than {} bytes", max_bytes);
-      const uint64_t guess = std::max<uint64_t>({out.size() * 2, bytes.size() * 4, 64 << 10});
-      out.resize(std::min<uint64_t>(guess, max_bytes + 1));
-    }
-    z.next_out = reinterpret_cast<Bytef*>(out.data() + filled);
-    z.avail_out = static_cast<uInt>(std::min<size_t>(out.size() - filled, 1u << 30));
-    const uInt room = z.avail_out;
-    const int rc = ::inflate(&z, Z_NO_FLUSH);
-    filled += room - z.avail_out;
-    if (filled > max_bytes) return ResourceExhausted("larger than {} bytes", max_bytes);
-    if (rc == Z_STREAM_END) {
-      any_member = true;
-      // gzip members may follow each other.
-      if (form == Compression::kGzip && z.avail_in > 0) {
-        if (::inflateReset(&z) != Z_OK) return InvalidArgument("gzip: invalid header");
-        continue;
-      }
-      break;
-    }
-    if (rc == Z_OK && (z.avail_in > 0 || z.avail_out == 0)) continue;
-    if (rc == Z_OK || rc == Z_BUF_ERROR) {
-      if (z.avail_out == 0) continue;
-      return InvalidArgument("unexpected EOF");
-    }
-    if (form == Compression::kGzip) {
-      return InvalidArgument("{}",
-                             any_member || filled > 0 ? "gzip: invalid checksum" : "gzip: invalid header");
-    }
-    return InvalidArgument("flate: corrupt input before offset {}", z.total_in);
-  }
-  out.resize(filled);
-  return out;
 }
 
 PushDecodeResult DecodePush(const PushFormat& format, std::string body) {
@@ -279,8 +204,8 @@ PushDecodeResult DecodePush(const PushFormat& format, std::string body) {
   result.json = *type == "application/json";
 
   if (encoding == "gzip" || encoding == "deflate") {
-    absl::StatusOr<std::string> plain = Inflate(
-        encoding == "gzip" ? Compression::kGzip : Compression::kDeflate, body, format.max_decompressed);
+    absl::StatusOr<std::string> plain =
+        Decode(encoding == "gzip" ? Encoding::kGzip : Encoding::kDeflate, body, format.max_decompressed);
     if (absl::IsResourceExhausted(plain.status())) {
       result.error = TooLarge(format.max_decompressed + 1, format.max_decompressed);
       return result;

@@ -25,13 +25,26 @@ struct PushStream {
   std::string_view labels;   // {a="b", c="d"}
   uint32_t entry_begin = 0;  // into DecodedPush::entries
   uint32_t entry_end = 0;
+  uint32_t metadata_begin = 0;  // into DecodedPush::metadata: pairs of each of the entries, behind their own
+  uint32_t metadata_end = 0;
 };
+
+// Streams, entries and metadata pairs that one push may have: some bytes of input make each of them, and each
+// takes more memory than those bytes.
+inline constexpr size_t kMaxPushParts = size_t{1} << 24;
 
 // Owns what its views point to. Movable.
 struct DecodedPush {
   std::vector<PushStream> streams;
   std::vector<PushEntry> entries;
   std::vector<std::pair<std::string_view, std::string_view>> metadata;
+  // The labels say what service_name is, or that there is none: it is not looked for.
+  bool service_name_settled = false;
+
+  // InvalidArgument beyond kMaxPushParts.
+  absl::Status CheckRoom() const;
+  // Bytes of memory it holds.
+  uint64_t HeldBytes() const;
 
   std::deque<std::string> texts;  // bodies and label texts made here
   std::shared_ptr<void> parser;   // of JSON: holds unescaped strings
@@ -64,10 +77,5 @@ PushDecodeResult DecodePush(const PushFormat& format, std::string body);
 absl::Status DecodePushProto(std::string_view bytes, DecodedPush* out);
 // body becomes part of out.
 absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out);
-
-enum class Compression { kGzip, kDeflate };
-// ResourceExhausted as soon as the output passes max_bytes (never more is made); InvalidArgument for bytes
-// that are not of the form.
-absl::StatusOr<std::string> Inflate(Compression form, std::string_view bytes, uint64_t max_bytes);
 
 }  // namespace skald::server

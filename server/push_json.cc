@@ -114,6 +114,7 @@ absl::Status ReadMetadata(od::value value, DecodedPush* out) {
     SKALD_JSON(field.value().get(v));
     std::string_view text;
     RETURN_IF_ERROR(GetString(v, "the value of structured metadata", &text));
+    RETURN_IF_ERROR(out->CheckRoom());
     out->metadata.emplace_back(name, text);
   }
   return absl::OkStatus();
@@ -136,6 +137,7 @@ absl::Status ReadEntry(od::value value, DecodedPush* out) {
   if (type != od::json_type::array) return Bad("an entry must be an array of time and line");
   od::array array;
   SKALD_JSON(value.get_array().get(array));
+  RETURN_IF_ERROR(out->CheckRoom());
   PushEntry entry;
   entry.metadata_begin = static_cast<uint32_t>(out->metadata.size());
   size_t i = 0;
@@ -162,6 +164,7 @@ absl::Status ReadEntry(od::value value, DecodedPush* out) {
 absl::Status ReadLegacyEntry(od::value value, DecodedPush* out) {
   od::object object;
   SKALD_JSON(value.get_object().get(object));
+  RETURN_IF_ERROR(out->CheckRoom());
   PushEntry entry;
   entry.metadata_begin = static_cast<uint32_t>(out->metadata.size());
   for (auto field : object) {
@@ -192,6 +195,7 @@ absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
   if (type == od::json_type::null) return absl::OkStatus();
   od::object object;
   SKALD_JSON(value.get_object().get(object));
+  RETURN_IF_ERROR(out->CheckRoom());
   PushStream stream;
   stream.labels = "{}";
   stream.entry_begin = static_cast<uint32_t>(out->entries.size());

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "server/grpc_server.h"
+#include "server/otlp_handler.h"
 #include "server/push_handler.h"
 
 namespace skald::server {
@@ -86,6 +87,7 @@ absl::Status Server::Open(std::string config_yaml) {
   status_service_.default_config_yaml = registry.EffectiveYaml();
   status_service_.run = [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); };
   AddPushRoutes(&config_, ingest_.get(), &router_);
+  AddOtlpRoutes(&config_, ingest_.get(), &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
   metrics_.AddProcessMetrics();

@@ -14,9 +14,11 @@ bool IsInternal(const Labels& labels) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Resolve(std::string_view text) {
-  if (text.size() > kMaxTextBytes) return Build(text);
-  const std::string key(text);
+absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Resolve(std::string_view text,
+                                                                           bool find_service) {
+  if (text.size() > kMaxTextBytes) return Build(text, find_service);
+  std::string key(text);
+  key.push_back(find_service ? '\1' : '\0');
   Shard& shard = shards_[std::hash<std::string_view>()(text) % kShards];
   {
     const std::lock_guard lock(shard.mu);
@@ -27,7 +29,7 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Resolve(std::
       return found;
     }
   }
-  ASSIGN_OR_RETURN(std::shared_ptr<const ResolvedStream> built, Build(text));
+  ASSIGN_OR_RETURN(std::shared_ptr<const ResolvedStream> built, Build(text, find_service));
   const std::lock_guard lock(shard.mu);
   if (shard.young.size() >= kMaxEntries / kShards / 2) {
     shard.old = std::move(shard.young);
@@ -37,14 +39,15 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Resolve(std::
   return built;
 }
 
-absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::string_view text) const {
+absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::string_view text,
+                                                                         bool find_service) const {
   absl::StatusOr<Labels> labels = ParseLabels(text);
   if (!labels.ok()) return InvalidArgument("couldn't parse labels: {}", MessageOf(labels.status()));
   auto stream = std::make_shared<ResolvedStream>();
   stream->labels = *std::move(labels);
-  bool service_added = false;
   const bool internal = IsInternal(stream->labels);
-  if (!internal && !limits_->discover_service_name.empty() && !stream->labels.Has("service_name")) {
+  if (find_service && !internal && !limits_->discover_service_name.empty() &&
+      !stream->labels.Has("service_name")) {
     std::string service = "unknown_service";
     for (const std::string& name : limits_->discover_service_name) {
       if (const std::string_view value = stream->labels.Get(name); !value.empty()) {
@@ -53,10 +56,9 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
       }
     }
     stream->labels.Set("service_name", service);
-    service_added = true;
   }
   stream->text = stream->labels.ToString();
-  if (!internal) Check(stream.get(), service_added);
+  if (!internal) Check(stream.get());
   const auto lookup = [&](std::string_view name) -> std::optional<std::string_view> {
     if (!stream->labels.Has(name)) return std::nullopt;
     return stream->labels.Get(name);
@@ -65,14 +67,14 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
   return std::shared_ptr<const ResolvedStream>(std::move(stream));
 }
 
-void StreamCache::Check(ResolvedStream* stream, bool service_added) const {
+void StreamCache::Check(ResolvedStream* stream) const {
   const auto reject = [stream](std::string_view reason, std::string message) {
     stream->reject_reason = reason;
     stream->reject_message = std::move(message);
   };
   const Labels& labels = stream->labels;
   if (labels.empty()) return reject("missing_labels", "error at least one label pair is required per stream");
-  const auto count = static_cast<int64_t>(labels.size()) - (service_added ? 1 : 0);
+  const auto count = static_cast<int64_t>(labels.size()) - (labels.Has("service_name") ? 1 : 0);
   if (limits_->max_label_names_per_series > 0 && count > limits_->max_label_names_per_series) {
     return reject("max_label_names_per_series",
                   fmt::format("entry for stream '{}' has {} label names; limit {}", stream->text, count,

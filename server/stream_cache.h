@@ -35,8 +35,9 @@ class StreamCache {
  public:
   StreamCache(const Limits* limits, const LevelDetector* detector) : limits_(limits), detector_(detector) {}
 
+  // With find_service, a stream without service_name gets one (limits: discover_service_name).
   // InvalidArgument `couldn't parse labels: ...` for a text that is no label set.
-  absl::StatusOr<std::shared_ptr<const ResolvedStream>> Resolve(std::string_view text);
+  absl::StatusOr<std::shared_ptr<const ResolvedStream>> Resolve(std::string_view text, bool find_service);
 
  private:
   // Texts are kept up to this count and size; then the older half goes.
@@ -51,8 +52,8 @@ class StreamCache {
     Map old;    // guarded by mu
   };
 
-  absl::StatusOr<std::shared_ptr<const ResolvedStream>> Build(std::string_view text) const;
-  void Check(ResolvedStream* stream, bool service_added) const;
+  absl::StatusOr<std::shared_ptr<const ResolvedStream>> Build(std::string_view text, bool find_service) const;
+  void Check(ResolvedStream* stream) const;
 
   const Limits* const limits_;
   const LevelDetector* const detector_;
