@@ -38,8 +38,8 @@ struct ServerConfig {
   uint64_t query_memory_per_query = uint64_t{512} << 20;
   int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4
   int64_t query_queue = 1024;     // that may wait per tenant; beyond it 429
-  // Questions for labels and series whose range ends longer ago than this leave out lines in memory, as Loki
-  // does; 0 = never.
+  // Questions for labels and series whose range ends longer ago than this leave out streams that are in
+  // memory alone and were not yet silent for half an hour at the range's end, as Loki does; 0 = never.
   int64_t query_ingesters_within_ns = int64_t{3 * 3600} * 1'000'000'000;
 
   // Limits of single tenants, see tenant_limits.h; "" = none.

@@ -33,7 +33,11 @@ absl::StatusOr<std::vector<Matcher>> OptionalSelector(const Params& params) {
   return logql::ParseMatchers(query);
 }
 
-// Old ranges are answered from segments alone, see ServerConfig.
+// Old ranges are answered from segments, see ServerConfig; and from streams in memory that had been silent
+// for this long at the range's end. That is Loki's default chunk_idle_period: it would have stored such a
+// stream by then.
+constexpr int64_t kIdleNs = int64_t{30 * 60} * 1'000'000'000;
+
 bool StoredOnly(const QueryService& service, TimeRange range) {
   const int64_t within_ns = service.config->query_ingesters_within_ns;
   return within_ns > 0 && range.end_ns < service.clock->NowNs() - within_ns;
@@ -45,7 +49,7 @@ absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::s
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
     ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
-                     service.source->StoredSeries(tenant, matchers, range));
+                     service.source->StoredSeries(tenant, matchers, range, kIdleNs));
     std::set<std::string> names;
     for (const StreamRef& stream : streams) {
       for (const auto& [name, value] : *stream.labels) names.insert(name);
@@ -62,7 +66,7 @@ absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
     ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
-                     service.source->StoredSeries(tenant, matchers, range));
+                     service.source->StoredSeries(tenant, matchers, range, kIdleNs));
     std::set<std::string> values;
     for (const StreamRef& stream : streams) {
       if (stream.labels->Has(name)) values.emplace(stream.labels->Get(name));
@@ -104,8 +108,9 @@ absl::StatusOr<std::string> Series(const QueryService& service, const std::strin
   std::vector<Labels> out;
   for (const std::vector<Matcher>& matchers : groups) {
     ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
-                     StoredOnly(service, range) ? service.source->StoredSeries(tenant, matchers, range)
-                                                : service.source->Series(tenant, matchers, range));
+                     StoredOnly(service, range)
+                         ? service.source->StoredSeries(tenant, matchers, range, kIdleNs)
+                         : service.source->Series(tenant, matchers, range));
     for (const StreamRef& stream : streams) {
       if (seen.insert(stream.id).second) out.push_back(*stream.labels);
     }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -415,9 +416,29 @@ absl::StatusOr<std::vector<StreamRef>> LocalStore::Series(std::string_view tenan
 
 absl::StatusOr<std::vector<StreamRef>> LocalStore::StoredSeries(std::string_view tenant,
                                                                 const std::vector<Matcher>& matchers,
-                                                                TimeRange range) const {
+                                                                TimeRange range, int64_t idle_ns) const {
   ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
   Roaring stored;
+  // A stream may stand in the view twice, with what is being flushed and with what came since.
+  HeadView view;
+  for (const auto& shard : shards_) shard->View(ids, {range.begin_ns, kMaxTimeNs}, &view);
+  struct InMemory {
+    bool in_range = false;
+    int64_t last_ns = 0;
+  };
+  std::unordered_map<uint32_t, InMemory> in_memory;
+  for (const HeadView::Stream& stream : view.streams) {
+    InMemory& found = in_memory[Raw(stream.id)];
+    const auto add = [&](int64_t min_ns, int64_t max_ns) {
+      found.in_range = found.in_range || range.Overlaps(min_ns, max_ns);
+      found.last_ns = std::max(found.last_ns, max_ns);
+    };
+    for (const auto& chunk : stream.chunks) add(chunk->min_ns, chunk->max_ns);
+    for (const auto& block : stream.sealed) add(block->header.min_ns, block->header.max_ns);
+  }
+  for (const auto& [id, found] : in_memory) {
+    if (found.in_range && found.last_ns < range.end_ns - idle_ns) stored.add(id);
+  }
   RETURN_IF_ERROR(index_->Blocks(
       ids, range, [&](StreamId stream, SegmentId, const BlockEntry&) { stored.add(Raw(stream)); }));
   return Streams(stored);

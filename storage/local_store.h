@@ -41,8 +41,8 @@ class LocalStore final : public Store {
   absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
                                                 TimeRange range) const override;
   absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
-                                                      const std::vector<Matcher>& matchers,
-                                                      TimeRange range) const override;
+                                                      const std::vector<Matcher>& matchers, TimeRange range,
+                                                      int64_t idle_ns) const override;
   absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
                                                       const std::vector<Matcher>& matchers,
                                                       TimeRange range) const override;

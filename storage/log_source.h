@@ -109,11 +109,11 @@ class LogSource {
   virtual absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant,
                                                         const std::vector<Matcher>& matchers,
                                                         TimeRange range) const = 0;
-  // Those of them that have stored blocks reaching into range: streams whose lines there are in memory alone
-  // are left out.
+  // Those of them that have stored blocks reaching into range. Streams whose lines there are in memory alone
+  // are left out, unless their last line is more than idle_ns before the range's end.
   virtual absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
                                                               const std::vector<Matcher>& matchers,
-                                                              TimeRange range) const = 0;
+                                                              TimeRange range, int64_t idle_ns) const = 0;
   // Sorted, distinct.
   virtual absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
                                                               const std::vector<Matcher>& matchers,

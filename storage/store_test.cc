@@ -145,10 +145,15 @@ TEST_F(StoreTest, SeriesNamesAndValues) {
   EXPECT_THAT(*store_->LabelValues("t", "app", {Match("env", "prod")}, {}), ElementsAre("a"));
   EXPECT_THAT(*store_->LabelValues("t", "app", {}, {kBase + kDayNs, kMaxTimeNs}), ElementsAre("b"));
   EXPECT_THAT(*store_->LabelValues("other", "app", {}, {}), ElementsAre());
-  EXPECT_EQ(store_->StoredSeries("t", {}, {})->size(), 0u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {}, kMaxTimeNs)->size(), 0u);
+  // In memory alone, but long silent at the range's end.
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase, kBase + 2 * kDayNs}, kDayNs)->size(), 1u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase, kBase + kDayNs}, kDayNs)->size(), 0u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase, kBase + 5 * kDayNs}, kDayNs)->size(), 2u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase + kDayNs, kBase + 2 * kDayNs}, kDayNs)->size(), 0u);
   ASSERT_TRUE(store_->Flush().ok());
-  EXPECT_EQ(store_->StoredSeries("t", {}, {})->size(), 2u);
-  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase + kDayNs, kMaxTimeNs})->size(), 1u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {}, kMaxTimeNs)->size(), 2u);
+  EXPECT_EQ(store_->StoredSeries("t", {}, {kBase + kDayNs, kMaxTimeNs}, kMaxTimeNs)->size(), 1u);
 }
 
 TEST_F(StoreTest, ResentBatchesAreStoredOnceAlsoAfterTheLogIsGone) {

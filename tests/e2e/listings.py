@@ -19,11 +19,12 @@ def listed(server, begin, end):
 def recent_at_once_old_when_stored(directory):
     now = time.time_ns()
     with running(Server(directory)) as server:
-        server.push_ok([({"app": "new"}, [(now, "x")]), ({"app": "old"}, [(T0, "x")])])
+        server.push_ok([({"app": "new"}, [(now, "x")]), ({"app": "old"}, [(T0, "x"), (T0 + 1900 * NS, "x")])])
         names = ["app", "service_name"]
         equal(listed(server, now - 3600 * NS, now + NS), (names, ["new"], 1), "the last hour")
         equal(listed(server, T0, T0 + 3600 * NS), ([], [], 0), "an old hour, lines in memory")
-        equal(server.count('{app="old"}'), 1, "a query finds the old line at once")
+        equal(listed(server, T0, T0 + 3701 * NS), (names, ["old"], 1), "an old hour, lines in memory, silent for half an hour at its end")
+        equal(server.count('{app="old"}'), 2, "a query finds the old lines at once")
         server.flush()
         equal(listed(server, T0, T0 + 3600 * NS), (names, ["old"], 1), "an old hour, lines stored")
         equal(listed(server, now - 3600 * NS, now + NS), (names, ["new"], 1), "the last hour, lines stored")

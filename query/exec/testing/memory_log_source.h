@@ -33,8 +33,8 @@ class MemoryLogSource : public LogSource {
   absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
                                                 TimeRange range) const override;
   absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
-                                                      const std::vector<Matcher>& matchers,
-                                                      TimeRange range) const override {
+                                                      const std::vector<Matcher>& matchers, TimeRange range,
+                                                      int64_t) const override {
     return Series(tenant, matchers, range);
   }
   absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
