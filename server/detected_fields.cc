@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "proto/rows.h"
 #include "query/exec/pipeline.h"
+#include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 #include "text/duration.h"
 #include "text/go_float.h"
@@ -40,7 +41,7 @@ using OnField = std::function<void(const FieldSeen&)>;
 absl::StatusOr<std::shared_ptr<const exec::Pipeline>> ParserPipeline(std::string_view stage) {
   ASSIGN_OR_RETURN(const logql::LogSelectorExpr expr,
                    logql::ParseLogSelector(std::string("{a=\"b\"} | ") + std::string(stage)));
-  return exec::Pipeline::Compile(exec::LogSpec(expr));
+  return exec::Pipeline::Compile(exec::PlanPipeline(expr));
 }
 
 // Runs one parser over the lines of one stream.
