@@ -12,28 +12,29 @@
 #include "agent/batch.h"
 #include "agent/file_identity.h"
 #include "agent/line_reader.h"
+#include "agent/log_file.h"
 #include "agent/record.h"
 #include "agent/state.h"
-#include "base/file.h"
 #include "base/labels.h"
 
 namespace skald::agent {
 
 class Chain;
 
-// One generation. A file that was truncated becomes two: the one whose bytes are gone (no descriptor) and the
-// new one.
+// One generation. A file that was truncated becomes two: the one whose bytes are gone (no descriptor; or it
+// goes on in the copy that was made of it) and the new one.
 struct TailedFile {
   uint64_t file_id = 0;
   Chain* chain = nullptr;
-  FileDescriptor fd;
+  LogFile log;
   InodeKey key;
   std::string path;       // its present name, or the last known one
   std::string real_path;  // where the link of that name leads, if it is one
   HeadHash head;
   LineReader reader;
   uint64_t committed = 0;   // delivered up to here
-  uint64_t size = 0;        // as last seen
+  uint64_t size = 0;        // of the text, as last seen
+  uint64_t disk_size = 0;   // finished: of the file
   int64_t modified_ns = 0;  // as last seen
   int64_t grown_ns = 0;     // monotonic; when it was last seen to grow
   int64_t unlinked_ns = 0;  // monotonic; when its name was found gone, 0 = it has one

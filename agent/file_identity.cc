@@ -7,7 +7,6 @@
 #include <cerrno>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "base/types.h"
 
@@ -41,35 +40,27 @@ absl::StatusOr<FileStat> StatPath(const std::string& path) {
   return FromStat(st);
 }
 
-absl::StatusOr<HeadHash> ReadHead(int fd, const std::string& path) {
+absl::StatusOr<HeadHash> ReadHead(LogFile& file, const std::string& path) {
   char bytes[kHeadBytes];
-  ASSIGN_OR_RETURN(const size_t n, ReadAt(fd, bytes, kHeadBytes, 0, path));
+  ASSIGN_OR_RETURN(const size_t n, file.ReadAt(bytes, kHeadBytes, 0, path));
   return HeadHash{static_cast<uint32_t>(n), n == 0 ? 0 : HashBytes({bytes, n})};
 }
 
-absl::StatusOr<bool> HeadMatches(int fd, const HeadHash& head, const std::string& path) {
+absl::StatusOr<bool> HeadMatches(LogFile& file, const HeadHash& head, const std::string& path) {
   if (head.length == 0) return true;
   char bytes[kHeadBytes];
   const size_t want = std::min(head.length, kHeadBytes);
-  ASSIGN_OR_RETURN(const size_t n, ReadAt(fd, bytes, want, 0, path));
+  ASSIGN_OR_RETURN(const size_t n, file.ReadAt(bytes, want, 0, path));
   return n == want && HashBytes({bytes, n}) == head.hash;
 }
 
-absl::StatusOr<bool> TailMatches(int fd, uint64_t offset, const TailHash& tail, const std::string& path) {
+absl::StatusOr<bool> TailMatches(LogFile& file, uint64_t offset, const TailHash& tail,
+                                 const std::string& path) {
   if (tail.length == 0) return true;
   if (tail.length > offset || tail.length > kTailBytes) return false;
   char bytes[kTailBytes];
-  ASSIGN_OR_RETURN(const size_t n, ReadAt(fd, bytes, tail.length, offset - tail.length, path));
+  ASSIGN_OR_RETURN(const size_t n, file.ReadAt(bytes, tail.length, offset - tail.length, path));
   return n == tail.length && HashBytes({bytes, n}) == tail.hash;
-}
-
-absl::StatusOr<TailHash> ReadTail(int fd, uint64_t offset, const std::string& path) {
-  const auto want = static_cast<uint32_t>(std::min<uint64_t>(kTailBytes, offset));
-  if (want == 0) return TailHash{};
-  char bytes[kTailBytes];
-  ASSIGN_OR_RETURN(const size_t n, ReadAt(fd, bytes, want, offset - want, path));
-  if (n != want) return OutOfRange("{} ends before offset {}", path, offset);
-  return TailHash{want, HashBytes({bytes, n})};
 }
 
 }  // namespace skald::agent

@@ -9,10 +9,14 @@
 #include <string>
 #include <string_view>
 
+#include "agent/log_file.h"
+
 namespace skald::agent {
 
 inline constexpr uint32_t kHeadBytes = 1024;
 inline constexpr uint32_t kTailBytes = 256;
+// A head of that many bytes of records with times, or of a generation of the same log, is no other file's.
+inline constexpr uint32_t kMinTimedHead = 64;
 
 struct InodeKey {
   uint64_t device = 0;
@@ -52,13 +56,12 @@ absl::StatusOr<FileStat> StatDescriptor(int fd, const std::string& path);
 // Follows symbolic links.
 absl::StatusOr<FileStat> StatPath(const std::string& path);
 
+// These read text: of a compressed file, what it holds.
 // Over the file as it is now; shorter than kHeadBytes if the file is.
-absl::StatusOr<HeadHash> ReadHead(int fd, const std::string& path);
+absl::StatusOr<HeadHash> ReadHead(LogFile& file, const std::string& path);
 // Whether the file still begins with what was hashed.
-absl::StatusOr<bool> HeadMatches(int fd, const HeadHash& head, const std::string& path);
+absl::StatusOr<bool> HeadMatches(LogFile& file, const HeadHash& head, const std::string& path);
 // Whether the bytes before offset are what was hashed; false if the file is shorter.
-absl::StatusOr<bool> TailMatches(int fd, uint64_t offset, const TailHash& tail, const std::string& path);
-// The hash for an offset that lies within the file. OutOfRange if it does not.
-absl::StatusOr<TailHash> ReadTail(int fd, uint64_t offset, const std::string& path);
-
+absl::StatusOr<bool> TailMatches(LogFile& file, uint64_t offset, const TailHash& tail,
+                                 const std::string& path);
 }  // namespace skald::agent

@@ -201,6 +201,7 @@ void HttpPage::RegisterMetrics() {
                       sample("truncated_before_read", tail.lost.truncated_before_read);
                       sample("held_deleted_limit", tail.lost.held_deleted_limit);
                       sample("rotated_away", tail.lost.rotated_away);
+                      sample("damaged_compressed", tail.lost.damaged_compressed);
                       sample("line_too_long", tail.parse.truncated_bytes);
                       sample("torn_record", tail.parse.torn_bytes);
                       uint64_t refused = 0;

@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 
 namespace skald::agent {
@@ -22,10 +21,10 @@ size_t LeadingNuls(std::string_view bytes) {
 
 }  // namespace
 
-absl::Status LineReader::Seek(int fd, uint64_t offset, const std::string& path) {
+absl::Status LineReader::Seek(LogFile& file, uint64_t offset, const std::string& path) {
   const size_t want = std::min<uint64_t>(kTailBytes, offset);
   std::string tail(want, '\0');
-  ASSIGN_OR_RETURN(const size_t n, ReadAt(fd, tail.data(), want, offset - want, path));
+  ASSIGN_OR_RETURN(const size_t n, file.ReadAt(tail.data(), want, offset - want, path));
   if (n != want) return OutOfRange("{} ends before offset {}", path, offset);
   offset_ = scanned_ = offset;
   tail_ = std::move(tail);
@@ -46,14 +45,15 @@ void LineReader::AppendLong(std::string_view bytes, size_t max_line) {
   if (long_->text.size() < max_line) long_->text.append(bytes.substr(0, max_line - long_->text.size()));
 }
 
-absl::StatusOr<LineReader::Result> LineReader::Read(int fd, uint64_t limit, size_t max_line, bool take_rest,
-                                                    LineBlock* block, const std::string& path) {
+absl::StatusOr<LineReader::Result> LineReader::Read(LogFile& file, uint64_t limit, size_t max_line,
+                                                    bool take_rest, LineBlock* block,
+                                                    const std::string& path) {
   block->lines.clear();
   const uint64_t from = long_ ? long_->scanned : offset_;
   const std::string& known = long_ ? long_->tail : tail_;
   const size_t want = limit <= from ? 0 : std::min<uint64_t>(kBlockBytes, limit - from);
   char* const buffer = block->bytes.get();
-  ASSIGN_OR_RETURN(const size_t got, ReadAt(fd, buffer, known.size() + want, from - known.size(), path));
+  ASSIGN_OR_RETURN(const size_t got, file.ReadAt(buffer, known.size() + want, from - known.size(), path));
   if (got < known.size() || std::memcmp(buffer, known.data(), known.size()) != 0) return Result::kChanged;
   const char* const data = buffer + known.size();
   const size_t length = got - known.size();

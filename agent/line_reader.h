@@ -43,13 +43,16 @@ class LineReader {
   };
 
   // To a line's begin. OutOfRange if the file is shorter.
-  absl::Status Seek(int fd, uint64_t offset, const std::string& path);
+  absl::Status Seek(LogFile& file, uint64_t offset, const std::string& path);
+
+  // For a file that will not be read any more: as if it had been, up to offset.
+  void Restore(uint64_t offset) { offset_ = scanned_ = offset; }
 
   // One block: its complete lines go to block->lines, in order. Reads nothing at or behind `limit`. A line
   // longer than max_line bytes is given cut. With take_rest, what stands behind the last '\n' when the end is
   // reached comes as a line too.
-  absl::StatusOr<Result> Read(int fd, uint64_t limit, size_t max_line, bool take_rest, LineBlock* block,
-                              const std::string& path);
+  absl::StatusOr<Result> Read(LogFile& file, uint64_t limit, size_t max_line, bool take_rest,
+                              LineBlock* block, const std::string& path);
 
   // The end of the last line given out.
   uint64_t offset() const { return offset_; }

@@ -18,6 +18,7 @@ class LineReaderTest : public testing::Test {
   void SetUp() override {
     path_ = TestDirectory("line_reader") + std::to_string(::getpid());
     fd_ = *OpenFile(path_, O_RDWR | O_CREAT | O_TRUNC);
+    file_ = *LogFile::Open(path_);
   }
   void TearDown() override { ::unlink(path_.c_str()); }
   void Append(std::string_view text) {
@@ -30,7 +31,7 @@ class LineReaderTest : public testing::Test {
     size_ = size;
   }
   LineReader::Result Read(LineReader* reader, bool take_rest = false, uint64_t limit = UINT64_MAX) {
-    auto result = reader->Read(fd_.get(), limit, max_line_, take_rest, &block_, path_);
+    auto result = reader->Read(file_, limit, max_line_, take_rest, &block_, path_);
     EXPECT_TRUE(result.ok());
     for (const RawLine& line : block_.lines) {
       lines_.emplace_back(line.text);
@@ -43,6 +44,7 @@ class LineReaderTest : public testing::Test {
 
   std::string path_;
   FileDescriptor fd_;
+  LogFile file_;
   uint64_t size_ = 0;
   size_t max_line_ = 1 << 18;
   LineBlock block_;
@@ -150,7 +152,7 @@ TEST_F(LineReaderTest, SameLinesAgainOverARange) {
     size_t from = random() % want.size();
     size_t to = from + random() % (want.size() - from) + 1;
     LineReader reader;
-    ASSERT_TRUE(reader.Seek(fd_.get(), ends[from], path_).ok());
+    ASSERT_TRUE(reader.Seek(file_, ends[from], path_).ok());
     lines_.clear();
     last_end_ = ends[from];
     while (Read(&reader, true, ends[to]) == LineReader::Result::kMore) {

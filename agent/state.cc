@@ -66,6 +66,7 @@ void EncodeFilePosition(const FilePosition& file, std::string* out) {
   PutVarint(out, static_cast<uint64_t>(file.format));
   PutText(out, file.path);
   PutText(out, file.chain);
+  PutVarint(out, file.complete ? 1 : 0);
 }
 
 bool DecodeFilePosition(ByteReader* in, FilePosition* file) {
@@ -78,6 +79,8 @@ bool DecodeFilePosition(ByteReader* in, FilePosition* file) {
   const uint64_t format = in->Varint();
   file->path = in->Text();
   file->chain = in->Text();
+  // Records of before there was this.
+  file->complete = in->ok() && in->remaining() > 0 && in->Varint() != 0;
   if (format > static_cast<uint64_t>(LogFormat::kDocker)) return false;
   file->format = static_cast<LogFormat>(format);
   return in->ok();

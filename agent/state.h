@@ -25,8 +25,9 @@ struct FilePosition {
   uint64_t offset = 0;  // every record before it is delivered or part of a pending message
   TailHash tail;        // of the bytes before offset
   LogFormat format = LogFormat::kAuto;
-  std::string path;   // where it was last seen
-  std::string chain;  // the path its log has while it is the newest generation
+  std::string path;       // where it was last seen
+  std::string chain;      // the path its log has while it is the newest generation
+  bool complete = false;  // compressed, and offset is the end of its text
 };
 
 // Bytes [begin, end) of a file.

@@ -51,7 +51,7 @@ uint64_t Tailer::ReadSome(uint64_t max_bytes) {
 
 uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   Chain* const chain = file->chain;
-  if (!file->fd.valid()) {
+  if (!file->log.valid()) {
     const absl::Status reopened = Reopen(file);
     if (!reopened.ok()) {
       file->ready = false;
@@ -64,7 +64,7 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   const size_t long_before = file->reader.memory_bytes();
   const size_t pending_before = chain->pending_bytes();
   const absl::StatusOr<LineReader::Result> result =
-      file->reader.Read(file->fd.get(), UINT64_MAX, chain->max_raw_line(), take_rest, &block_, file->path);
+      file->reader.Read(file->log, UINT64_MAX, chain->max_raw_line(), take_rest, &block_, file->path);
   if (!result.ok()) {
     if (file->last_error.empty())
       LogWarn("log file cannot be read", "err=\"{}\"", MessageOf(result.status()));
@@ -85,6 +85,7 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
     if (file->behind_ns == 0) file->behind_ns = now;
   }
   file->size = std::max(file->size, file->reader.scanned());
+  if (file->at_end) file->log.Idle();
   const uint64_t read = file->reader.scanned() - std::min(scanned, file->reader.scanned());
   read_bytes_ += read;
   if (!block_.lines.empty()) {
@@ -93,7 +94,7 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
     for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch_, &parse_);
     batch_->AddRange(chain, file->file_id, before, file->reader.offset());
     if (file->head.length < kHeadBytes && file->head.length < file->reader.offset()) {
-      const absl::StatusOr<HeadHash> head = ReadHead(file->fd.get(), file->path);
+      const absl::StatusOr<HeadHash> head = ReadHead(file->log, file->path);
       if (head.ok()) file->head = *head;
     }
   }
@@ -103,44 +104,46 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
 }
 
 // The bytes before the position are not there any more: the file was truncated, and perhaps has grown again
-// past it. Its descriptor goes to a new generation that is read from the start; the old one stays until its
-// last batches are delivered.
+// past it. Its descriptor goes to a new generation that is read from the start; the old one goes on in the
+// copy that was made of it, or stays until its last batches are delivered.
 void Tailer::Truncated(TailedFile* file) {
-  const uint64_t unread = file->size > file->reader.offset() ? file->size - file->reader.offset() : 0;
-  lost_.truncated_before_read += unread;
-  LogInfo("log file was truncated", "path={} read={} lost_bytes={}", file->path, file->reader.offset(),
-          unread);
   Chain* const chain = file->chain;
   auto fresh = std::make_unique<TailedFile>();
   fresh->file_id = journal_->NewFileId();
   fresh->chain = chain;
-  fresh->fd = std::move(file->fd);
+  fresh->log = std::move(file->log);
   fresh->key = file->key;
   fresh->path = file->path;
   fresh->rotated = file->rotated;
   fresh->unlinked_ns = file->unlinked_ns;
   fresh->grown_ns = MonotonicNs();
-  if (const absl::StatusOr<FileStat> stat = StatDescriptor(fresh->fd.get(), fresh->path); stat.ok()) {
+  if (const absl::StatusOr<FileStat> stat = StatDescriptor(fresh->log.descriptor(), fresh->path); stat.ok()) {
     fresh->size = stat->size;
     fresh->modified_ns = stat->modified_ns;
   }
   memory_bytes_ -= std::min(memory_bytes_, file->reader.memory_bytes());
   Unlist(file);
-  file->gone = true;
-  file->ready = false;
-  file->size = file->reader.offset();
   TailedFile* const added = fresh.get();
   auto& files = chain->files();
   const auto old =
       std::find_if(files.begin(), files.end(), [&](const auto& one) { return one.get() == file; });
   files.insert(old + 1, std::move(fresh));
   by_id_[added->file_id] = added;
-  by_inode_[added->key] = added;
-  by_path_[added->path] = added;
-  added->real_path = file->real_path;
-  if (!added->real_path.empty()) by_path_[added->real_path] = added;
-  by_directory_[added->path.substr(0, added->path.rfind('/'))].insert(added);
-  journal_->PutFile(PositionOf(*added));
+  List(added);
+  NoteNew(added);
+  const uint64_t seen = file->size;
+  const bool copied = MoveToCopy(file);
+  const uint64_t there = copied ? file->size : file->reader.offset();
+  const uint64_t lost = seen - std::min(seen, there);
+  lost_.truncated_before_read += lost;
+  LogInfo("log file was truncated", "path={} read={} goes_on_in={} lost_bytes={}", added->path,
+          file->reader.offset(), copied ? file->path : "", lost);
+  if (!copied) {
+    file->gone = true;
+    file->ready = false;
+    file->size = file->reader.offset();
+    RememberShortCopy(*file);
+  }
   MarkReady(added);
 }
 
@@ -203,16 +206,16 @@ void Tailer::RestorePending() {
     Chain* const chain = found->second.get();
     for (const PendingMessage& message : pending) {
       for (const Span& span : message.spans) {
-        const TailedFile* const file = chain->Find(span.file_id);
-        if (file == nullptr || !file->fd.valid()) {
+        TailedFile* const file = chain->Find(span.file_id);
+        if (file == nullptr || !file->log.valid()) {
           lost_.rotated_away += span.end - span.begin;
           continue;
         }
         LineReader reader;
-        if (!reader.Seek(file->fd.get(), span.begin, file->path).ok()) continue;
+        if (!reader.Seek(file->log, span.begin, file->path).ok()) continue;
         while (reader.offset() < span.end) {
           const auto result =
-              reader.Read(file->fd.get(), span.end, chain->max_raw_line(), false, &block_, file->path);
+              reader.Read(file->log, span.end, chain->max_raw_line(), false, &block_, file->path);
           if (!result.ok() || *result == LineReader::Result::kChanged) break;
           if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
           for (const RawLine& line : block_.lines) chain->Rebuild(*file, line, message.output);
@@ -227,15 +230,14 @@ void Tailer::RestorePending() {
 // Returns the bytes that could not be read.
 uint64_t Tailer::ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch) {
   const auto found = by_id_.find(range.file_id);
-  if (found == by_id_.end() || !found->second->fd.valid()) return range.end - range.begin;
+  if (found == by_id_.end() || !found->second->log.valid()) return range.end - range.begin;
   TailedFile* const file = found->second;
   Chain* const chain = file->chain;
   LineReader reader;
-  if (!reader.Seek(file->fd.get(), range.begin, file->path).ok()) return range.end - range.begin;
+  if (!reader.Seek(file->log, range.begin, file->path).ok()) return range.end - range.begin;
   const int64_t wall = clock_.NowNs();
   while (reader.offset() < range.end) {
-    const auto result =
-        reader.Read(file->fd.get(), range.end, chain->max_raw_line(), true, &block_, file->path);
+    const auto result = reader.Read(file->log, range.end, chain->max_raw_line(), true, &block_, file->path);
     if (!result.ok() || *result == LineReader::Result::kChanged) break;
     if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
     for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch, nullptr);
@@ -248,9 +250,9 @@ Tailer::Stats Tailer::GetStats() const {
   Stats stats;
   const int64_t now = MonotonicNs();
   for (const auto& [id, file] : by_id_) {
-    if (file->fd.valid()) ++stats.open_files;
+    if (file->log.valid()) ++stats.open_files;
     if (!file->gone && !file->finished) ++stats.files;
-    if (file->unlinked_ns != 0 && file->fd.valid()) stats.held_deleted_bytes += file->disk_bytes;
+    if (file->unlinked_ns != 0 && file->log.valid()) stats.held_deleted_bytes += file->disk_bytes;
     const uint64_t end = std::max(file->size, file->reader.scanned());
     if (end > file->committed) stats.lag_bytes += end - file->committed;
     if (file->behind_ns != 0) stats.lag_ns = std::max(stats.lag_ns, now - file->behind_ns);

@@ -48,7 +48,8 @@ struct TailerOptions {
 struct LostBytes {
   uint64_t truncated_before_read = 0;
   uint64_t held_deleted_limit = 0;
-  uint64_t rotated_away = 0;  // of a batch on its way when the agent ended
+  uint64_t rotated_away = 0;        // of a batch on its way when the agent ended
+  uint64_t damaged_compressed = 0;  // behind where a compressed file is damaged; 1 where it cannot be told
 };
 
 // Not thread-safe: one thread owns it. journal, batch and levels outlive it.
@@ -119,12 +120,25 @@ class Tailer : private DirectoryListener {
   void OnModified(const std::string& path) override;
   void OnDirectoryGone(const std::string& directory) override;
 
-  // tailer_files.cc: who is who.
-  std::optional<std::string> RotatedFrom(const std::string& directory, std::string_view name) const;
+  // tailer_copies.cc: which file has a text that is known already.
   bool WantsRotated(const Candidate& candidate);
-  bool IsCopyOfKnown(const Chain& chain, const Candidate& candidate) const;
+  bool IsCopyOfKnown(const Chain& chain, const Candidate& candidate, LogFile* log, bool* whole) const;
+  std::optional<uint64_t> FindSavedText(LogFile* log, const FileStat& stat, const std::string& path,
+                                        std::string_view chain, bool* original_there) const;
+  std::optional<Saved> TakeSaved(LogFile* log, const FileStat& stat, const std::string& path,
+                                 std::string_view chain);
+  bool OriginalThere(const Saved& saved) const;
+  std::vector<Candidate> RotatedSiblings(const Chain& chain) const;
+  bool MoveToCopy(TailedFile* file);
+  void RememberShortCopy(const TailedFile& truncated);
+  void NoteNew(TailedFile* file);
+  void NoteHead(TailedFile* file);
+
+  // tailer_files.cc: which name is which file.
+  std::optional<std::string> RotatedFrom(const std::string& directory, std::string_view name) const;
   void OpenCandidate(const Candidate& candidate);
-  std::optional<Saved> TakeSaved(int fd, const FileStat& stat, const std::string& path);
+  bool IsReadToItsEnd(const Saved& saved, const FileStat& stat, TailedFile* file) const;
+  void List(TailedFile* file);
   Chain* ChainFor(const std::string& key, int target, LogFormat saved_format);
   // At what is delivered; nothing of an unread file. Only right while nothing is on its way.
   static FilePosition PositionOf(const TailedFile& file);
@@ -137,7 +151,6 @@ class Tailer : private DirectoryListener {
   void AddRotatedBehindLink(const Candidate& link, const std::filesystem::path& real,
                             std::vector<Candidate>* candidates);
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
-  bool OriginalThere(const Saved& saved) const;
   absl::Status Reopen(TailedFile* file);
 
   // tailer_upkeep.cc: timed work.

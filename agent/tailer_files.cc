@@ -1,10 +1,10 @@
 // The tailer's book of files: which name is which file.
-#include <fcntl.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
 
+#include "agent/rotation_name.h"
 #include "agent/tailer.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -13,49 +13,12 @@
 namespace skald::agent {
 namespace {
 
-// A head of that many bytes of records with times is no other file's.
-constexpr uint32_t kMinTimedHead = 64;
 constexpr uint64_t kReservedDescriptors = 128;
 // Clocks of file systems run behind by up to a tick.
 constexpr int64_t kClockSlackNs = 20 * kNsPerMs;
 
 std::string DirectoryOf(std::string_view path) { return std::string(path.substr(0, path.rfind('/'))); }
 std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
-bool IsCompressedOrTemporary(std::string_view name) {
-  for (const std::string_view end : {".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".tmp", ".swp"}) {
-    if (name.ends_with(end)) return true;
-  }
-  return false;
-}
-
-// .1, -20250101, .20250101-101010, .2025-01-01T10:10:10, .old
-bool IsRotationSuffix(std::string_view suffix) {
-  if (suffix == ".old") return true;
-  if (suffix.size() < 2 || (suffix[0] != '.' && suffix[0] != '-' && suffix[0] != '_')) return false;
-  if (suffix[1] < '0' || suffix[1] > '9') return false;
-  return suffix.find_first_not_of("0123456789-:._T+Z", 1) == std::string_view::npos;
-}
-
-// Whether a rotated file was the log before another one was. File systems keep times of change to some
-// milliseconds only; where they are the same, names decide: dates ascend, the short numbers of a rename chain
-// descend.
-bool IsOlder(int64_t a_ns, std::string_view a_path, int64_t b_ns, std::string_view b_path) {
-  if (a_ns != b_ns) return a_ns < b_ns;
-  const auto number = [](std::string_view path) {
-    const std::string_view end = path.substr(path.rfind('.') + 1);
-    if (end.size() > 3 || end.find_first_not_of("0123456789") != std::string_view::npos) return -1;
-    return std::atoi(std::string(end).c_str());
-  };
-  const int a = number(a_path);
-  const int b = number(b_path);
-  if (a >= 0 && b >= 0) return a > b;
-  return a_path < b_path;
-}
-
-absl::StatusOr<FileDescriptor> OpenLog(const std::string& path) {
-  return OpenFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-}
 
 }  // namespace
 
@@ -161,8 +124,8 @@ void Tailer::AddRotatedBehindLink(const Candidate& link, const std::filesystem::
   const std::string base = real.filename().string();
   const std::vector<std::string> names = ListDirectory(directory).value_or(std::vector<std::string>());
   for (const std::string& name : names) {
-    if (!name.starts_with(base) || IsCompressedOrTemporary(name) ||
-        !IsRotationSuffix(name.substr(base.size())))
+    if (!name.starts_with(base) || IsPassedOver(name) ||
+        !IsRotationSuffix(WithoutCompression(name).substr(base.size())))
       continue;
     Candidate candidate;
     candidate.path = directory + "/" + name;
@@ -184,6 +147,7 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     const auto by_path = by_path_.find(path);
     if (by_path != by_path_.end() && !entry.link && by_path->second->key.inode == entry.inode &&
         (!by_path->second->finished || !thorough_) && by_path->second->path == path) {
+      if (by_path->second->finished) by_path->second->unlinked_ns = 0;
       seen.insert(by_path->second);
       continue;
     }
@@ -202,7 +166,8 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     if (by_inode != by_inode_.end() &&
         (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
       TailedFile* const file = by_inode->second;
-      if (file->finished && stat->size > file->reader.offset()) {
+      if (file->finished) file->unlinked_ns = 0;
+      if (file->finished && stat->size > std::max(file->disk_size, file->reader.offset())) {
         file->finished = false;  // it was let go too early: somebody still writes to it
         file->at_end = false;
         MarkReady(file);
@@ -228,10 +193,18 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     candidate.stat = *stat;
     candidate.target = candidate.rotated ? tree_.TargetOf(candidate.chain) : entry.target;
     if (candidate.rotated && candidate.target < 0) candidate.target = entry.target;
+    if (IsCompressedName(entry.name)) {
+      // Being made of a file that is still there.
+      const std::string plain(WithoutCompression(path));
+      if (stat->size == 0 || (plain != candidate.chain && FileExists(plain))) continue;
+    }
     if (candidate.rotated && entry.target < 0 && !WantsRotated(candidate)) continue;
     if (candidate.rotated && entry.target >= 0) {
       const auto chain = chains_.find(candidate.chain);
-      if (chain != chains_.end() && IsCopyOfKnown(*chain->second, candidate)) continue;
+      absl::StatusOr<LogFile> log = LogFile::Open(path);
+      bool whole = false;
+      if (chain != chains_.end() && log.ok() && IsCopyOfKnown(*chain->second, candidate, &*log, &whole))
+        continue;
     }
     if (entry.link) {
       std::error_code error;
@@ -269,127 +242,21 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
 }
 
 std::optional<std::string> Tailer::RotatedFrom(const std::string& directory, std::string_view name) const {
-  if (IsCompressedOrTemporary(name)) return std::nullopt;
-  for (size_t cut = 1; cut + 1 < name.size(); ++cut) {
-    if (!IsRotationSuffix(name.substr(cut))) continue;
-    std::string base = directory + "/" + std::string(name.substr(0, cut));
-    if (chains_.contains(base) || tree_.TargetOf(base) >= 0) return base;
+  if (IsPassedOver(name)) return std::nullopt;
+  const std::string_view plain = WithoutCompression(name);
+  const auto is_log = [&](const std::string& path) {
+    return chains_.contains(path) || tree_.TargetOf(path) >= 0;
+  };
+  for (size_t cut = 1; cut + 1 < plain.size(); ++cut) {
+    if (!IsRotationSuffix(plain.substr(cut))) continue;
+    std::string base = directory + "/" + std::string(plain.substr(0, cut));
+    if (is_log(base)) return base;
+  }
+  if (plain.size() != name.size()) {
+    std::string base = directory + "/" + std::string(plain);
+    if (is_log(base)) return base;
   }
   return std::nullopt;
-}
-
-// A rotated name that no target asks for is read only if it was the log's live file at a time when we could
-// have read it.
-bool Tailer::WantsRotated(const Candidate& candidate) {
-  const auto ignored = ignored_.find(candidate.path);
-  if (ignored != ignored_.end() && ignored->second == candidate.stat.key) return false;
-  if (const auto found = saved_by_inode_.find(candidate.stat.key); found != saved_by_inode_.end()) {
-    if (std::any_of(found->second.begin(), found->second.end(),
-                    [&](uint64_t id) { return saved_.contains(id); }))
-      return true;
-  }
-  if (candidate.stat.modified_ns < known_since_ns_) {
-    ignored_[candidate.path] = candidate.stat.key;
-    return false;
-  }
-  const auto chain = chains_.find(candidate.chain);
-  if (chain != chains_.end() && IsCopyOfKnown(*chain->second, candidate)) {
-    if (candidate.stat.size >= kHeadBytes) ignored_[candidate.path] = candidate.stat.key;
-    return false;
-  }
-  // A copy of a file that is known from before the restart and not looked at yet.
-  if (saved_.empty()) return true;
-  const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
-  if (!fd.ok()) return false;
-  char head[kHeadBytes];
-  const absl::StatusOr<size_t> n = ReadAt(fd->get(), head, kHeadBytes, 0, candidate.path);
-  for (const uint32_t length : saved_head_lengths_) {
-    if (!n.ok() || length > *n) break;
-    const auto found = saved_by_head_.find(HashBytes({head, length}));
-    if (found == saved_by_head_.end()) continue;
-    for (const uint64_t id : found->second) {
-      const auto saved = saved_.find(id);
-      if (saved == saved_.end() || saved->second.head.length != length ||
-          saved->second.committed.chain != candidate.chain)
-        continue;
-      if (!OriginalThere(saved->second)) continue;
-      ignored_[candidate.path] = candidate.stat.key;
-      return false;
-    }
-  }
-  return true;
-}
-
-// copytruncate's copy begins as the file it was made of, also while it is still being written.
-bool Tailer::IsCopyOfKnown(const Chain& chain, const Candidate& candidate) const {
-  if (candidate.stat.size == 0) return true;  // nothing to read yet; looked at again when it is listed again
-  const absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
-  if (!fd.ok()) return false;
-  const absl::StatusOr<HeadHash> head = ReadHead(fd->get(), candidate.path);
-  if (!head.ok()) return false;
-  for (const auto& file : chain.files()) {
-    if (file->key == candidate.stat.key) continue;
-    if (file->head.length > 0 && file->head.length <= head->length) {
-      const absl::StatusOr<bool> same = HeadMatches(fd->get(), file->head, candidate.path);
-      if (same.ok() && *same) return true;
-    } else if (file->fd.valid() && !file->gone) {
-      const absl::StatusOr<bool> same = HeadMatches(file->fd.get(), *head, file->path);
-      if (same.ok() && *same) return true;
-    }
-  }
-  return false;
-}
-
-std::optional<Tailer::Saved> Tailer::TakeSaved(int fd, const FileStat& stat, const std::string& path) {
-  const auto matches = [&](const Saved& saved) {
-    if (stat.size < saved.offset) return false;
-    const absl::StatusOr<bool> head = HeadMatches(fd, saved.head, path);
-    if (!head.ok() || !*head) return false;
-    const absl::StatusOr<bool> tail = TailMatches(fd, saved.offset, saved.tail, path);
-    return tail.ok() && *tail;
-  };
-  const auto take = [&](uint64_t id) {
-    Saved saved = std::move(saved_.at(id));
-    saved_.erase(id);
-    return saved;
-  };
-  if (const auto found = saved_by_inode_.find(stat.key); found != saved_by_inode_.end()) {
-    for (const uint64_t id : found->second) {
-      const auto saved = saved_.find(id);
-      if (saved != saved_.end() && matches(saved->second)) return take(id);
-    }
-  }
-  // A restored or moved copy. Only a head that can hardly be another file's counts, and only if the original
-  // is not there.
-  if (saved_.empty()) return std::nullopt;
-  char head[kHeadBytes];
-  const absl::StatusOr<size_t> n = ReadAt(fd, head, kHeadBytes, 0, path);
-  if (!n.ok()) return std::nullopt;
-  for (const uint32_t length : saved_head_lengths_) {
-    if (length > *n) break;
-    const auto found = saved_by_head_.find(HashBytes({head, length}));
-    if (found == saved_by_head_.end()) continue;
-    for (const uint64_t id : found->second) {
-      const auto saved = saved_.find(id);
-      if (saved == saved_.end() || saved->second.head.length != length || !matches(saved->second)) continue;
-      const LogFormat format = saved->second.committed.format;
-      const bool timed = format == LogFormat::kCri || format == LogFormat::kDocker;
-      if (length >= (timed ? kMinTimedHead : kHeadBytes) && !OriginalThere(saved->second)) return take(id);
-    }
-  }
-  return std::nullopt;
-}
-
-// Whether a saved file still stands under its name with the content that was read.
-bool Tailer::OriginalThere(const Saved& saved) const {
-  const std::string& path = saved.committed.path;
-  const absl::StatusOr<FileDescriptor> fd = OpenLog(path);
-  if (!fd.ok()) return false;
-  const absl::StatusOr<FileStat> stat = StatDescriptor(fd->get(), path);
-  if (!stat.ok() || stat->key != saved.committed.key || stat->size < saved.offset) return false;
-  const absl::StatusOr<bool> head = HeadMatches(fd->get(), saved.head, path);
-  const absl::StatusOr<bool> tail = TailMatches(fd->get(), saved.offset, saved.tail, path);
-  return head.ok() && *head && tail.ok() && *tail;
 }
 
 Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_format) {
@@ -405,14 +272,14 @@ Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_form
 }
 
 void Tailer::OpenCandidate(const Candidate& candidate) {
-  absl::StatusOr<FileDescriptor> fd = OpenLog(candidate.path);
-  if (!fd.ok()) {
-    if (!absl::IsNotFound(fd.status()))
-      LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(fd.status()));
+  absl::StatusOr<LogFile> log = LogFile::Open(candidate.path);
+  if (!log.ok()) {
+    if (!absl::IsNotFound(log.status()))
+      LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(log.status()));
     return;
   }
   // The lowest free number is given out, so a high one tells how many are open.
-  if (static_cast<uint64_t>(fd->get()) >= descriptor_limit_) {
+  if (static_cast<uint64_t>(log->descriptor()) >= descriptor_limit_) {
     if (descriptor_limit_hits_++ == 0) {
       LogError(
           "too many log files are open, further ones wait until others are read and closed; raise the limit "
@@ -421,19 +288,19 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     }
     return;  // found again by the next listing
   }
-  const absl::StatusOr<FileStat> stat = StatDescriptor(fd->get(), candidate.path);
+  const absl::StatusOr<FileStat> stat = StatDescriptor(log->descriptor(), candidate.path);
   if (!stat.ok() || by_inode_.contains(stat->key)) return;
   auto file = std::make_unique<TailedFile>();
-  file->fd = std::move(*fd);
+  file->log = std::move(*log);
   file->key = stat->key;
   file->path = candidate.path;
-  file->size = stat->size;
+  file->size = file->log.TextSize(stat->size, candidate.path).value_or(stat->size);
+  file->disk_size = stat->size;
   file->modified_ns = stat->modified_ns;
   file->disk_bytes = stat->disk_bytes;
   file->grown_ns = MonotonicNs();
   file->rotated = candidate.rotated;
-  const int handle = file->fd.get();
-  std::optional<Saved> saved = TakeSaved(handle, *stat, candidate.path);
+  std::optional<Saved> saved = TakeSaved(&file->log, *stat, candidate.path, candidate.chain);
   if (candidate.only_saved && !saved) return;
   // A rotated file keeps the log it was found under; a live name is its own.
   const std::string& key = saved && candidate.rotated ? saved->committed.chain : candidate.chain;
@@ -443,15 +310,27 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     file->file_id = saved->committed.file_id;
     file->head = saved->head;
     file->committed = saved->committed.offset;
-    const absl::Status sought = file->reader.Seek(handle, saved->offset, candidate.path);
-    if (!sought.ok()) {
+    // A rotated file that was read to its end before the restart is only remembered.
+    const bool compressed = file->log.compressed();
+    file->finished = (file->rotated || compressed) && !saved->in_flight &&
+                     !PinnedByState(*chain, file->file_id) && IsReadToItsEnd(*saved, *stat, file.get());
+    const absl::Status sought =
+        file->finished ? absl::OkStatus() : file->reader.Seek(file->log, saved->offset, candidate.path);
+    if (file->finished) {
+      file->ready = false;
+      file->reader.Restore(saved->offset);
+      file->log = LogFile();
+    } else if (!sought.ok()) {
       LogWarn("log file changed while it was opened", "err=\"{}\"", MessageOf(sought));
       return;
     }
-    if (saved->committed.key != stat->key || saved->committed.path != candidate.path) {
+    const bool complete = compressed && file->finished;
+    if (saved->committed.key != stat->key || saved->committed.path != candidate.path ||
+        saved->committed.complete != complete) {
       FilePosition moved = saved->committed;
       moved.key = stat->key;
       moved.path = candidate.path;
+      moved.complete = complete;
       journal_->PutFile(std::move(moved));
     }
   } else {
@@ -459,18 +338,21 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     const bool at_end =
         first_scan_ && !candidate.rotated &&
         ((journal_->loaded().lost && options_.lost_state_at_end) || (!had_state_ && options_.start_at_end));
-    if (at_end && file->reader.Seek(handle, stat->size, candidate.path).ok()) {
+    if (at_end && !file->log.compressed() && file->reader.Seek(file->log, stat->size, candidate.path).ok())
       file->committed = file->reader.offset();
-      if (const auto head = ReadHead(handle, candidate.path); head.ok()) file->head = *head;
-    }
   }
-  // A rotated file that was read to its end before the restart is only remembered.
-  file->finished = saved && file->rotated && !saved->in_flight && stat->size == saved->offset &&
-                   !PinnedByState(*chain, file->file_id);
-  if (file->finished) file->fd = FileDescriptor();
   TailedFile* const added = AddFile(chain, std::move(file));
-  // Noted before anything is read: if it is rotated while the agent is down, it is still known as ours.
-  if (!journal_->state().files.contains(added->file_id)) journal_->PutFile(PositionOf(*added));
+  if (!journal_->state().files.contains(added->file_id)) NoteNew(added);
+  if (added->reader.offset() == 0) added->log.Idle();  // generations wait for each other
+}
+
+// A compressed file that was not known as such is decompressed for it, unless it says how long its text is.
+bool Tailer::IsReadToItsEnd(const Saved& saved, const FileStat& stat, TailedFile* file) const {
+  if (!file->log.compressed()) return stat.size == saved.offset;
+  if (saved.committed.complete) return true;
+  char byte = 0;
+  const absl::StatusOr<size_t> more = file->log.ReadAt(&byte, 1, saved.offset, file->path);
+  return more.ok() && *more == 0;
 }
 
 FilePosition Tailer::PositionOf(const TailedFile& file) {
@@ -512,16 +394,20 @@ TailedFile* Tailer::AddFile(Chain* chain, std::unique_ptr<TailedFile> owned) {
     files.insert(younger, std::move(owned));
   }
   by_id_[file->file_id] = file;
+  List(file);
+  MarkReady(file);
+  return file;
+}
+
+void Tailer::List(TailedFile* file) {
   by_inode_[file->key] = file;
   by_path_[file->path] = file;
   by_directory_[DirectoryOf(file->path)].insert(file);
+  file->real_path.clear();
   std::error_code error;
-  if (std::filesystem::is_symlink(file->path, error)) {
-    const std::filesystem::path real = std::filesystem::canonical(file->path, error);
-    if (!error) by_path_[file->real_path = real.string()] = file;
-  }
-  MarkReady(file);
-  return file;
+  if (!std::filesystem::is_symlink(file->path, error)) return;
+  const std::filesystem::path real = std::filesystem::canonical(file->path, error);
+  if (!error) by_path_[file->real_path = real.string()] = file;
 }
 
 void Tailer::Unlist(TailedFile* file) {
@@ -553,14 +439,19 @@ void Tailer::SetPath(TailedFile* file, const std::string& path) {
 }
 
 void Tailer::NameGone(TailedFile* file) {
-  if (file->finished || (!file->fd.valid() && !file->gone)) {
-    RemoveFile(file, true);
+  if (file->gone) return;
+  if (!file->log.valid()) {
+    if (MoveToCopy(file)) return;
+    if (!file->finished) {
+      RemoveFile(file, true);
+    } else if (file->unlinked_ns == 0) {
+      file->unlinked_ns = MonotonicNs();
+    }
     return;
   }
-  if (file->gone) return;
   file->rotated = true;
   if (file->unlinked_ns == 0) {
-    const absl::StatusOr<FileStat> stat = StatDescriptor(file->fd.get(), file->path);
+    const absl::StatusOr<FileStat> stat = StatDescriptor(file->log.descriptor(), file->path);
     if (stat.ok() && stat->links == 0) file->unlinked_ns = MonotonicNs();
   }
   MarkReady(file);
@@ -585,22 +476,22 @@ void Tailer::RemoveFile(TailedFile* file, bool forget) {
 
 // Whether the file of that name is still the one that was read to its end and closed.
 bool Tailer::StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const {
-  if (stat.size == file->size && stat.modified_ns == file->modified_ns) return true;
-  if (stat.size < file->reader.offset()) return false;
-  const absl::StatusOr<FileDescriptor> fd = OpenLog(path);
-  if (!fd.ok()) return true;
-  const absl::StatusOr<bool> head = HeadMatches(fd->get(), file->head, path);
+  if (stat.size == file->disk_size && stat.modified_ns == file->modified_ns) return true;
+  absl::StatusOr<LogFile> log = LogFile::Open(path);
+  if (!log.ok()) return true;
+  if (!log->compressed() && stat.size < file->reader.offset()) return false;
+  const absl::StatusOr<bool> head = HeadMatches(*log, file->head, path);
   return head.ok() && *head;
 }
 
 absl::Status Tailer::Reopen(TailedFile* file) {
-  ASSIGN_OR_RETURN(FileDescriptor fd, OpenLog(file->path));
-  ASSIGN_OR_RETURN(const FileStat stat, StatDescriptor(fd.get(), file->path));
+  ASSIGN_OR_RETURN(LogFile log, LogFile::Open(file->path));
+  ASSIGN_OR_RETURN(const FileStat stat, StatDescriptor(log.descriptor(), file->path));
   if (stat.key != file->key) {
     tree_.MarkDirty(DirectoryOf(file->path));
     return NotFound("{} is another file now", file->path);
   }
-  file->fd = std::move(fd);
+  file->log = std::move(log);
   return absl::OkStatus();
 }
 

@@ -21,15 +21,18 @@ std::string DirectoryOf(std::string_view path) { return std::string(path.substr(
 // The safety net under the events: whoever has grown is read.
 void Tailer::CheckGrowth() {
   for (const auto& [id, file] : by_id_) {
-    if (file->gone || file->finished || file->ready) continue;
+    if (file->gone || file->finished) continue;
     const absl::StatusOr<FileStat> stat =
-        file->fd.valid() ? StatDescriptor(file->fd.get(), file->path) : StatPath(file->path);
+        file->log.valid() ? StatDescriptor(file->log.descriptor(), file->path) : StatPath(file->path);
     if (!stat.ok() || stat->key != file->key) continue;
     file->disk_bytes = stat->disk_bytes;
+    const bool grown = !file->log.compressed() && stat->size != file->size;
+    if (grown && stat->size > file->size) file->size = stat->size;
+    NoteHead(file);
+    if (file->ready) continue;
     if (stat->links == 0 && file->unlinked_ns == 0) file->unlinked_ns = MonotonicNs();
-    if (stat->size != file->size || stat->modified_ns != file->modified_ns) {
+    if (grown || stat->modified_ns != file->modified_ns) {
       file->modified_ns = stat->modified_ns;
-      if (stat->size > file->size) file->size = stat->size;
       MarkReady(file);
     }
   }
@@ -60,6 +63,12 @@ bool Tailer::TryClose(TailedFile* file) {
     RemoveFile(file, true);
     return true;
   }
+  if (file->finished) {
+    // Its name is gone. A compressed copy may be in its place, which the last listing may just have missed.
+    if (now - file->unlinked_ns < options_.rotate_grace_ns) return false;
+    RemoveFile(file, true);
+    return true;
+  }
   if (file->ready || !file->at_end || now - file->grown_ns < options_.rotate_grace_ns) return false;
   bool successor = false;
   bool behind = false;
@@ -68,10 +77,11 @@ bool Tailer::TryClose(TailedFile* file) {
     behind |= other.get() == file;
   }
   const bool directory_gone = !FileExists(DirectoryOf(chain->key()));
-  const bool ended = directory_gone || (file->unlinked_ns != 0 && now - file->grown_ns > kDeletedQuietNs);
+  const bool ended = directory_gone || file->log.compressed() ||
+                     (file->unlinked_ns != 0 && now - file->grown_ns > kDeletedQuietNs);
   if (!successor && !ended) return false;
-  const absl::StatusOr<FileStat> stat = StatDescriptor(file->fd.get(), file->path);
-  if (stat.ok() && stat->size > file->reader.scanned()) {
+  const absl::StatusOr<FileStat> stat = StatDescriptor(file->log.descriptor(), file->path);
+  if (!file->log.compressed() && stat.ok() && stat->size > file->reader.scanned()) {
     MarkReady(file);
     return false;
   }
@@ -86,21 +96,31 @@ bool Tailer::TryClose(TailedFile* file) {
   }
   if (!successor && chain->HasPending()) chain->FlushPending(batch_);
   if (!file->acked() || chain->Pins(file->file_id) || PinnedByState(*chain, file->file_id)) return false;
-  if (file->unlinked_ns != 0 || !FileExists(file->path)) {
-    RemoveFile(file, true);
-    return true;
-  }
   file->finished = true;
-  file->fd = FileDescriptor();
-  file->size = stat.ok() ? stat->size : file->size;
+  file->disk_size = stat.ok() ? stat->size : file->disk_size;
   file->modified_ns = stat.ok() ? stat->modified_ns : file->modified_ns;
+  if (file->log.compressed()) {
+    FilePosition read = PositionOf(*file);
+    read.complete = true;
+    journal_->PutFile(std::move(read));
+    const uint64_t read_bytes = file->reader.scanned();
+    if (file->log.torn()) {
+      lost_.damaged_compressed += file->size > read_bytes ? file->size - read_bytes : 1;
+      LogError("compressed log file is damaged or ends in the middle", "path={} read={}", file->path,
+               read_bytes);
+    }
+    file->size = read_bytes;
+  }
+  file->log = LogFile();
+  if (file->unlinked_ns != 0 || !FileExists(file->path)) NameGone(file);
   return false;
 }
 
 void Tailer::CheckRotated() {
   std::vector<TailedFile*> waiting;
   for (const auto& [id, file] : by_id_) {
-    if (file->gone || (file->rotated && !file->finished)) waiting.push_back(file);
+    const bool rotated = file->rotated || file->log.compressed();
+    if (file->gone || (file->finished ? file->unlinked_ns != 0 : rotated)) waiting.push_back(file);
   }
   for (TailedFile* file : waiting) TryClose(file);
 }
@@ -111,14 +131,15 @@ void Tailer::LimitHeldDeleted() {
     uint64_t held = 0;
     TailedFile* oldest = nullptr;
     for (const auto& [id, file] : by_id_) {
-      if (file->unlinked_ns == 0 || !file->fd.valid()) continue;
+      if (file->unlinked_ns == 0 || !file->log.valid()) continue;
       held += file->disk_bytes;
       if (oldest == nullptr || file->unlinked_ns < oldest->unlinked_ns) oldest = file;
     }
     if (oldest == nullptr) return;
     const bool too_old = MonotonicNs() - oldest->unlinked_ns > options_.max_held_deleted_ns;
     if (held <= options_.max_held_deleted_bytes && !too_old) return;
-    const absl::StatusOr<FileStat> stat = StatDescriptor(oldest->fd.get(), oldest->path);
+    if (MoveToCopy(oldest)) continue;
+    const absl::StatusOr<FileStat> stat = StatDescriptor(oldest->log.descriptor(), oldest->path);
     const uint64_t size = stat.ok() ? stat->size : oldest->size;
     const uint64_t unread = size > oldest->reader.offset() ? size - oldest->reader.offset() : 0;
     lost_.held_deleted_limit += unread;
@@ -126,7 +147,7 @@ void Tailer::LimitHeldDeleted() {
       LogError("deleted file is let go unread, to free its disk space", "path={} lost_bytes={} reason={}",
                oldest->path, unread, too_old ? "max_held_deleted_age" : "max_held_deleted_bytes");
     }
-    oldest->fd = FileDescriptor();
+    oldest->log = LogFile();
     oldest->gone = true;
     oldest->ready = false;
   }
@@ -137,7 +158,7 @@ void Tailer::LimitOpenFiles() {
   std::vector<TailedFile*> idle;
   const int64_t now = MonotonicNs();
   for (const auto& [id, file] : by_id_) {
-    if (!file->fd.valid()) continue;
+    if (!file->log.valid()) continue;
     ++open;
     if (!file->rotated && !file->ready && file->at_end && file->acked() && file->reader.memory_bytes() == 0 &&
         now - file->grown_ns > kIdleCloseNs) {
@@ -147,8 +168,7 @@ void Tailer::LimitOpenFiles() {
   if (open <= open_limit_) return;
   std::sort(idle.begin(), idle.end(),
             [](const TailedFile* a, const TailedFile* b) { return a->grown_ns < b->grown_ns; });
-  for (size_t i = 0; i < idle.size() && open > open_limit_ * 9 / 10; ++i, --open)
-    idle[i]->fd = FileDescriptor();
+  for (size_t i = 0; i < idle.size() && open > open_limit_ * 9 / 10; ++i, --open) idle[i]->log = LogFile();
 }
 
 void Tailer::DropEmptyChains() {

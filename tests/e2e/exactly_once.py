@@ -9,6 +9,7 @@ import gzip
 import json
 import os
 import random
+import signal
 import sys
 import threading
 import time
@@ -18,8 +19,8 @@ from harness import NS, Agent, Failure, Server, check, main, seed, wait_until  #
 
 SECONDS = float(os.environ.get("SKALD_CRASH_SECONDS", "40"))
 PODS = 4
-# Seconds; the kubelet compresses what it rotated before the last time. An agent slowed down ten times by a sanitizer gets more.
-GZIP_AFTER = 120 if os.environ.get("SKALD_SANITIZE") else 15
+# Seconds; the kubelet compresses what it rotated before the last time.
+GZIP_AFTER = float(os.environ.get("SKALD_GZIP_AFTER", "15"))
 
 
 def agent_config(root, server):
@@ -84,8 +85,9 @@ class Writer(threading.Thread):
 
 
 class PodWriter(Writer):
-    def __init__(self, root, number, random_):
+    def __init__(self, root, number, random_, gzip_after=GZIP_AFTER):
         super().__init__(f"pod{number}", random_, f'{{pod="web-{number}", container="main"}}')
+        self.gzip_after = gzip_after
         self.directory = os.path.join(root, "pods", f"prod_web-{number}_{number:08d}-aaaa-bbbb-cccc-0123456789ab", "main")
         os.makedirs(self.directory)
         self.restarts = 0
@@ -123,7 +125,7 @@ class PodWriter(Writer):
         self.file.close()
         self.open()
         self.rotated.append((time.monotonic(), old))
-        while len(self.rotated) > 1 and time.monotonic() - self.rotated[0][0] > GZIP_AFTER:
+        while len(self.rotated) > 1 and time.monotonic() - self.rotated[0][0] > self.gzip_after:
             _, path = self.rotated.pop(0)
             with open(path, "rb") as plain, gzip.open(path + ".tmp", "wb") as packed:
                 packed.write(plain.read())
@@ -256,6 +258,58 @@ def lines_survive_kills(directory):
         server.kill()
 
 
+def slow_agent(directory):
+    """Rotated files are compressed and removed before an agent that hangs, and is killed and started again, has read them."""
+    random_ = random.Random(seed())
+    root = os.path.join(directory, "node")
+    os.makedirs(root)
+    server = Server(directory)
+    writers = [PodWriter(root, n, random.Random(random_.random()), gzip_after=random_.choice((0, 1, 3))) for n in range(PODS)]
+    agent = Agent(directory, agent_config(root, server))
+    try:
+        server.start()
+        agent.start()
+        for writer in writers:
+            writer.start()
+        end = time.monotonic() + SECONDS / 2
+        while time.monotonic() < end:
+            time.sleep(random_.uniform(0, 2))
+            agent.signal(signal.SIGSTOP)
+            time.sleep(random_.uniform(1, 5))
+            if random_.random() < 0.7:
+                agent.kill()
+                time.sleep(random_.uniform(0, 2))
+                agent.start()
+            else:
+                agent.signal(signal.SIGCONT)
+        for writer in writers:
+            writer.done = True
+        for writer in writers:
+            writer.join(10)
+        written = sum(len(writer.sent) for writer in writers)
+        packed = sum(name.endswith(".gz") for _, _, names in os.walk(root) for name in names)
+        print(f"{written} lines written, {packed} files compressed", flush=True)
+        check(packed, "nothing was compressed")
+        try:
+            wait_until("as many lines found as written", lambda: count_all(server, writers) >= written, timeout=60, pause=0.5)
+        except Failure:
+            pass  # each_line_once says which are missing
+        each_line_once(server, writers)
+        # What is compressed and read is known after a restart.
+        agent.kill()
+        agent.start()
+        time.sleep(3)
+        each_line_once(server, writers)
+    except BaseException:
+        print(agent.log_tail(30), server.log_tail(10), sep="\n", flush=True)
+        raise
+    finally:
+        for writer in writers:
+            writer.done = True
+        agent.kill()
+        server.kill()
+
+
 def damaged_positions(directory):
     """Whatever happens to the agent's state, it starts, and every line is there."""
     random_ = random.Random(seed())
@@ -312,4 +366,4 @@ def damaged_positions(directory):
 
 
 if __name__ == "__main__":
-    main(lines_survive_kills, damaged_positions)
+    main(lines_survive_kills, slow_agent, damaged_positions)
