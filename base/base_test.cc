@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <string>
 
 #include "base/coding.h"
 #include "base/crc32c.h"
@@ -12,6 +14,17 @@
 
 namespace skald {
 namespace {
+
+TEST(Crc32c, LongTextsAreTheirPieces) {
+  std::string text;
+  for (uint32_t i = 0; i < 20'000; ++i) text += static_cast<char>(i * i >> 5);
+  for (const size_t size : {3071, 3072, 3073, 6144, 9999, 20'000}) {
+    uint32_t pieces = 0;
+    for (size_t at = 0; at < size; at += 100)
+      pieces = Crc32c(std::string_view(text).substr(at, std::min<size_t>(100, size - at)), pieces);
+    EXPECT_EQ(Crc32c(std::string_view(text).substr(0, size)), pieces) << size;
+  }
+}
 
 TEST(Crc32c, KnownVectorsAndContinuation) {
   EXPECT_EQ(Crc32c("123456789"), 0xE3069283u);

@@ -44,7 +44,15 @@ BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::ve
                         std::string* out);
 
 // Stored numbers: never renumbered.
-enum class SectionKind : uint8_t { kTimes = 1, kLengths = 2, kMetadata = 3, kText = 4, kDirectory = 5 };
+enum class SectionKind : uint8_t {
+  kTimes = 1,
+  kLengths = 2,
+  kMetadata = 3,
+  kText = 4,
+  kDirectory = 5,
+  kTimeCounts = 6,
+  kGrams = 7
+};
 
 // "times", "lengths", ... for error texts.
 std::string_view SectionName(SectionKind kind);
@@ -85,6 +93,12 @@ absl::Status DecodeBlockColumns(const BlockFront& front, std::string_view bytes,
 
 // The same for a whole block in memory.
 absl::Status DecodeBlock(std::string_view bytes, ColumnSet want, Rows* rows);
+
+// The summary sections, which stand right behind the front header; end is the offset behind them (the
+// header's own size if there are none).
+uint32_t SummaryEnd(const BlockFront& front);
+// bytes: the block's beginning, at least SummaryEnd bytes.
+absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::string_view bytes);
 
 // The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams.
 // block: the whole.

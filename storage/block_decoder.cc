@@ -48,6 +48,8 @@ bool IsWanted(SectionKind kind, ColumnSet want) {
     case SectionKind::kMetadata:
       return want.metadata;
     case SectionKind::kDirectory:
+    case SectionKind::kTimeCounts:
+    case SectionKind::kGrams:
       return false;
   }
   return false;  // a kind of a later build
@@ -174,13 +176,49 @@ bool DecodeMetadata(std::string_view raw, uint32_t count, MetadataColumn* column
   return in.remaining() == 0;
 }
 
+bool DecodeTimeCounts(std::string_view raw, const BlockFront& front, TimeCounts* out) {
+  ByteReader in(raw);
+  const auto width = in.Fixed<uint8_t>();
+  const int64_t first = in.SignedVarint();
+  if (!in.ok() || width >= std::size(block_format::kCountWidthNs)) return false;
+  out->width_ns = block_format::kCountWidthNs[width];
+  if (__builtin_mul_overflow(first, out->width_ns, &out->first_end_ns)) return false;
+  uint64_t rows = 0;
+  uint64_t line_bytes = 0;
+  while (in.remaining() > 0) {
+    const uint64_t n = in.Varint();
+    const uint64_t bytes = in.Varint();
+    rows += n;
+    line_bytes += bytes;
+    if (!in.ok() || n > front.rows || bytes > front.text_bytes) return false;
+    if (out->counts.size() == block_format::kMaxTimeCounts) return false;
+    out->counts.push_back({static_cast<uint32_t>(n), static_cast<uint32_t>(bytes)});
+  }
+  const int64_t span = out->width_ns * static_cast<int64_t>(out->counts.size());
+  int64_t last_end = 0;
+  return rows == front.rows && line_bytes + rows == front.text_bytes &&
+         !__builtin_add_overflow(out->first_end_ns, span, &last_end);
+}
+
+// The order of sections in a block: what tells of it comes first.
+int PlaceOf(SectionKind kind) {
+  switch (kind) {
+    case SectionKind::kTimeCounts:
+      return 0;
+    case SectionKind::kGrams:
+      return 1;
+    default:
+      return 1 + static_cast<int>(kind);
+  }
+}
+
 absl::Status CheckSections(const BlockFront& front) {
   int times = 0, lengths = 0, text = 0, directory = 0;
-  uint8_t previous = 0;
+  int previous = 0;
   for (const Section& section : front.sections) {
-    const auto kind = static_cast<uint8_t>(section.kind);
-    if (kind < previous) return DataLoss("sections are out of order");
-    previous = kind;
+    const int place = PlaceOf(section.kind);
+    if (place < previous) return DataLoss("sections are out of order");
+    previous = place;
     switch (section.kind) {
       // A row takes a byte of each at least: this bounds what the decoder allocates by rows.
       case SectionKind::kTimes:
@@ -242,7 +280,7 @@ absl::Status DecodeColumns(const BlockFront& front, std::string_view bytes, uint
           return Malformed(section);
         break;
       }
-      case SectionKind::kDirectory:
+      default:
         break;
     }
   }
@@ -269,6 +307,10 @@ std::string_view SectionName(SectionKind kind) {
       return "text";
     case SectionKind::kDirectory:
       return "directory";
+    case SectionKind::kTimeCounts:
+      return "time counts";
+    case SectionKind::kGrams:
+      return "grams";
   }
   return "unknown";
 }
@@ -290,7 +332,8 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
 
   ByteReader in(covered.substr(sizeof(uint32_t)));
   const auto version = in.Fixed<uint8_t>();
-  if (version != block_format::kVersion) return DataLoss("block version {} is not known", version);
+  if (version != block_format::kVersion && version != block_format::kVersionWithSummary)
+    return DataLoss("block version {} is not known", version);
   const uint64_t rows = in.Varint();
   const uint64_t text_bytes = in.Varint();
   front.min_ns = in.SignedVarint();
@@ -356,6 +399,37 @@ absl::Status DecodeBlock(std::string_view bytes, ColumnSet want, Rows* rows) {
     return front.status();
   }
   return DecodeBlockColumns(*front, bytes, 0, want, rows);
+}
+
+uint32_t SummaryEnd(const BlockFront& front) {
+  uint32_t end = front.header_size;
+  for (const Section& section : front.sections) {
+    if (section.kind == SectionKind::kTimeCounts || section.kind == SectionKind::kGrams)
+      end = section.offset + section.stored_size;
+  }
+  return end;
+}
+
+absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::string_view bytes) {
+  BlockSummary out;
+  TextBuffer scratch;
+  for (const Section& section : front.sections) {
+    if (section.kind == SectionKind::kTimeCounts) {
+      ASSIGN_OR_RETURN(const std::string_view raw, RawBytes(section, bytes, 0, &scratch));
+      if (!DecodeTimeCounts(raw, front, &out.times)) return Malformed(section);
+    } else if (section.kind == SectionKind::kGrams) {
+      ASSIGN_OR_RETURN(const std::string_view raw, RawBytes(section, bytes, 0, &scratch));
+      ByteReader in(raw);
+      out.grams_log2_bits = in.Fixed<uint8_t>();
+      out.backslashes = (in.Fixed<uint8_t>() & block_format::kGramsFlagBackslash) != 0;
+      if (!in.ok() || out.grams_log2_bits < 3 || out.grams_log2_bits > 31 ||
+          in.remaining() != size_t{1} << (out.grams_log2_bits - 3)) {
+        return Malformed(section);
+      }
+      out.grams = in.Bytes(in.remaining());
+    }
+  }
+  return out;
 }
 
 absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block,

@@ -12,6 +12,7 @@
 #include "storage/block_codec.h"
 #include "storage/block_format.h"
 #include "storage/level_count.h"
+#include "text/gram_filter.h"
 
 namespace skald {
 namespace {
@@ -23,6 +24,8 @@ struct EncodeScratch {
   TextBuffer text;
   std::string raw;
   std::string sections;
+  std::string summary;  // the sections that stand first
+  GramSetBuilder grams;
 };
 constexpr size_t kKeptScratch = size_t{8} << 20;
 
@@ -34,6 +37,7 @@ EncodeScratch& ThreadScratch() {
   scratch.text.clear();
   scratch.raw.clear();
   scratch.sections.clear();
+  scratch.summary.clear();
   return scratch;
 }
 
@@ -69,23 +73,27 @@ class Encoder {
     EncodeMetadata();
     EncodeText();
     EncodeDirectory();
+    EncodeTimeCounts();
+    EncodeGrams();
 
     std::string fields;  // all of the front header behind its size
-    PutFixed<uint8_t>(&fields, block_format::kVersion);
+    PutFixed<uint8_t>(&fields, summary_.empty() ? block_format::kVersion : block_format::kVersionWithSummary);
     PutVarint(&fields, header_.rows);
     PutVarint(&fields, header_.text_bytes);
     PutSignedVarint(&fields, header_.min_ns);
     PutVarint(&fields, static_cast<uint64_t>(header_.max_ns) - static_cast<uint64_t>(header_.min_ns));
-    PutVarint(&fields, sections_.size());
-    for (const Section& section : sections_) {
-      PutFixed<uint8_t>(&fields, static_cast<uint8_t>(section.kind));
-      PutFixed<uint8_t>(&fields, section.codec);
-      PutVarint(&fields, section.stored_size);
-      PutVarint(&fields, section.raw_size);
-      PutFixed<uint32_t>(&fields, section.crc);
+    PutVarint(&fields, summary_.size() + sections_.size());
+    for (const std::vector<Section>* list : {&summary_, &sections_}) {
+      for (const Section& section : *list) {
+        PutFixed<uint8_t>(&fields, static_cast<uint8_t>(section.kind));
+        PutFixed<uint8_t>(&fields, section.codec);
+        PutVarint(&fields, section.stored_size);
+        PutVarint(&fields, section.raw_size);
+        PutFixed<uint32_t>(&fields, section.crc);
+      }
     }
     const size_t header_size = block_format::kFixedHeaderSize + fields.size();
-    const size_t size = header_size + scratch_.sections.size();
+    const size_t size = header_size + scratch_.summary.size() + scratch_.sections.size();
     SKALD_CHECK(size <= std::numeric_limits<uint32_t>::max());
     header_.location = {out->size(), static_cast<uint32_t>(size), static_cast<uint32_t>(header_size)};
 
@@ -95,6 +103,7 @@ class Encoder {
     out->append(kBlockMagic);
     PutFixed<uint32_t>(out, Crc32c(sized));
     out->append(sized);
+    out->append(scratch_.summary);
     out->append(scratch_.sections);
     return std::move(header_);
   }
@@ -194,14 +203,15 @@ class Encoder {
     AddSection(SectionKind::kLengths, scratch_.raw);
   }
 
+  static std::string_view TextOf(const BlockPiece& piece) {
+    const uint32_t begin = piece.rows->line_begin(piece.row_begin);
+    return piece.rows->text.view().substr(begin, piece.rows->line_end[piece.row_end - 1] + 1 - begin);
+  }
+
   void EncodeText() {
-    const auto text_of = [](const BlockPiece& piece) {
-      const uint32_t begin = piece.rows->line_begin(piece.row_begin);
-      return piece.rows->text.view().substr(begin, piece.rows->line_end[piece.row_end - 1] + 1 - begin);
-    };
-    if (pieces_.size() == 1) return AddSection(SectionKind::kText, text_of(pieces_[0]));
+    if (pieces_.size() == 1) return AddSection(SectionKind::kText, TextOf(pieces_[0]));
     scratch_.text.reserve(header_.text_bytes);
-    for (const BlockPiece& piece : pieces_) scratch_.text.append(text_of(piece));
+    for (const BlockPiece& piece : pieces_) scratch_.text.append(TextOf(piece));
     AddSection(SectionKind::kText, scratch_.text.view());
   }
 
@@ -301,10 +311,98 @@ class Encoder {
     AddSection(SectionKind::kDirectory, raw);
   }
 
+  // Where the whole block is one slice: its rows and bytes over time, as fine as may be.
+  void EncodeTimeCounts() {
+    if (header_.slices.size() != 1) return;
+    const auto end_of = [](int64_t t_ns,
+                           int64_t width_ns) {  // the multiple of the width at or after t, by its number
+      const int64_t number = t_ns / width_ns;
+      return t_ns % width_ns > 0 ? number + 1 : number;
+    };
+    const size_t most =
+        std::min<size_t>(block_format::kMaxTimeCounts, header_.rows / block_format::kRowsPerTimeCount);
+    size_t width = 0;
+    uint64_t count = 0;
+    for (; width < std::size(block_format::kCountWidthNs); ++width) {
+      const int64_t width_ns = block_format::kCountWidthNs[width];
+      count = static_cast<uint64_t>(end_of(header_.max_ns, width_ns) - end_of(header_.min_ns, width_ns)) + 1;
+      if (count <= most) break;
+    }
+    if (width == std::size(block_format::kCountWidthNs)) return;
+    const int64_t width_ns = block_format::kCountWidthNs[width];
+    const int64_t first = end_of(header_.min_ns, width_ns);
+    // Times near the ends of what 64 bits hold are not worth the care they would take.
+    constexpr int64_t kFar = int64_t{1} << 62;
+    if (header_.min_ns < -kFar || header_.max_ns > kFar) return;
+    std::string& raw = scratch_.raw;
+    PutFixed<uint8_t>(&raw, static_cast<uint8_t>(width));
+    PutSignedVarint(&raw, first);
+    int64_t end_ns = first * width_ns;
+    uint64_t rows = 0;
+    uint64_t line_bytes = 0;
+    for (const BlockPiece& piece : pieces_) {
+      const std::vector<int64_t>& times = piece.rows->time_ns;
+      for (uint32_t row = piece.row_begin; row < piece.row_end;) {
+        uint32_t until = row;
+        while (until < piece.row_end && times[until] <= end_ns) ++until;
+        rows += until - row;
+        line_bytes += piece.rows->line_bytes(row, until);
+        row = until;
+        if (row == piece.row_end) break;
+        PutVarint(&raw, rows);
+        PutVarint(&raw, line_bytes);
+        rows = line_bytes = 0;
+        end_ns += width_ns;
+      }
+    }
+    PutVarint(&raw, rows);
+    PutVarint(&raw, line_bytes);
+    AddSummary(SectionKind::kTimeCounts);
+  }
+
+  void EncodeGrams() {
+    if (header_.text_bytes < block_format::kMinGramsText) return;
+    const size_t room = scratch_.sections.size() / block_format::kGramsPart;
+    GramSetBuilder& grams = scratch_.grams;
+    grams.Start(header_.text_bytes);
+    bool backslashes = false;
+    for (const BlockPiece& piece : pieces_) {
+      const std::string_view text = TextOf(piece);
+      grams.Add(text);
+      backslashes |= text.find('\\') != std::string_view::npos;
+      for (const MetadataColumn& column : piece.rows->metadata) {
+        // Of a dictionary that has values of other rows too these come along.
+        for (size_t k = 0; k < column.value_count(); ++k) grams.Add(column.value(k));
+      }
+    }
+    std::string& raw = scratch_.raw;
+    PutFixed<uint8_t>(&raw, 0);
+    PutFixed<uint8_t>(&raw, backslashes ? block_format::kGramsFlagBackslash : 0);
+    int log2_bits = 0;
+    if (room < raw.size() || !grams.Finish(room - raw.size(), &log2_bits, &raw)) {
+      raw.clear();
+      return;
+    }
+    raw[0] = static_cast<char>(log2_bits);
+    AddSummary(SectionKind::kGrams);
+  }
+
+  void AddSummary(SectionKind kind) {
+    Section section;
+    section.kind = kind;
+    section.codec = static_cast<uint8_t>(Codec::kRaw);
+    section.stored_size = section.raw_size = static_cast<uint32_t>(scratch_.raw.size());
+    section.crc = Crc32c(scratch_.raw);
+    summary_.push_back(section);
+    scratch_.summary.append(scratch_.raw);
+    scratch_.raw.clear();
+  }
+
   const std::vector<SegmentStream>& streams_;
   const std::vector<BlockPiece>& pieces_;
   EncodeScratch& scratch_;
   BlockHeader header_;
+  std::vector<Section> summary_;
   std::vector<Section> sections_;
 };
 

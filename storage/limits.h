@@ -42,5 +42,7 @@ inline constexpr size_t kMaxClosedWalFiles = 8;
 // lines in memory.
 inline constexpr size_t kMaxCachedStreams = 100'000;
 inline constexpr size_t kMaxOpenSegments = 256;
+// Summaries of blocks kept in memory: those of a GiB of lines or more, at some 5 KiB a block of 256 KiB.
+inline constexpr size_t kMaxSummaryBytes = size_t{32} << 20;
 
 }  // namespace skald

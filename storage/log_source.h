@@ -14,6 +14,7 @@
 #include "base/matcher.h"
 #include "base/types.h"
 #include "proto/rows.h"
+#include "text/gram_filter.h"
 
 namespace skald {
 
@@ -65,6 +66,31 @@ struct ReadStats {
   uint64_t head_rows = 0;
 };
 
+// A block's rows over time, if it has one slice: counts[i] is of the rows in (first_end_ns + (i - 1) *
+// width_ns, first_end_ns + i * width_ns], and together they are all. first_end_ns is a multiple of width_ns.
+struct TimeCounts {
+  struct Count {
+    uint32_t rows = 0;
+    uint32_t line_bytes = 0;
+  };
+  int64_t width_ns = 0;
+  int64_t first_end_ns = 0;
+  std::vector<Count> counts;
+};
+
+// What a stored block tells of itself without being decoded.
+struct BlockSummary {
+  TimeCounts times;   // no counts: it does not tell
+  std::string grams;  // of its text and its metadata's values (text/gram_filter.h); "": it does not tell
+  int grams_log2_bits = 0;
+  bool backslashes = false;  // some line holds one
+
+  bool MayHold(const GramNeed& need) const {
+    return grams.empty() ||
+           need.MayHold(reinterpret_cast<const unsigned char*>(grams.data()), grams_log2_bits);
+  }
+};
+
 // Rows that are decoded together: a stored block, or lines still in memory. Immutable and thread-safe; holds
 // what it needs to stay readable for its lifetime, also when the store drops the file meanwhile.
 class Block {
@@ -77,6 +103,9 @@ class Block {
   int64_t max_ns() const { return max_ns_; }
   // Line bytes of the whole block, selected or not: what Read has to decode, for the caller's memory budget.
   virtual uint64_t text_bytes() const = 0;
+
+  // Null where there is none, or where it cannot be read: the rows tell all.
+  virtual std::shared_ptr<const BlockSummary> Summary() const { return nullptr; }
 
   // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as
   // long as the block). DataLoss when the stored bytes do not match their checksum: this block's rows are

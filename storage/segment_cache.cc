@@ -14,7 +14,7 @@ absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentCache::Get(SegmentId
     }
   }
   ASSIGN_OR_RETURN(std::shared_ptr<const SegmentReader> reader,
-                   SegmentReader::Open(*blobs_, SegmentFileName(id)));
+                   SegmentReader::Open(*blobs_, SegmentFileName(id), summaries_));
   std::lock_guard lock(mu_);
   if (auto it = open_.find(Raw(id)); it != open_.end())
     return it->second->second;  // another thread was faster

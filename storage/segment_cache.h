@@ -12,6 +12,7 @@
 
 #include "base/types.h"
 #include "storage/blob_store.h"
+#include "storage/limits.h"
 #include "storage/segment_reader.h"
 
 namespace skald {
@@ -19,7 +20,10 @@ namespace skald {
 // Thread-safe. blobs outlives it.
 class SegmentCache {
  public:
-  SegmentCache(const BlobStore* blobs, size_t max_open) : blobs_(blobs), max_open_(max_open) {}
+  SegmentCache(const BlobStore* blobs, size_t max_open)
+      : blobs_(blobs),
+        max_open_(max_open),
+        summaries_(std::make_shared<BlockSummaryCache>(kMaxSummaryBytes)) {}
 
   // NotFound when there is no such segment (any more).
   absl::StatusOr<std::shared_ptr<const SegmentReader>> Get(SegmentId id);
@@ -31,6 +35,7 @@ class SegmentCache {
 
   const BlobStore* const blobs_;
   const size_t max_open_;
+  const std::shared_ptr<BlockSummaryCache> summaries_;  // readers outlive their place here
   std::mutex mu_;
   Order order_;                                          // guarded by mu_; the last used first
   absl::flat_hash_map<uint64_t, Order::iterator> open_;  // guarded by mu_

@@ -84,11 +84,16 @@ absl::StatusOr<uint64_t> FindBlock(const Blob& blob, uint64_t offset, uint64_t e
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentReader::Open(const BlobStore& blobs,
-                                                                         const std::string& name) {
+absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentReader::Open(
+    const BlobStore& blobs, const std::string& name, std::shared_ptr<BlockSummaryCache> summaries) {
   ASSIGN_OR_RETURN(std::shared_ptr<const Blob> blob, blobs.Open(name));
-  return std::make_shared<const SegmentReader>(std::move(blob));
+  return std::make_shared<const SegmentReader>(std::move(blob), std::move(summaries));
 }
+
+SegmentReader::SegmentReader(std::shared_ptr<const Blob> blob, std::shared_ptr<BlockSummaryCache> summaries)
+    : blob_(std::move(blob)),
+      summaries_(std::move(summaries)),
+      number_(summaries_ == nullptr ? 0 : summaries_->NewReader()) {}
 
 absl::StatusOr<SegmentFooter> SegmentReader::ReadFooter() const {
   const auto read = [&]() -> absl::StatusOr<SegmentFooter> {
@@ -147,6 +152,32 @@ absl::Status SegmentReader::ReadBlockUnnamed(const BlockLocation& location, uint
     if (want.lines) stats->decoded_bytes += front.text_bytes - front.rows;
   }
   return absl::OkStatus();
+}
+
+std::shared_ptr<const BlockSummary> SegmentReader::Summary(const BlockLocation& location) const {
+  const BlockSummaryCache::Key key{number_, location.offset};
+  if (summaries_ != nullptr) {
+    if (std::shared_ptr<const BlockSummary> known = summaries_->Find(key)) return known;
+  }
+  absl::StatusOr<BlockSummary> read = ReadSummary(location);
+  if (!read.ok()) return nullptr;
+  auto summary = std::make_shared<const BlockSummary>(*std::move(read));
+  if (summaries_ != nullptr) summaries_->Insert(key, summary);
+  return summary;
+}
+
+absl::StatusOr<BlockSummary> SegmentReader::ReadSummary(const BlockLocation& location) const {
+  thread_local TextBuffer stored;
+  if (stored.capacity() > kKeptScratch) stored = TextBuffer();
+  // Header and summary in one read, where the summary is not larger than they are.
+  const size_t guess = std::min<size_t>(location.size, location.header_size + location.size / 16 + 1024);
+  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, guess, &stored));
+  ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(stored.view()));
+  if (front.size != location.size || front.header_size != location.header_size)
+    return DataLoss("another block was expected");
+  if (const uint32_t end = SummaryEnd(front); end > stored.size())
+    RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, end, &stored));
+  return DecodeBlockSummary(front, stored.view());
 }
 
 absl::StatusOr<SegmentReader::Salvaged> SegmentReader::Salvage() const {

@@ -13,6 +13,7 @@
 #include "proto/rows.h"
 #include "storage/blob_store.h"
 #include "storage/block_entry.h"
+#include "storage/block_summary_cache.h"
 #include "storage/log_source.h"
 #include "storage/segment_footer.h"
 
@@ -21,9 +22,12 @@ namespace skald {
 class SegmentReader {
  public:
   // Reads nothing yet: who has a BlockLocation from the index needs neither head nor footer.
-  static absl::StatusOr<std::shared_ptr<const SegmentReader>> Open(const BlobStore& blobs,
-                                                                   const std::string& name);
-  explicit SegmentReader(std::shared_ptr<const Blob> blob) : blob_(std::move(blob)) {}
+  // summaries may be null: then each Summary reads.
+  static absl::StatusOr<std::shared_ptr<const SegmentReader>> Open(
+      const BlobStore& blobs, const std::string& name,
+      std::shared_ptr<BlockSummaryCache> summaries = nullptr);
+  explicit SegmentReader(std::shared_ptr<const Blob> blob,
+                         std::shared_ptr<BlockSummaryCache> summaries = nullptr);
 
   const std::string& name() const { return blob_->name(); }
   uint64_t size() const { return blob_->size(); }
@@ -42,6 +46,10 @@ class SegmentReader {
     return ReadBlock(header.location, header.rows, want, rows, stats);
   }
 
+  // What the block at location tells of itself; null where it cannot be read or does not match its checksum:
+  // its rows, or what reading them says, tell more.
+  std::shared_ptr<const BlockSummary> Summary(const BlockLocation& location) const;
+
   struct Salvaged {
     SegmentFooter footer;  // rebuilt; properties are zero if the head is damaged as well
     bool head_ok = false;
@@ -56,8 +64,11 @@ class SegmentReader {
  private:
   absl::Status ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows, ColumnSet want,
                                 Rows* rows, ReadStats* stats) const;
+  absl::StatusOr<BlockSummary> ReadSummary(const BlockLocation& location) const;
 
   const std::shared_ptr<const Blob> blob_;
+  const std::shared_ptr<BlockSummaryCache> summaries_;
+  const uint64_t number_;  // in summaries_
 };
 
 }  // namespace skald

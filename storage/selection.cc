@@ -73,6 +73,12 @@ class SelectionBuilder::EncodedBlock final : public Block {
     CountHeadRead(want, block_->header.rows, text_bytes(), stats);
     return scratch;
   }
+  std::shared_ptr<const BlockSummary> Summary() const override {
+    const absl::StatusOr<BlockFront> front = DecodeBlockFront(block_->bytes);
+    if (!front.ok()) return nullptr;
+    absl::StatusOr<BlockSummary> summary = DecodeBlockSummary(*front, block_->bytes);
+    return summary.ok() ? std::make_shared<const BlockSummary>(*std::move(summary)) : nullptr;
+  }
 
  private:
   const std::shared_ptr<const SealedBlock> block_;
@@ -102,6 +108,9 @@ class SelectionBuilder::StoredBlock final : public Block {
   }
 
   uint64_t text_bytes() const override { return text_bytes_ - rows_; }
+  std::shared_ptr<const BlockSummary> Summary() const override {
+    return reader_ ? reader_->Summary(location_) : nullptr;
+  }
   absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const override {
     absl::Status status = reader_ ? reader_->ReadBlock(location_, rows_, want, scratch, stats)
                                   : DataLoss("segment {}: the file is missing", SegmentFileName(segment_));

@@ -103,6 +103,19 @@ Outcome Parse(std::string_view text, double* out) {
       *out = negative ? -static_cast<double>(whole) : static_cast<double>(whole);
       return Outcome::kOk;
     }
+    if (body[i] == '.' && body.size() > 1) {
+      // Both numbers are exact, so that their quotient is rounded once.
+      constexpr double kTens[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6, 1e7,
+                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14};
+      const size_t dot = i;
+      for (++i; i < body.size() && IsDigit(body[i]); ++i)
+        whole = whole * 10 + static_cast<uint64_t>(body[i] - '0');
+      if (i == body.size()) {
+        const double value = static_cast<double>(whole) / kTens[body.size() - 1 - dot];
+        *out = negative ? -value : value;
+        return Outcome::kOk;
+      }
+    }
   }
   std::string without_underscores;
   if (body.find('_') != std::string_view::npos) {

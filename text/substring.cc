@@ -202,6 +202,20 @@ bool FoldedFinder::AsciiSuffices(std::string_view text) const {
   return !kelvin.FoundIn(text) && !dotted_i.FoundIn(text);
 }
 
+std::vector<std::string_view> FoldedFinder::NeededParts() const {
+  std::vector<std::string_view> out;
+  size_t begin = 0;
+  for (size_t i = 0; i <= lower_.size(); ++i) {
+    // Runes beyond ASCII have cases of other bytes, and two of them are cases of k and i.
+    const bool cut =
+        i == lower_.size() || static_cast<signed char>(lower_[i]) < 0 || lower_[i] == 'k' || lower_[i] == 'i';
+    if (!cut) continue;
+    if (i > begin) out.push_back(std::string_view(lower_).substr(begin, i - begin));
+    begin = i + 1;
+  }
+  return out;
+}
+
 bool FoldedFinder::Equals(std::string_view text) const {
   if (lower_.empty()) return text.empty();
   return !text.empty() && Lower(text[0]) == lower_[0] && MatchAt(text) == text.size();

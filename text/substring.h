@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace skald {
 
@@ -59,6 +60,9 @@ class FoldedFinder {
   bool AsciiSuffices(std::string_view text) const;
   const SubstringFinder& ascii() const { return ascii_; }
   bool ascii_only() const { return ascii_only_; }
+  // Pieces of the lower-cased needle that stand in each text it is found in, but for the case of ASCII
+  // letters.
+  std::vector<std::string_view> NeededParts() const;
   // Whether all of text is the needle.
   bool Equals(std::string_view text) const;
 

@@ -1,0 +1,338 @@
+#include "text/line_shape.h"
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "text/json_scan.h"
+#include "text/logfmt.h"
+#include "text/sanitize.h"
+
+namespace skald {
+namespace {
+
+// The widest vector of the two that are used.
+constexpr size_t kVector = 32;
+static_assert(LineShape::kPadding >= 2 * kVector);
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// Sixteen bytes at a time, as every processor can.
+struct Sse {
+  using Vector = __m128i;
+  static constexpr size_t kSize = 16;
+
+  static Vector Load(const char* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+  static uint32_t Equal(Vector a, Vector b) {
+    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)));
+  }
+  // A quote or a backslash.
+  static uint32_t StringEnds(Vector v) {
+    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
+                                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
+  }
+  // What is none of - . / 0-9 + e E.
+  static uint32_t NumberEnds(Vector v) {
+    const __m128i from_minus = _mm_sub_epi8(v, _mm_set1_epi8('-'));
+    const __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(from_minus, _mm_set1_epi8('9' - '-')), from_minus);
+    const __m128i exponent = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('e'));
+    const __m128i in = _mm_or_si128(_mm_or_si128(digit, exponent), _mm_cmpeq_epi8(v, _mm_set1_epi8('+')));
+    return ~static_cast<uint32_t>(_mm_movemask_epi8(in)) & 0xffff;
+  }
+  // Blank, = or a quote.
+  static uint32_t BareEnds(Vector v) {
+    const __m128i blank = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x20)), v);
+    const __m128i other =
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('=')), _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
+    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(blank, other)));
+  }
+};
+
+#define SKALD_AVX2 __attribute__((target("avx2")))
+
+// Thirty-two: most values and literals are looked at in one step.
+struct Avx2 {
+  using Vector = __m256i;
+  static constexpr size_t kSize = 32;
+
+  SKALD_AVX2 static Vector Load(const char* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  SKALD_AVX2 static uint32_t Equal(Vector a, Vector b) {
+    return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)));
+  }
+  SKALD_AVX2 static uint32_t StringEnds(Vector v) {
+    return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(
+        _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\')))));
+  }
+  SKALD_AVX2 static uint32_t NumberEnds(Vector v) {
+    const __m256i from_minus = _mm256_sub_epi8(v, _mm256_set1_epi8('-'));
+    const __m256i digit =
+        _mm256_cmpeq_epi8(_mm256_min_epu8(from_minus, _mm256_set1_epi8('9' - '-')), from_minus);
+    const __m256i exponent =
+        _mm256_cmpeq_epi8(_mm256_or_si256(v, _mm256_set1_epi8(0x20)), _mm256_set1_epi8('e'));
+    const __m256i in =
+        _mm256_or_si256(_mm256_or_si256(digit, exponent), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('+')));
+    return ~static_cast<uint32_t>(_mm256_movemask_epi8(in));
+  }
+  SKALD_AVX2 static uint32_t BareEnds(Vector v) {
+    const __m256i blank = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x20)), v);
+    const __m256i other =
+        _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('=')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')));
+    return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(blank, other)));
+  }
+};
+
+}  // namespace
+
+void LineShape::AddPiece(const char* literal, const char* value, Kind kind, std::string name) {
+  Piece piece;
+  piece.begin = static_cast<uint32_t>(text_.size());
+  piece.size = static_cast<uint32_t>(value - literal);
+  piece.kind = kind;
+  text_.append(literal, piece.size);
+  pieces_.push_back(piece);
+  names_.push_back(std::move(name));
+}
+
+bool LineShape::AddJsonObject(const char** at, const char* end, const std::string& path, int depth,
+                              const char** literal) {
+  constexpr int kMaxDepth = 8;
+  const char* p = SkipJsonSpace(*at + 1, end);
+  if (p == end || depth > kMaxDepth) return false;
+  while (*p != '}') {
+    if (*p != '"' || pieces_.size() == kMaxPieces) return false;
+    bool escaped = false;
+    const char* const key_begin = p + 1;
+    const char* const key_end = FindStringEnd(key_begin, end, &escaped);
+    if (key_end == nullptr || escaped) return false;
+    std::string name = path;
+    if (!name.empty()) name += '_';
+    const size_t part = name.size();
+    AppendSanitizedKey(&name, {key_begin, static_cast<size_t>(key_end - key_begin)}, part == 0);
+    if (name.size() == part) return false;  // a blank key has rules of its own
+    p = SkipJsonSpace(key_end + 1, end);
+    if (p == end || *p != ':') return false;
+    p = SkipJsonSpace(p + 1, end);
+    if (p == end) return false;
+    if (*p == '{') {
+      if (!AddJsonObject(&p, end, name, depth + 1, literal)) return false;
+    } else {
+      JsonValue value;
+      const char* const begin = p;
+      if (ReadJsonValue(&p, end, &value) != JsonError::kNone) return false;
+      switch (value.type) {
+        case JsonType::kString:
+          if (value.escaped) return false;
+          AddPiece(*literal, begin + 1, Kind::kString, std::move(name));
+          *literal = p - 1;
+          break;
+        case JsonType::kNumber:
+          AddPiece(*literal, begin, Kind::kNumber, std::move(name));
+          *literal = p;
+          break;
+        case JsonType::kBool:
+          AddPiece(*literal, begin, Kind::kBool, std::move(name));
+          *literal = p;
+          break;
+        case JsonType::kNull:  // part of the literal
+          break;
+        default:
+          return false;
+      }
+    }
+    p = SkipJsonSpace(p, end);
+    if (p == end) return false;
+    if (*p == '}') break;
+    if (*p != ',') return false;
+    p = SkipJsonSpace(p + 1, end);
+    if (p == end || *p == '}') return false;
+  }
+  *at = p + 1;
+  return true;
+}
+
+bool LineShape::LearnJson(std::string_view line) {
+  pieces_.clear();
+  names_.clear();
+  text_.clear();
+  const char* const end = line.data() + line.size();
+  const char* literal = line.data();
+  const char* p = SkipJsonSpace(literal, end);
+  if (p == end || *p != '{' || !AddJsonObject(&p, end, "", 0, &literal) || pieces_.empty()) {
+    pieces_.clear();
+    return false;
+  }
+  last_.begin = static_cast<uint32_t>(text_.size());
+  last_.size = static_cast<uint32_t>(p - literal);
+  text_.append(literal, last_.size);
+  text_.append(kVector, '\0');
+  return true;
+}
+
+bool LineShape::LearnLogfmt(std::string_view line) {
+  pieces_.clear();
+  names_.clear();
+  text_.clear();
+  LogfmtScanner scanner(line);
+  const char* literal = line.data();
+  bool quoted = false;
+  while (pieces_.size() < kMaxPieces && scanner.Next() == LogfmtScanner::kPair) {
+    const std::string_view value = scanner.value();
+    const bool in_line =
+        value.data() >= line.data() && value.data() + value.size() <= line.data() + line.size();
+    if (value.empty() || !in_line) break;  // a bare key, or a value with escapes
+    quoted = value.data()[-1] == '"';
+    AddPiece(literal, value.data(), quoted ? Kind::kString : Kind::kBare,
+             std::string(SanitizedKey(scanner.key(), &scratch_)));
+    literal = value.data() + value.size();
+  }
+  last_ = Piece();
+  last_.begin = static_cast<uint32_t>(text_.size());
+  if (quoted && !pieces_.empty()) {
+    last_.size = 1;
+    text_ += '"';
+  }
+  text_.append(kVector, '\0');
+  return !pieces_.empty();
+}
+
+void LineShape::CutAfter(size_t i) {
+  if (i + 1 >= pieces_.size()) return;
+  last_ = pieces_[i + 1];
+  // The byte that ended it. A value without quotes may end the line as well.
+  last_.size = pieces_[i].kind == Kind::kBare ? 0 : 1;
+  pieces_.resize(i + 1);
+  names_.resize(i + 1);
+}
+
+bool LineShape::MatchSse(std::string_view line, std::string_view* values) const {
+  const char* p = line.data();
+  const char* const end = p + line.size();
+  const auto literal_at = [&](const Piece& piece) {
+    if (static_cast<size_t>(end - p) < piece.size) return false;
+    const char* have = p;
+    const char* want = text_.data() + piece.begin;
+    size_t left = piece.size;
+    for (; left > Sse::kSize; left -= Sse::kSize, have += Sse::kSize, want += Sse::kSize) {
+      if (Sse::Equal(Sse::Load(have), Sse::Load(want)) != 0xffff) return false;
+    }
+    const uint64_t differ = ~uint64_t{Sse::Equal(Sse::Load(have), Sse::Load(want))};
+    return (differ & ((uint64_t{1} << left) - 1)) == 0;
+  };
+  for (const Piece& piece : pieces_) {
+    if (!literal_at(piece)) return false;
+    p += piece.size;
+    if (p >= end) return false;
+    const char* close = p;
+    uint32_t ends = 0;
+    switch (piece.kind) {
+      case Kind::kString:
+        while ((ends = Sse::StringEnds(Sse::Load(close))) == 0) {
+          close += Sse::kSize;
+          if (close >= end) return false;
+        }
+        close += __builtin_ctz(ends);
+        if (close >= end || *close != '"') return false;
+        break;
+      case Kind::kNumber:
+        if (!IsDigit(*p) && *p != '-') return false;
+        while ((ends = Sse::NumberEnds(Sse::Load(close))) == 0) {
+          close += Sse::kSize;
+          if (close >= end) return false;
+        }
+        close += __builtin_ctz(ends);
+        break;
+      case Kind::kBool:
+        if (std::memcmp(p, "true", 4) == 0) {
+          close = p + 4;
+        } else if (std::memcmp(p, "false", 5) == 0) {
+          close = p + 5;
+        } else {
+          return false;
+        }
+        break;
+      case Kind::kBare:
+        while ((ends = Sse::BareEnds(Sse::Load(close))) == 0) {
+          close += Sse::kSize;
+          if (close >= end) break;
+        }
+        close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
+        if (close == p || (close < end && (*close == '=' || *close == '"'))) return false;
+        break;
+    }
+    if (close > end) return false;
+    *values++ = {p, static_cast<size_t>(close - p)};
+    p = close;
+  }
+  return literal_at(last_);
+}
+
+SKALD_AVX2 bool LineShape::MatchAvx2(std::string_view line, std::string_view* values) const {
+  const char* p = line.data();
+  const char* const end = p + line.size();
+  const auto literal_at = [&](const Piece& piece) SKALD_AVX2 {
+    if (static_cast<size_t>(end - p) < piece.size) return false;
+    const char* have = p;
+    const char* want = text_.data() + piece.begin;
+    size_t left = piece.size;
+    for (; left > Avx2::kSize; left -= Avx2::kSize, have += Avx2::kSize, want += Avx2::kSize) {
+      if (Avx2::Equal(Avx2::Load(have), Avx2::Load(want)) != 0xffffffff) return false;
+    }
+    const uint64_t differ = ~uint64_t{Avx2::Equal(Avx2::Load(have), Avx2::Load(want))};
+    return (differ & ((uint64_t{1} << left) - 1)) == 0;
+  };
+  for (const Piece& piece : pieces_) {
+    if (!literal_at(piece)) return false;
+    p += piece.size;
+    if (p >= end) return false;
+    const char* close = p;
+    uint32_t ends = 0;
+    switch (piece.kind) {
+      case Kind::kString:
+        while ((ends = Avx2::StringEnds(Avx2::Load(close))) == 0) {
+          close += Avx2::kSize;
+          if (close >= end) return false;
+        }
+        close += __builtin_ctz(ends);
+        if (close >= end || *close != '"') return false;
+        break;
+      case Kind::kNumber:
+        if (!IsDigit(*p) && *p != '-') return false;
+        while ((ends = Avx2::NumberEnds(Avx2::Load(close))) == 0) {
+          close += Avx2::kSize;
+          if (close >= end) return false;
+        }
+        close += __builtin_ctz(ends);
+        break;
+      case Kind::kBool:
+        if (std::memcmp(p, "true", 4) == 0) {
+          close = p + 4;
+        } else if (std::memcmp(p, "false", 5) == 0) {
+          close = p + 5;
+        } else {
+          return false;
+        }
+        break;
+      case Kind::kBare:
+        while ((ends = Avx2::BareEnds(Avx2::Load(close))) == 0) {
+          close += Avx2::kSize;
+          if (close >= end) break;
+        }
+        close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
+        if (close == p || (close < end && (*close == '=' || *close == '"'))) return false;
+        break;
+    }
+    if (close > end) return false;
+    *values++ = {p, static_cast<size_t>(close - p)};
+    p = close;
+  }
+  return literal_at(last_);
+}
+
+bool LineShape::Match(std::string_view line, std::string_view* values) const {
+  return has_avx2_ ? MatchAvx2(line, values) : MatchSse(line, values);
+}
+
+}  // namespace skald
