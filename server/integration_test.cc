@@ -168,7 +168,7 @@ TEST_F(ServerTest, ErrorsAsLokiGivesThem) {
       {"/loki/api/v1/query_range?query=%7Ba%3D%22b%22%7D&limit=6000", 400,
        "max entries limit per query exceeded, limit > max_entries_limit_per_query (6000 > 5000)"},
       {"/loki/api/v1/format_query?query=%7Ba%3D%22", 400,
-       "{\"status\":\"invalid-query\",\"error\":\"parse error at line 1, col 4: literal not terminated\"}"},
+       "{\"status\":\"invalid-query\",\"error\":\"parse error at line 1, col 4: literal not terminated\"}\n"},
       {"/loki/api/v1/nothing", 404, "404 page not found\n"},
       {"/loki/api/v1/push", 405, ""},
   };

@@ -31,6 +31,15 @@ QueryResult EmptyResult(const logql::Expr& expr, const QueryParams& params) {
   return result;
 }
 
+// Loki hands a query on as its printed text, and a name with other than ASCII letters, which it prints
+// quoted, does not read back: such queries are refused when they are asked, though not when they are
+// formatted.
+absl::Status CheckReadsBack(std::string_view query, const logql::Expr& expr) {
+  const bool ascii =
+      std::all_of(query.begin(), query.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+  return ascii ? absl::OkStatus() : logql::ParseExpr(logql::Print(expr)).status();
+}
+
 absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequest& request,
                                      const std::string& tenant, const Params& form, bool instant,
                                      int64_t waited_ns) {
@@ -44,6 +53,7 @@ absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequ
   params.tenant = tenant;
   const std::vector<std::string> flags = EncodingFlags(request);
   ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(params.query));
+  RETURN_IF_ERROR(CheckReadsBack(params.query, *expr));
   const std::shared_ptr<const Limits> tenant_limits = service.limits->Of(tenant);
   const QueryLimits limits = LimitsOf(service, *tenant_limits, request);
   QueryTiming timing;
@@ -79,7 +89,7 @@ void FormatQuery(const HttpRequestPtr& request, const ResponderPtr& responder) {
     w.Key("status").String("invalid-query").Key("error").String(MessageOf(expr.status()));
   }
   w.EndObject();
-  response.body = std::move(body);
+  response.body = std::move(body) + "\n";
   responder->Send(std::move(response));
 }
 

@@ -17,6 +17,12 @@ void RowsBuilder::Reserve(size_t rows, size_t text_bytes) {
 }
 
 void RowsBuilder::Set(std::string_view name, std::string_view value) {
+  if (value.empty()) {  // the same as none
+    for (Column& c : columns_) {
+      if (c.data.name == name && c.data.index.size() == rows_.size()) c.data.index.back() = 0;
+    }
+    return;
+  }
   Column* column = nullptr;
   if (columns_.size() <= kFewColumns) {
     for (Column& c : columns_) {

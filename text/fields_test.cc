@@ -133,10 +133,17 @@ TEST(JsonPath, Parse) {
       {".a", "syntax error: unexpected DOT, expecting LSB or FIELD"},
       {"\"a\"", "syntax error: unexpected STRING, expecting LSB or FIELD"},
       {"a b", "syntax error: unexpected FIELD"},
-      {"a[0", "syntax error: unexpected $end, expecting RSB"},
+      {"a[\"b]", "syntax error: unexpected $end, expecting RSB"},
+      {"a[0", "syntax error: unexpected $end, expecting STRING or INDEX"},
       {"a-b", "unexpected char -"},
-      {"a[1.5]", "cannot use float as array index"},
-      {"a[1x]", "non-integer value: x"},
+      {"a \u00e9", "unexpected char \u00e9"},
+      {"\u00e9", "syntax error: unexpected $end, expecting LSB or FIELD"},
+      {"a['b']", "syntax error: unexpected $end, expecting STRING or INDEX"},
+      {"a[1.5]", "syntax error: unexpected $end, expecting STRING or INDEX"},
+      {"a[-1]", "syntax error: unexpected $end, expecting STRING or INDEX"},
+      {"a[1x]", "syntax error: unexpected $end, expecting STRING or INDEX"},
+      {"[0]5x", "non-integer value: x"},
+      {"5]", "syntax error: unexpected INDEX, expecting LSB or FIELD"},
   };
   for (const auto& [text, want] : bad) EXPECT_EQ(MessageOf(ParseJsonPath(text).status()), want) << text;
 }

@@ -20,7 +20,7 @@ class PathParser {
 
   absl::StatusOr<JsonPath> Parse() {
     JsonPath path;
-    RETURN_IF_ERROR(Next());
+    Next();
     if (token_ != Token::kField && token_ != Token::kOpen) {
       return Unexpected("LSB or FIELD");
     }
@@ -28,11 +28,11 @@ class PathParser {
       if (token_ == Token::kField && path.empty()) {
         path.emplace_back(value_);
       } else if (token_ == Token::kDot) {
-        RETURN_IF_ERROR(Next());
+        Next();
         if (token_ != Token::kField) return Unexpected("FIELD");
         path.emplace_back(value_);
       } else if (token_ == Token::kOpen) {
-        RETURN_IF_ERROR(Next());
+        Next();
         if (token_ == Token::kString) {
           path.emplace_back(value_);
         } else if (token_ == Token::kIndex) {
@@ -40,14 +40,15 @@ class PathParser {
         } else {
           return Unexpected("STRING or INDEX");
         }
-        RETURN_IF_ERROR(Next());
+        Next();
         if (token_ != Token::kClose) return Unexpected("RSB");
       } else if (token_ == Token::kEnd) {
+        RETURN_IF_ERROR(bad_);
         return path;
       } else {
         return Unexpected("");
       }
-      RETURN_IF_ERROR(Next());
+      Next();
     }
   }
 
@@ -61,14 +62,20 @@ class PathParser {
                              : InvalidArgument("syntax error: unexpected {}, expecting {}", name, expecting);
   }
 
-  absl::Status Next() {
+  // What cannot be read is the end too; where an end may stand, that is the error.
+  void Bad(absl::Status status) {
+    bad_ = std::move(status);
+    token_ = Token::kEnd;
+  }
+
+  void Next() {
     while (pos_ < text_.size() &&
            (text_[pos_] == ' ' || text_[pos_] == '\t' || text_[pos_] == '\n' || text_[pos_] == '\r')) {
       ++pos_;
     }
     if (pos_ == text_.size()) {
       token_ = Token::kEnd;
-      return absl::OkStatus();
+      return;
     }
     const char c = text_[pos_];
     if (IsFieldStart(c)) {
@@ -76,43 +83,43 @@ class PathParser {
       while (pos_ < text_.size() && (IsFieldStart(text_[pos_]) || IsDigit(text_[pos_]))) ++pos_;
       token_ = Token::kField;
       value_ = text_.substr(begin, pos_ - begin);
-      return absl::OkStatus();
+      return;
     }
     if (c == '.' || c == '[' || c == ']') {
       ++pos_;
       token_ = c == '.' ? Token::kDot : c == '[' ? Token::kOpen : Token::kClose;
-      return absl::OkStatus();
+      return;
     }
     if (c == '"') {
-      // There are no escapes; a ] ends the text too (and is part of nothing).
+      // There are no escapes; a ] ends the text too, in place of the quote.
       const size_t begin = ++pos_;
       while (pos_ < text_.size() && text_[pos_] != '"' && text_[pos_] != ']') ++pos_;
       value_ = text_.substr(begin, pos_ - begin);
-      if (pos_ < text_.size() && text_[pos_] == '"') ++pos_;
+      if (pos_ < text_.size()) ++pos_;
       token_ = Token::kString;
-      return absl::OkStatus();
+      return;
     }
     if (IsDigit(c)) return Index();
-    return InvalidArgument("unexpected char {}", text_.substr(pos_, DecodeRune(text_.substr(pos_)).size));
+    Bad(InvalidArgument("unexpected char {}", text_.substr(pos_, DecodeRune(text_.substr(pos_)).size)));
   }
 
-  absl::Status Index() {
+  void Index() {
     const size_t begin = pos_;
     while (pos_ < text_.size() && text_[pos_] != ']') {
       const char c = text_[pos_];
-      if (c == '.') return InvalidArgument("cannot use float as array index");
+      if (c == '.') return Bad(InvalidArgument("cannot use float as array index"));
       if (c == ' ' || c == '\t' || c == '\n' || c == '\r') break;
       if (!IsDigit(c)) {
-        return InvalidArgument("non-integer value: {}",
-                               text_.substr(pos_, DecodeRune(text_.substr(pos_)).size));
+        return Bad(InvalidArgument("non-integer value: {}",
+                                   text_.substr(pos_, DecodeRune(text_.substr(pos_)).size)));
       }
       ++pos_;
     }
+    if (pos_ == text_.size()) return Bad(InvalidArgument("non-integer value: {}", std::string_view("\0", 1)));
     const std::from_chars_result read = std::from_chars(text_.data() + begin, text_.data() + pos_, index_);
     if (read.ec != std::errc())
-      return InvalidArgument("non-integer value: {}", text_.substr(begin, pos_ - begin));
+      return Bad(InvalidArgument("non-integer value: {}", text_.substr(begin, pos_ - begin)));
     token_ = Token::kIndex;
-    return absl::OkStatus();
   }
 
   std::string_view text_;
@@ -120,6 +127,7 @@ class PathParser {
   Token token_ = Token::kEnd;
   std::string value_;
   uint64_t index_ = 0;
+  absl::Status bad_;
 };
 
 // The value under path[from..] of the value at p; nullopt where it is not there.

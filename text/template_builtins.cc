@@ -122,7 +122,8 @@ TemplateResult Index(TemplateArgs args) {
         const bool is_text = item.kind() == Kind::kString;
         const size_t size = is_text ? item.as_string().size() : item.as_list().size();
         ASSIGN_OR_RETURN(const size_t at, Position(index, size));
-        if (at == size) return InvalidArgument("index out of range: {}", at);
+        if (at == size)
+          return InvalidArgument("reflect: {} index out of range", is_text ? "string" : "slice");
         Value next = is_text ? Value::Uint8(static_cast<uint8_t>(item.as_string()[at])) : item.as_list()[at];
         item = std::move(next);
         break;

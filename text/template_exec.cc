@@ -425,7 +425,13 @@ bool TemplateExecutor::EvalFunction(const Value& dot, const Node& function, cons
   absl::StatusOr<Value> result = f.run(values, data_);
   if (!result.ok()) {
     node_ = &owner;
-    return Fail(fmt::format("error calling {}: {}", function.text, MessageOf(result.status())));
+    std::string why(MessageOf(result.status()));
+    // Only here is known what stands there in the place of a function.
+    constexpr std::string_view kNoFunction = "non-function ";
+    if (function.text == "call" && given > 0 && why.starts_with(kNoFunction)) {
+      why.insert(kNoFunction.size(), (*args)[1]->ToString() + " ");
+    }
+    return Fail(fmt::format("error calling {}: {}", function.text, why));
   }
   *out = std::move(*result);
   return Spend() && SpendText(*out);

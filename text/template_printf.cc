@@ -187,6 +187,151 @@ std::string One(const TemplateValue& value, const Verb& verb) {
   return {};
 }
 
+// Reads one format from left to right. Explicit argument numbers (%[2]d, %[3]*.[2]*[1]f) set which argument
+// is next.
+class FormatReader {
+ public:
+  FormatReader(std::string_view format, TemplateArgs args) : format_(format), args_(args) {}
+
+  std::string Run() {
+    while (at_ < format_.size()) {
+      const size_t percent = std::min(format_.find('%', at_), format_.size());
+      out_.append(format_.substr(at_, percent - at_));
+      if (percent == format_.size()) break;
+      at_ = percent + 1;
+      OneVerb();
+    }
+    if (!reordered_ && next_ < args_.size()) Extra();
+    return std::move(out_);
+  }
+
+ private:
+  char Peek() const { return at_ < format_.size() ? format_[at_] : '\0'; }
+
+  void OneVerb() {
+    Verb verb;
+    good_index_ = true;
+    for (;; ++at_) {
+      const char c = Peek();
+      if (c == '-') {
+        verb.minus = true;
+      } else if (c == '+') {
+        verb.plus = true;
+      } else if (c == '#') {
+        verb.sharp = true;
+      } else if (c == ' ') {
+        verb.space = true;
+      } else if (c == '0') {
+        verb.zero = true;
+      } else {
+        break;
+      }
+    }
+    bool after_index = Index();
+    if (Peek() == '*') {
+      Star(&verb.width);
+      after_index = false;
+      if (verb.width < -1) {
+        verb.minus = true;
+        verb.width = -verb.width;
+      }
+    } else if (Digits(&verb.width) && after_index) {
+      good_index_ = false;  // %[3]2d
+    }
+    if (Peek() == '.') {
+      ++at_;
+      if (after_index) good_index_ = false;  // %[3].2d
+      verb.precision = 0;
+      after_index = Index();
+      if (Peek() == '*') {
+        Star(&verb.precision);
+        after_index = false;
+      } else {
+        Digits(&verb.precision);
+      }
+    }
+    if (!after_index) Index();
+    if (at_ >= format_.size()) {
+      out_ += "%!(NOVERB)";
+      return;
+    }
+    const DecodedRune rune = DecodeRune(format_.substr(at_));
+    at_ += rune.size;
+    verb.letter = rune.rune;
+    if (verb.letter == '%') {
+      out_ += '%';
+    } else if (!good_index_ || next_ >= args_.size()) {
+      out_ += "%!";
+      AppendRune(&out_, verb.letter);
+      out_ += good_index_ ? "(MISSING)" : "(BADINDEX)";
+    } else {
+      out_ += One(args_[next_++], verb);
+    }
+  }
+
+  // [n]: the next argument is the nth. False where there is no bracket.
+  bool Index() {
+    if (Peek() != '[') return false;
+    reordered_ = true;
+    const size_t close = format_.find(']', at_);
+    if (close == std::string_view::npos) {
+      good_index_ = false;
+      ++at_;
+      return false;
+    }
+    const std::string_view text = format_.substr(at_ + 1, close - at_ - 1);
+    at_ = close + 1;
+    size_t n = 0;
+    bool ok = !text.empty() && text.size() < 7;
+    for (const char c : text) {
+      ok = ok && c >= '0' && c <= '9';
+      n = n * 10 + static_cast<size_t>(c - '0');
+    }
+    if (ok && n >= 1 && n <= args_.size()) {
+      next_ = n - 1;
+    } else {
+      good_index_ = false;
+    }
+    return true;
+  }
+
+  // The next argument as a width or precision.
+  void Star(int* value) {
+    ++at_;
+    if (next_ < args_.size() && args_[next_].is_int() && std::abs(args_[next_].as_int()) <= kMaxWidth) {
+      *value = static_cast<int>(args_[next_].as_int());
+    }
+    ++next_;
+  }
+
+  bool Digits(int* value) {
+    bool any = false;
+    for (; Peek() >= '0' && Peek() <= '9'; ++at_) {
+      any = true;
+      *value = std::min(std::max(*value, 0) * 10 + (Peek() - '0'), kMaxWidth);
+    }
+    return any;
+  }
+
+  void Extra() {
+    out_ += "%!(EXTRA ";
+    for (size_t a = next_; a < args_.size(); ++a) {
+      if (a > next_) out_ += ", ";
+      const bool none = args_[a].kind() == Kind::kInvalid || args_[a].kind() == Kind::kNil;
+      out_ += none ? "<nil>" : std::string(args_[a].Unboxed().TypeName()) + "=" + Shown(args_[a]);
+    }
+    out_ += ')';
+  }
+
+  std::string_view format_;
+  TemplateArgs args_;
+  size_t at_ = 0;
+  size_t next_ = 0;  // argument
+  bool reordered_ = false;
+  bool good_index_ = true;
+  std::string out_;
+};
+
 }  // namespace
 
 std::string TemplatePrint(TemplateArgs args) {
@@ -200,81 +345,7 @@ std::string TemplatePrint(TemplateArgs args) {
 }
 
 std::string TemplatePrintf(std::string_view format, TemplateArgs args) {
-  std::string out;
-  size_t next = 0;
-  size_t i = 0;
-  const auto number = [&](int* value) {
-    if (i < format.size() && format[i] == '*') {
-      ++i;
-      if (next < args.size() && args[next].is_int() && std::abs(args[next].as_int()) <= kMaxWidth) {
-        *value = static_cast<int>(args[next].as_int());
-      }
-      ++next;
-      return;
-    }
-    for (; i < format.size() && format[i] >= '0' && format[i] <= '9'; ++i) {
-      *value = std::max(*value, 0) * 10 + (format[i] - '0');
-      if (*value > kMaxWidth) *value = kMaxWidth;
-    }
-  };
-  while (i < format.size()) {
-    const size_t percent = std::min(format.find('%', i), format.size());
-    out.append(format.substr(i, percent - i));
-    if (percent == format.size()) break;
-    i = percent + 1;
-    Verb verb;
-    for (; i < format.size(); ++i) {
-      if (format[i] == '-') {
-        verb.minus = true;
-      } else if (format[i] == '+') {
-        verb.plus = true;
-      } else if (format[i] == '#') {
-        verb.sharp = true;
-      } else if (format[i] == ' ') {
-        verb.space = true;
-      } else if (format[i] == '0') {
-        verb.zero = true;
-      } else {
-        break;
-      }
-    }
-    number(&verb.width);
-    if (verb.width < -1) {
-      verb.minus = true;
-      verb.width = -verb.width;
-    }
-    if (i < format.size() && format[i] == '.') {
-      ++i;
-      verb.precision = 0;
-      number(&verb.precision);
-    }
-    if (i >= format.size()) {
-      out += "%!(NOVERB)";
-      break;
-    }
-    const DecodedRune rune = DecodeRune(format.substr(i));
-    i += rune.size;
-    verb.letter = rune.rune;
-    if (verb.letter == '%') {
-      out += '%';
-    } else if (next >= args.size()) {
-      out += "%!";
-      AppendRune(&out, verb.letter);
-      out += "(MISSING)";
-    } else {
-      out += One(args[next++], verb);
-    }
-  }
-  if (next < args.size()) {
-    out += "%!(EXTRA ";
-    for (size_t a = next; a < args.size(); ++a) {
-      if (a > next) out += ", ";
-      const bool none = args[a].kind() == Kind::kInvalid || args[a].kind() == Kind::kNil;
-      out += none ? "<nil>" : std::string(args[a].Unboxed().TypeName()) + "=" + Shown(args[a]);
-    }
-    out += ')';
-  }
-  return out;
+  return FormatReader(format, args).Run();
 }
 
 }  // namespace skald

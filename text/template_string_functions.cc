@@ -44,12 +44,6 @@ absl::StatusOr<Regex> CachedRegex(std::string_view text) {
   return regex;
 }
 
-absl::Status CompilePanic(std::string_view text, const absl::Status& error) {
-  const bool plain = text.find('`') == std::string_view::npos;
-  return InvalidArgument("regexp: Compile({}): {}", plain ? "`" + std::string(text) + "`" : Quoted(text),
-                         MessageOf(error));
-}
-
 // The value of $name or ${name} at the start of text (after the $); *size is 0 where there is none.
 void ExpandOne(std::string_view text, const re2::RE2& regex, const std::vector<re2::StringPiece>& groups,
                size_t* size, std::string* out) {
@@ -96,7 +90,7 @@ void Expand(std::string_view text, const re2::RE2& regex, const std::vector<re2:
 
 TemplateResult RegexReplace(TemplateArgs a, bool literal) {
   const absl::StatusOr<Regex> compiled = CachedRegex(S(a[0]));
-  if (!compiled.ok()) return CompilePanic(S(a[0]), compiled.status());
+  if (!compiled.ok()) return compiled.status();
   const re2::RE2& regex = **compiled;
   const std::string_view text = S(a[1]);
   std::vector<re2::StringPiece> groups(static_cast<size_t>(regex.NumberOfCapturingGroups()) + 1);

@@ -81,6 +81,11 @@ TEST(Template, Language) {
        {{"j", R"({"z":[1,"x",null],"a":{"b":true}})"}},
        "map[a:map[b:true] z:[1 x <nil>]]"},
       {"{{fromJson \"{\"}} {{(fromJson \"{}\").x}}", {}, "<no value> <no value>"},
+      {"{{fromJson .j}}", {{"j", R"({"a":"\ud83d\ude00 \ud83d \ude00x \\ud83d"})"}}, "map[a:😀 � �x \\ud83d]"},
+      {"{{printf \"%[2]d %[1]d\" 1 2}} {{printf \"%[3]*.[2]*[1]f|\" 12.0 2 6}} {{printf \"%[5]d %[x]d %d\" 1 "
+       "2}}",
+       {},
+       "2 1  12.00| %!d(BADINDEX) %!d(BADINDEX) 1"},
       {"{{1}} {{'a'}} {{1.5}} {{1e6}} {{0x10}} {{true}}", {}, "1 97 1.5 1e+06 16 true"},
       {"{{print 1 2 \"a\" 3}}|{{println \"a\" 1}}", {}, "1 2a3|a 1\n"},
       {"{{html \"<a&'>\"}} {{js \"it's\"}} {{urlquery \"a b&\"}}", {}, "&lt;a&amp;&#39;&gt; it\\'s a+b%26"},

@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/utf8.h"
 #include "text/go_float.h"
@@ -198,6 +199,45 @@ void TemplateValue::Print(std::string* out) const {
   }
 }
 
+namespace {
+
+// The value of four hex digits at text[at], or 0.
+uint32_t HexAt(std::string_view text, size_t at) {
+  uint32_t value = 0;
+  if (at + 4 > text.size()) return 0;
+  const auto read = std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
+  return read.ptr == text.data() + at + 4 ? value : 0;
+}
+
+// Escapes of half a surrogate pair, which Go reads as U+FFFD and others refuse, replaced by that.
+std::string WithoutLoneSurrogates(std::string_view json) {
+  std::string out;
+  for (size_t i = 0; i < json.size();) {
+    if (json[i] != '\\' || i + 1 == json.size()) {
+      out += json[i++];
+      continue;
+    }
+    const uint32_t unit = json[i + 1] == 'u' ? HexAt(json, i + 2) : 0;
+    if (unit < 0xD800 || unit > 0xDFFF) {
+      out.append(json.substr(i, 2));
+      i += 2;
+      continue;
+    }
+    const bool low_follows = unit < 0xDC00 && json.substr(i + 6, 2) == "\\u" &&
+                             HexAt(json, i + 8) >= 0xDC00 && HexAt(json, i + 8) <= 0xDFFF;
+    if (low_follows) {
+      out.append(json.substr(i, 12));
+      i += 12;
+    } else {
+      out += "\\ufffd";
+      i += 6;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 TemplateValue TemplateValueFromJson(std::string_view json) {
   thread_local simdjson::dom::parser parser;
   std::string valid;
@@ -206,7 +246,10 @@ TemplateValue TemplateValueFromJson(std::string_view json) {
     json = valid;
   }
   simdjson::dom::element root;
-  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return TemplateValue::Nil();
+  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) {
+    const std::string mended = WithoutLoneSurrogates(json);
+    if (mended == json || parser.parse(mended).get(root) != simdjson::SUCCESS) return TemplateValue::Nil();
+  }
   return FromElement(root, 0);
 }
 

@@ -21,7 +21,7 @@ void KeepStage::Run(RowState* row) const {
   std::vector<std::string_view>& doomed = row->names;
   doomed.clear();
   row->labels.ForEach([&](std::string_view name, std::string_view value, LabelCategory) {
-    if (name == kPreserveErrorLabel) return;
+    if (name == kErrorLabel || name == kErrorDetailsLabel || name == kPreserveErrorLabel) return;
     const bool kept = std::any_of(items_.begin(), items_.end(), [&](const logql::NameOrMatcher& item) {
       return item.name == name && (!item.matcher || item.matcher->Matches(value));
     });

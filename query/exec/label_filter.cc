@@ -89,8 +89,9 @@ bool Holds(const ValueTest& test, std::string_view value) {
                     test);
 }
 
-// A value that cannot be read keeps the row, marked.
+// A value that cannot be read keeps the row, marked if it is not yet.
 bool KeepWithError(RowState* row, const absl::Status& status) {
+  if (row->labels.has_error()) return true;
   row->labels.SetError("LabelFilterErr");
   row->labels.SetErrorDetails(row->labels.arena().Copy(MessageOf(status)));
   return true;
@@ -215,7 +216,6 @@ absl::StatusOr<std::unique_ptr<const LabelTestNode>> LabelTest::Build(const logq
 bool LabelTest::Keeps(RowState* row) const { return Run(*root_, row); }
 
 bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
-  // Of a row that has an error already only string filters drop.
   const LabelState& labels = row->labels;
   return std::visit(
       Overloaded{
@@ -223,7 +223,7 @@ bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
             std::string_view value;
             if (test.name == kErrorLabel) {
               value = labels.error();
-            } else if (test.name != kErrorDetailsLabel) {
+            } else {  // the details of an error are no label, but a line may have a field of that name
               value = labels.Get(test.name).value_or(std::string_view());
             }
             for (const ValueTest& leg : test.any) {
@@ -232,7 +232,6 @@ bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
             return test.negated;
           },
           [&](const NumberTest& test) {
-            if (labels.has_error()) return true;
             const auto value = labels.Get(test.name);
             if (!value.has_value()) return false;
             double number = 0;
@@ -240,21 +239,19 @@ bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
             return KeepWithError(row, ParseGoFloat(*value).status());
           },
           [&](const DurationTest& test) {
-            if (labels.has_error()) return true;
             const auto value = labels.Get(test.name);
             if (!value.has_value()) return false;
             const absl::StatusOr<int64_t> ns = ParseGoDuration(*value);
             return ns.ok() ? Compare(test.op, *ns, test.ns) : KeepWithError(row, ns.status());
           },
           [&](const BytesTest& test) {
-            if (labels.has_error()) return true;
             const auto value = labels.Get(test.name);
             if (!value.has_value()) return false;
             const absl::StatusOr<uint64_t> bytes = ParseHumanBytes(*value);
             return bytes.ok() ? Compare(test.op, *bytes, test.bytes) : KeepWithError(row, bytes.status());
           },
           [&](const IpTest& test) {
-            if (labels.has_error()) return true;
+            if (labels.has_error()) return true;  // numbers do look at a row with an error, addresses do not
             const auto value = labels.Get(test.name);
             if (!value.has_value() || !test.matcher.has_value()) return false;
             return test.matcher->FoundIn(*value) != test.negated;

@@ -203,6 +203,8 @@ void LabelState::AppendWithout(const std::vector<std::string>& names, std::strin
                                std::vector<LabelView>* out) const {
   AppendAll(out);
   std::erase_if(*out, [&](const LabelView& label) {
+    // Details of an error that was dropped are not carried into series.
+    if (label.name == kErrorDetailsLabel && !has_error()) return true;
     return label.name == and_name || std::find(names.begin(), names.end(), label.name) != names.end();
   });
   for (LabelView& label : *out) label.category = LabelCategory::kStream;

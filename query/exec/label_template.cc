@@ -18,11 +18,8 @@ bool TemplateIsPlain(std::string_view text) {
 }
 
 std::optional<std::string_view> RowTemplateData::Lookup(std::string_view name) const {
-  const auto set = [](std::string_view text) {
-    return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
-  };
-  if (name == kErrorLabel) return set(labels_->error());
-  if (name == kErrorDetailsLabel) return set(labels_->error_details());
+  if (name == kErrorLabel && labels_->has_error()) return labels_->error();
+  if (name == kErrorDetailsLabel && !labels_->error_details().empty()) return labels_->error_details();
   return labels_->Get(name);
 }
 

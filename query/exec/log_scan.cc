@@ -1,6 +1,7 @@
 #include "query/exec/log_scan.h"
 
 #include <absl/container/flat_hash_map.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <atomic>
@@ -8,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -22,6 +24,7 @@ namespace {
 // An entry of the answer, or one that may still become it.
 struct Candidate {
   int64_t time_ns = 0;
+  uint64_t stream_hash = 0;
   uint32_t stream = 0;
   uint32_t block = 0;
   uint32_t row = 0;
@@ -30,20 +33,27 @@ struct Candidate {
   std::string line;
 };
 
-// Whether x comes before y in the answer. The order of one direction is exactly the reverse of the other's.
+// What Loki sorts streams by that have entries at one and the same time, in both directions.
+uint64_t TieOrder(const Labels& labels) {
+  std::string text;
+  for (const auto& [name, value] : labels)
+    text.append(name).append(1, '\xff').append(value).append(1, '\xff');
+  return XXH64(text.data(), text.size(), 0);
+}
+
+// Whether x comes before y in the answer.
 class Before {
  public:
   explicit Before(Direction direction) : backward_(direction == Direction::kBackward) {}
   bool operator()(const Candidate& x, const Candidate& y) const {
-    return backward_ ? Less(y, x) : Less(x, y);
+    if (x.time_ns != y.time_ns) return backward_ ? x.time_ns > y.time_ns : x.time_ns < y.time_ns;
+    if (x.stream_hash != y.stream_hash) return x.stream_hash < y.stream_hash;
+    if (x.stream != y.stream) return x.stream < y.stream;
+    return backward_ ? Row(y) < Row(x) : Row(x) < Row(y);
   }
 
  private:
-  static bool Less(const Candidate& x, const Candidate& y) {
-    if (x.time_ns != y.time_ns) return x.time_ns < y.time_ns;
-    if (x.stream != y.stream) return x.stream < y.stream;
-    return x.block != y.block ? x.block < y.block : x.row < y.row;
-  }
+  static std::pair<uint32_t, uint32_t> Row(const Candidate& x) { return {x.block, x.row}; }
   bool backward_;
 };
 
@@ -199,7 +209,9 @@ class Worker {
       stats_.bytes_processed += rows.line_bytes(begin, end);
       if (todo.candidate_begin == todo.candidate_end) return;
     }
-    runner_.StartSlice(*round.selection.streams[slice.stream].labels, &rows);
+    const Labels& stream = *round.selection.streams[slice.stream].labels;
+    const uint64_t stream_hash = TieOrder(stream);
+    runner_.StartSlice(stream, &rows);
     const DuplicateFilter::Region region =
         slice.overlaps ? round.duplicates->RegionOf(block_index, todo.slice) : DuplicateFilter::Region();
     // False: this row and all after it (in the direction) come too late.
@@ -213,8 +225,8 @@ class Worker {
         return true;
       }
       ++stats_.post_filter_lines;
-      batch_.push_back(
-          Candidate{t_ns, slice.stream, block_index, row, number_, entry.labels, std::string(entry.line)});
+      batch_.push_back(Candidate{t_ns, stream_hash, slice.stream, block_index, row, number_, entry.labels,
+                                 std::string(entry.line)});
       return true;
     };
     if (pipeline_->HasLeadingFilters()) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/go_regex.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "query/exec/label_filter.h"
 #include "query/logql/pattern.h"
 #include "text/sanitize.h"
@@ -183,11 +184,15 @@ absl::StatusOr<LogfmtPickStage> LogfmtPickStage::Make(const logql::LogfmtParser&
       }
       key = key.substr(1, close == std::string_view::npos ? close : close - 1);
     } else {
+      if (!is_word(key[0]) || (key[0] >= '0' && key[0] <= '9')) {
+        return BadExpression(text, "syntax error: unexpected $end, expecting STRING or KEY");
+      }
       for (size_t i = 0; i < key.size(); ++i) {
-        if (is_blank(key[i])) return BadExpression(text, "syntax error: unexpected KEY");
-        if (!is_word(key[i]) || (i == 0 && key[i] >= '0' && key[i] <= '9')) {
-          return BadExpression(text, fmt::format("unexpected char {}", key[i]));
-        }
+        if (is_word(key[i])) continue;
+        while (is_blank(key[i])) ++i;
+        if (is_word(key[i])) return BadExpression(text, "syntax error: unexpected KEY");
+        const size_t size = DecodeRune(key.substr(i)).size;
+        return BadExpression(text, fmt::format("unexpected char {}", key.substr(i, size)));
       }
     }
     out.names_.push_back(extraction.name);

@@ -177,6 +177,8 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
   if (cell->count == 0) {
     cell->count = count;
     cell->a = value;
+    // What has no distance from its own mean.
+    if (kernel == RangeKernel::kMoments && !std::isfinite(value)) cell->b = std::nan("");
     if (kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast) cell->time_ns = time_ns;
     return grown;
   }

@@ -36,6 +36,10 @@ void AddSample(VectorOp op, GroupState* state, double value) {
       break;
     case VectorOp::kStddev:
     case VectorOp::kStdvar: {
+      if (state->count == 1) {  // also a NaN is 0 away from itself
+        state->value = value;
+        break;
+      }
       const double distance = value - state->value;
       state->value += distance / static_cast<double>(state->count);
       state->m2 += distance * (value - state->value);

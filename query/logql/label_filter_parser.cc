@@ -1,5 +1,6 @@
 #include "query/logql/label_filter_parser.h"
 
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -132,9 +133,16 @@ absl::StatusOr<decltype(LabelFilter::node)> LabelFilterParser::ParseComparedValu
       double sign = 1;
       if (!At(Kind::kNumber)) sign = Take().kind == Kind::kSub ? -1 : 1;
       ASSIGN_OR_RETURN(const std::string text, TakeText(Kind::kNumber));
-      const absl::StatusOr<double> value = ParseGoFloat(text);
-      if (!value.ok()) return ParseError(fmt::format("unable to parse float: {}", MessageOf(value.status())));
-      return Node(NumberFilter{std::move(name), op, sign * *value});
+      // Loki overlooks the error of a number that is none (0x10) and goes on with what its reader left: 0, or
+      // an infinity for one too large.
+      const absl::StatusOr<double> read = ParseGoFloat(text);
+      double value = 0;
+      if (read.ok()) {
+        value = *read;
+      } else if (MessageOf(read.status()).ends_with("value out of range")) {
+        value = std::numeric_limits<double>::infinity();
+      }
+      return Node(NumberFilter{std::move(name), op, sign * value});
     }
     default:
       return Unexpected();

@@ -247,7 +247,10 @@ std::string PrettySplit(const VectorAggregation& node, int level) {
 }
 
 std::string PrettySplit(const BinaryOp& node, int level) {
-  return PrettyExpr(*node.lhs, level + 1) + "\n" + Indent(level) + OperatorText(node, ", ") + "\n" +
+  // On lines of its own an operator loses a matching that names no label.
+  std::string op = std::string(Name(node.op)) + (node.return_bool ? " bool" : "");
+  if (node.matching && !node.matching->labels.empty()) op = OperatorText(node, ", ");
+  return PrettyExpr(*node.lhs, level + 1) + "\n" + Indent(level) + op + "\n" +
          PrettyExpr(*node.rhs, level + 1);
 }
 
@@ -269,7 +272,7 @@ std::string PrettySplit(const Variants& node, int level) {
 std::string PrettyExpr(const Expr& expr, int level) {
   if (const auto* log = std::get_if<LogSelectorExpr>(&expr.node)) return PrettyLogSelector(*log, level);
   std::string line = Print(expr);
-  if (line.size() <= kMaxLine) return Indent(level) + line;
+  if (line.size() <= kMaxLine && !std::holds_alternative<Variants>(expr.node)) return Indent(level) + line;
   return std::visit(Overloaded{
                         [&](const LogSelectorExpr& e) { return PrettyLogSelector(e, level); },
                         [&](const Literal&) { return Indent(level) + line; },

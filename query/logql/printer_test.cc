@@ -233,6 +233,21 @@ TEST(Printer, PrettyPeelsLineFilters) {
             "{a=\"b\"}\n  |= \"" + forty + "\" or \"1\" |= \"" + forty + "\"\n  |= \"" + forty + "\"");
 }
 
+TEST(Printer, PrettySplits) {
+  const std::string selector = "{a=\"" + std::string(60, 'x') + "\"}";
+  const std::string rate = "rate(" + selector + "[1m])";
+  EXPECT_EQ(PrettyOf(rate + " unless on() " + rate), "  " + rate + "\nunless\n  " + rate);
+  EXPECT_EQ(PrettyOf(rate + " unless on(b, c) " + rate), "  " + rate + "\nunless on (b, c) \n  " + rate);
+  EXPECT_EQ(PrettyOf(R"(variants(count_over_time({a="b"}[1m]), sum(rate({a="b"}[1m]))) of ({a="b"}[1m]))"),
+            "variants(\n  count_over_time({a=\"b\"}[1m]),\n  sum(rate({a=\"b\"}[1m]))\n) of (\n  {a=\"b\"} "
+            "[1m]\n)");
+}
+
+// Numbers that are none are not refused in label filters, as they are elsewhere.
+TEST(Printer, NumbersOfLabelFilters) {
+  EXPECT_EQ(PrintOf(R"({a="b"} | n > 0x10 | m < 1e999 | o = +0b1)"), R"({a="b"} | n>0 | m<+Inf | o==0)");
+}
+
 // Each query prints to something that parses and prints the same.
 TEST(Printer, PrintParsesBack) {
   std::ifstream file(SKALD_LOGQL_TESTDATA "/queries.txt");

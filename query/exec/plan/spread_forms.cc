@@ -75,9 +75,9 @@ bool IsShardable(const Expr& expr) {
   if (const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr.node)) {
     switch (aggregation->op) {
       case VectorOp::kSum:
+        return IsShardable(*aggregation->inner);
       case VectorOp::kMin:
       case VectorOp::kMax:
-        return IsShardable(*aggregation->inner);
       case VectorOp::kAvg:
       case VectorOp::kCount:
         return IsShardable(*aggregation->inner) && !ReducesLabels(*aggregation->inner);

@@ -17,6 +17,10 @@ TEST(UseSpreadForms, Changes) {
        R"(computed as max by (x)(max_over_time({a="b"} | unwrap u[1m]) by (x)))"},
       {R"(avg_over_time({a="b"} | unwrap u[1m]) by (x))",
        R"(computed as (sum by (x)(sum_over_time({a="b"} | unwrap u[1m])) / sum by (x)(count_over_time({a="b"}[1m]))))"},
+      // A least or greatest of them is not spread as a whole, a sum is.
+      {R"(sum(avg_over_time({a="b"} | unwrap u[1m]) by (x)))", ""},
+      {R"(min(avg_over_time({a="b"} | unwrap u[1m]) by (x)))",
+       R"(computed as min((sum by (x)(sum_over_time({a="b"} | unwrap u[1m])) / sum by (x)(count_over_time({a="b"}[1m])))))"},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(NotesOf(PlanOf(c.query, "use_spread_forms"), "use_spread_forms"), c.note) << c.query;
