@@ -197,8 +197,24 @@ void Agent::Read() {
   }
 }
 
+// Ranges of which the stages left nothing need no server. Their sequence is never sent.
+void Agent::CommitEmpty() {
+  if (!batch_.has_origins() || !under_way_.empty() || !sealed_.empty() || renew_identity_ || !welcomed_)
+    return;
+  if (MonotonicNs() < empty_commit_at_ns_) return;
+  empty_commit_at_ns_ = MonotonicNs() + config_.batch_wait_ns;
+  std::unique_ptr<Batch> batch = batch_.Seal();
+  batch->manifest.sequence = journal_->state().next_sequence;
+  journal_->PutManifest(batch->manifest);
+  journal_->Ack(batch->manifest.sequence);
+  tailer_->Commit(batch->manifest);
+}
+
 void Agent::SealIfDue(bool now) {
-  if (batch_.lines() == 0) return;
+  if (batch_.lines() == 0) {
+    CommitEmpty();
+    return;
+  }
   if (!now && batch_.bytes() < batch_limit_) {
     const bool idle = under_way_.empty() && sealed_.empty();
     const int64_t age = MonotonicNs() - batch_.opened_ns();
@@ -331,6 +347,10 @@ AgentStats Agent::Stats() const {
   if (counted_.acked_lines > 0) stats.last_ack_age_ns = MonotonicNs() - acked_ns_.load();
   stats.push = client_->stats();
   stats.tail = tailer_->GetStats();
+  for (const auto& [reason, dropped] : stats.tail.parse.dropped) {
+    stats.read_lines += dropped.lines;
+    stats.read_bytes += dropped.bytes;
+  }
   return stats;
 }
 

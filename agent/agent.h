@@ -90,6 +90,7 @@ class Agent {
   void Read();
   bool MayRead() const;
   void SealIfDue(bool now);
+  void CommitEmpty();
   void Promote();
   void Drain();
   void Recover();
@@ -123,6 +124,7 @@ class Agent {
   bool welcomed_ = false;
   bool renew_identity_ = false;
   int64_t next_read_ns_ = 0;
+  int64_t empty_commit_at_ns_ = 0;  // monotonic
   int64_t touch_at_ns_ = 0;
   uint64_t closed_lines_ = 0;  // of sealed and recovered batches
   uint64_t closed_bytes_ = 0;

@@ -78,7 +78,8 @@ scrape_configs:
     kubernetes_sd_configs: [{role: pod}]
     pipeline_stages:
       - cri: {}
-      - regex: {expression: x}
+      - regex: {expression: '(?P<a>x)'}
+      - eventlogmessage: {}
     relabel_configs: []
   - job_name: journal
     journal:
@@ -100,7 +101,9 @@ scrape_configs:
   EXPECT_TRUE(agent.journal.enabled);
   EXPECT_EQ(agent.journal.max_age_ns, 12 * 3600 * kNsPerSecond);
   EXPECT_THAT(agent.journal.matches, testing::ElementsAre("_TRANSPORT=kernel", "PRIORITY=3"));
-  EXPECT_THAT(settings->warnings, Contains(HasSubstr("stage \"regex\"")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("stage \"eventlogmessage\"")));
+  EXPECT_EQ(agent.tail.targets[0].pipeline, nullptr);
+  EXPECT_NE(agent.tail.targets[1].pipeline, nullptr);
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("relabelling")));
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("clients")));
 }

@@ -13,6 +13,12 @@ namespace {
 // Streams kept between batches for their buffers, and the largest buffer kept.
 constexpr size_t kKeptStreams = 64;
 constexpr size_t kKeptTextBytes = size_t{256} << 10;
+// A column with more distinct values than this is not searched for equal ones: it is likely an id.
+constexpr size_t kLookedUpValues = 16;
+
+const std::string kLevelColumn = "detected_level";
+const std::string kPartialColumn = "partial";
+const std::string kCutColumn = "truncated_bytes";
 
 Rows SortedByTime(const Rows& rows, std::vector<MetadataColumn>* columns) {
   std::vector<uint32_t> order(rows.size());
@@ -77,6 +83,19 @@ void BatchBuilder::Add(BatchStream* stream, const BatchRow& row) {
   }
   if (row.partial) SetColumn(&built.partial, n, "true", true);
   if (row.cut_bytes > 0) SetColumn(&built.cut, n, std::to_string(row.cut_bytes), false);
+  if (row.metadata != nullptr) {
+    for (const auto& [name, value] : *row.metadata) {
+      if (value.empty() || name == kLevelColumn || name == kPartialColumn || name == kCutColumn) continue;
+      auto column = std::find_if(built.other.begin(), built.other.end(),
+                                 [&](const Column& one) { return one.column.name == name; });
+      if (column == built.other.end()) {
+        column = built.other.emplace(built.other.end());
+        column->column.name = name;
+      }
+      SetColumn(&*column, n, value, column->column.value_count() < kLookedUpValues);
+      bytes_ += value.size();
+    }
+  }
   ++lines_;
   bytes_ += row.text.size();
 }
@@ -120,16 +139,20 @@ void BatchBuilder::AddCursor(std::string_view source, std::string_view cursor) {
 void BatchBuilder::Finish(Built* built) {
   const size_t n = built->rows.size();
   std::vector<MetadataColumn> columns;
-  const auto take = [&](Column* column, std::string_view name) {  // in the order of their names
+  const auto take = [&](Column* column, const std::string& name) {
     if (!column->used) return;
     column->column.name = name;
     column->column.index.resize(n, 0);
     columns.push_back(std::move(column->column));
     *column = Column();
   };
-  take(&built->level, "detected_level");
-  take(&built->partial, "partial");
-  take(&built->cut, "truncated_bytes");
+  take(&built->level, kLevelColumn);
+  take(&built->partial, kPartialColumn);
+  take(&built->cut, kCutColumn);
+  for (Column& column : built->other) take(&column, column.column.name);
+  built->other.clear();
+  std::sort(columns.begin(), columns.end(),
+            [](const MetadataColumn& a, const MetadataColumn& b) { return a.name < b.name; });
   if (!built->sorted) built->rows = SortedByTime(built->rows, &columns);
   built->sorted = true;
   built->rows.metadata = std::move(columns);

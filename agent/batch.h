@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/state.h"
@@ -58,6 +59,7 @@ struct BatchRow {
   uint64_t cut_bytes = 0;
   bool partial = false;    // the rest of the message never came
   std::string_view level;  // "" = look for one in the text
+  const std::vector<std::pair<std::string, std::string>>* metadata = nullptr;  // no name twice
 };
 
 // Not thread-safe.
@@ -94,6 +96,7 @@ class BatchBuilder {
     Column level;
     Column partial;
     Column cut;
+    std::vector<Column> other;  // named
   };
   static void SetColumn(Column* column, size_t row, std::string_view value, bool look_up);
   static void Finish(Built* built);

@@ -7,15 +7,21 @@
 namespace skald::agent {
 namespace {
 
+// Label sets of one log remembered; with more, they are made anew.
+constexpr size_t kMaxStagedStreams = 1000;
 // What a record may add to its message: CRI's time, output and tag; JSON's keys, attributes and escapes.
 constexpr size_t kCriOverhead = 256;
 constexpr size_t kDockerOverhead = size_t{128} << 10;
 
 }  // namespace
 
-Chain::Chain(std::string key, Labels labels, LogFormat format, size_t max_line_size,
-             const LevelDetector& levels)
-    : key_(std::move(key)), labels_(std::move(labels)), format_(format), max_line_size_(max_line_size) {
+Chain::Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+             size_t max_line_size, const LevelDetector& levels)
+    : key_(std::move(key)),
+      labels_(std::move(labels)),
+      format_(format),
+      max_line_size_(max_line_size),
+      pipeline_(std::move(pipeline)) {
   const auto lookup = [this](std::string_view name) -> std::optional<std::string_view> {
     if (!labels_.Has(name)) return std::nullopt;
     return labels_.Get(name);
@@ -26,6 +32,7 @@ Chain::Chain(std::string key, Labels labels, LogFormat format, size_t max_line_s
     if (output == static_cast<int>(Output::kStdout)) with_output.Set("stream", "stdout");
     if (output == static_cast<int>(Output::kStderr)) with_output.Set("stream", "stderr");
     streams_[output].labels = with_output.ToString();
+    output_labels_[output] = std::move(with_output);
   }
 }
 
@@ -72,7 +79,37 @@ void Chain::Emit(Output output, BatchRow row, BatchBuilder* batch, ParseCounters
     counters->truncated_bytes += row.cut_bytes;
   }
   row.level = level_;
-  batch->Add(&streams_[static_cast<int>(output)], row);
+  BatchStream* stream = &streams_[static_cast<int>(output)];
+  if (pipeline_ != nullptr && !RunStages(output, &row, &stream, counters)) return;
+  batch->Add(stream, row);
+}
+
+bool Chain::RunStages(Output output, BatchRow* row, BatchStream** stream, ParseCounters* counters) {
+  const int index = static_cast<int>(output);
+  entry_.labels = output_labels_[index];
+  entry_.time_ns = row->time_ns;
+  entry_.line = row->text;
+  entry_.metadata.clear();
+  if (!pipeline_->Run(&entry_)) {
+    if (counters != nullptr) {
+      auto dropped = counters->dropped.find(entry_.drop_reason);
+      if (dropped == counters->dropped.end())
+        dropped = counters->dropped.try_emplace(std::string(entry_.drop_reason)).first;
+      ++dropped->second.lines;
+      dropped->second.bytes += row->text.size();
+    }
+    return false;
+  }
+  row->time_ns = entry_.time_ns;
+  row->text = entry_.line;
+  row->metadata = &entry_.metadata;
+  if (entry_.labels == output_labels_[index]) return true;
+  if (staged_streams_.size() >= kMaxStagedStreams) staged_streams_.clear();
+  std::string labels = entry_.labels.ToString();
+  const auto [found, is_new] = staged_streams_.try_emplace(labels);
+  if (is_new) found->second.labels = std::move(labels);
+  *stream = &found->second;
+  return true;
 }
 
 void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& record) {

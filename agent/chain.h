@@ -3,7 +3,11 @@
 // one generation and end in the next.
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,6 +18,7 @@
 #include "agent/line_reader.h"
 #include "agent/log_file.h"
 #include "agent/record.h"
+#include "agent/stages/pipeline.h"
 #include "agent/state.h"
 #include "base/labels.h"
 
@@ -57,12 +62,18 @@ struct ParseCounters {
   uint64_t torn_bytes = 0;       // incomplete records at the end of files that are no more
   uint64_t truncated_lines = 0;
   uint64_t truncated_bytes = 0;
+  struct Dropped {
+    uint64_t lines = 0;
+    uint64_t bytes = 0;
+  };
+  std::map<std::string, Dropped, std::less<>> dropped;  // by stages, by reason
 };
 
 class Chain : public BatchOrigin {
  public:
   // key: the path of the newest generation. labels: without the output's.
-  Chain(std::string key, Labels labels, LogFormat format, size_t max_line_size, const LevelDetector& levels);
+  Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+        size_t max_line_size, const LevelDetector& levels);
 
   const std::string& key() const { return key_; }
   const Labels& labels() const { return labels_; }
@@ -102,6 +113,8 @@ class Chain : public BatchOrigin {
   };
   bool Parse(const RawLine& line, Record* record);
   void AddPiece(const TailedFile& file, const RawLine& line, const Record& record);
+  // What the stages make of the row; false if they drop it.
+  bool RunStages(Output output, BatchRow* row, BatchStream** stream, ParseCounters* counters);
   void Emit(Output output, BatchRow row, BatchBuilder* batch, ParseCounters* counters);
 
   const std::string key_;
@@ -110,6 +123,10 @@ class Chain : public BatchOrigin {
   const size_t max_line_size_;
   std::string level_;  // given to all lines by a label; "" = look at the line
   BatchStream streams_[kOutputs];
+  const std::shared_ptr<const Pipeline> pipeline_;
+  Labels output_labels_[kOutputs];
+  Entry entry_;
+  absl::flat_hash_map<std::string, BatchStream> staged_streams_;  // by label text
   Message messages_[kOutputs];
   RecordParser parser_;
   int64_t last_plain_ns_ = 0;

@@ -209,6 +209,20 @@ void HttpPage::RegisterMetrics() {
                       sample("server_rejected", refused);
                       return samples;
                     });
+  metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_lines_total",
+                    "Lines dropped by pipeline stages, by reason.", [this] {
+                      std::vector<Metrics::Sample> samples;
+                      for (const auto& [reason, dropped] : stats_.tail.parse.dropped)
+                        samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.lines)});
+                      return samples;
+                    });
+  metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_bytes_total",
+                    "Bytes of lines dropped by pipeline stages, by reason.", [this] {
+                      std::vector<Metrics::Sample> samples;
+                      for (const auto& [reason, dropped] : stats_.tail.parse.dropped)
+                        samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.bytes)});
+                      return samples;
+                    });
   metrics_.Callback(this, MetricKind::kCounter, "agent_refused_lines_total",
                     "Lines the server refused, by its reason.", [this] {
                       std::vector<Metrics::Sample> samples;

@@ -23,12 +23,13 @@ class Reader {
     if (!job.IsMap()) return InvalidArgument("{}: a scrape config is not a map", At(job));
     std::string name;
     LogFormat format = LogFormat::kAuto;
+    pipeline_ = nullptr;
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
       if (key == "job_name") {
         name = item.second.Scalar();
       } else if (key == "pipeline_stages") {
-        ReadStages(item.second, &format);
+        RETURN_IF_ERROR(ReadStages(item.second, &format));
       }
     }
     for (const auto& item : job) {
@@ -62,8 +63,9 @@ class Reader {
     out_->warnings.push_back(At(node) + ": " + text);
   }
 
-  void ReadStages(const YAML::Node& stages, LogFormat* format) {
-    if (!stages.IsSequence()) return;
+  absl::Status ReadStages(const YAML::Node& stages, LogFormat* format) {
+    if (!stages.IsSequence()) return absl::OkStatus();
+    auto pipeline = std::make_shared<Pipeline>();
     for (const YAML::Node& stage : stages) {
       const std::string name = stage.IsMap() && stage.size() > 0 ? stage.begin()->first.Scalar()
                                : stage.IsScalar()                ? stage.Scalar()
@@ -73,9 +75,16 @@ class Reader {
       } else if (name == "docker") {
         *format = LogFormat::kDocker;
       } else {
-        Warn(stage, fmt::format("stage \"{}\" is not done by the agent; parse at query time instead", name));
+        const absl::Status added = pipeline->Add(name, stage.IsMap() ? stage.begin()->second : YAML::Node());
+        if (absl::IsNotFound(added)) {
+          Warn(stage, std::string(MessageOf(added)));
+        } else if (!added.ok()) {
+          return InvalidArgument("{}: {}", At(stage), MessageOf(added));
+        }
       }
     }
+    if (!pipeline->empty()) pipeline_ = std::move(pipeline);
+    return absl::OkStatus();
   }
 
   absl::Status AddFiles(const std::string& job, std::string_view include,
@@ -88,6 +97,7 @@ class Reader {
     }
     absl::StatusOr<Target> target = MakeTarget(job, {pattern}, exclude, std::move(labels), format);
     if (!target.ok()) return InvalidArgument("{}: {}", At(where), MessageOf(target.status()));
+    target->pipeline = pipeline_;
     out_->targets.push_back(std::move(*target));
     return absl::OkStatus();
   }
@@ -165,6 +175,7 @@ class Reader {
   const std::string_view place_;
   const std::string_view node_name_;
   ScrapeConfigs* const out_;
+  std::shared_ptr<const Pipeline> pipeline_;  // of the job being read
 };
 
 }  // namespace

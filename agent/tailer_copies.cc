@@ -82,7 +82,8 @@ bool Tailer::IsCopyOfKnown(const Chain& chain, const Candidate& candidate, LogFi
   return false;
 }
 
-// A saved file, not found yet, whose text this is. Only a head that can hardly be another file's counts.
+// A saved file, not found yet, whose text this is. Of another log, only a head that can hardly be another
+// file's counts.
 std::optional<uint64_t> Tailer::FindSavedText(LogFile* log, const FileStat& stat, const std::string& path,
                                               std::string_view chain, bool* original_there) const {
   *original_there = false;
@@ -98,9 +99,10 @@ std::optional<uint64_t> Tailer::FindSavedText(LogFile* log, const FileStat& stat
       const auto saved = saved_.find(id);
       if (saved == saved_.end() || saved->second.head.length != length) continue;
       const FilePosition& committed = saved->second.committed;
-      const bool same_log = committed.chain == chain;
+      const bool same_log = committed.chain == chain && path != chain;
       const bool timed = committed.format == LogFormat::kCri || committed.format == LogFormat::kDocker;
-      if (length < (timed || same_log ? kMinTimedHead : kHeadBytes)) continue;
+      // A rotated file of a log of which a generation is missing is hardly another one, however short.
+      if (!same_log && length < (timed ? kMinTimedHead : kHeadBytes)) continue;
       if (OriginalThere(saved->second)) {
         *original_there |= same_log;
         continue;
@@ -229,19 +231,28 @@ bool Tailer::MoveToCopy(TailedFile* file) {
 
 // A copy that was made before the last of what was read came to the original: it holds nothing new.
 void Tailer::RememberShortCopy(const TailedFile& truncated) {
-  if (truncated.head.length == 0) return;
+  const uint64_t end = truncated.reader.offset();
+  const std::string_view tail = truncated.reader.tail();
+  const uint64_t begin = end - tail.size();
   for (const Candidate& copy : RotatedSiblings(*truncated.chain)) {
-    if (copy.stat.modified_ns < known_since_ns_ || copy.stat.size >= truncated.reader.offset()) continue;
+    const uint64_t size = copy.stat.size;
+    if (copy.stat.modified_ns < known_since_ns_ || size >= end || size <= begin) continue;
     absl::StatusOr<LogFile> log = LogFile::Open(copy.path);
-    if (!log.ok() || log->compressed() || !IsTrue(HeadMatches(*log, truncated.head, copy.path))) continue;
+    if (!log.ok() || log->compressed()) continue;
+    if (truncated.head.length <= size && !IsTrue(HeadMatches(*log, truncated.head, copy.path))) continue;
+    std::string last(size - begin, '\0');
+    const absl::StatusOr<size_t> n = log->ReadAt(last.data(), last.size(), begin, copy.path);
+    if (!n.ok() || *n != last.size() || !tail.starts_with(last)) continue;
+    const absl::StatusOr<HeadHash> head = ReadHead(*log, copy.path);
+    if (!head.ok()) continue;
     auto file = std::make_unique<TailedFile>();
     file->file_id = journal_->NewFileId();
     file->key = copy.stat.key;
     file->path = copy.path;
-    file->head = truncated.head;
-    file->size = file->disk_size = file->committed = copy.stat.size;
+    file->head = *head;
+    file->size = file->disk_size = file->committed = size;
     file->modified_ns = copy.stat.modified_ns;
-    file->reader.Restore(copy.stat.size);
+    file->reader.Restore(size);
     file->rotated = file->finished = true;
     file->ready = false;
     journal_->PutFile(PositionOf(*AddFile(truncated.chain, std::move(file))));

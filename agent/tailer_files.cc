@@ -64,7 +64,7 @@ void Tailer::Start() {
   }
   for (const auto& [id, saved] : saved_) {
     saved_by_inode_[saved.committed.key].push_back(id);
-    if (saved.head.length < kMinTimedHead) continue;
+    if (saved.head.length == 0) continue;
     saved_by_head_[saved.head.hash].push_back(id);
     saved_head_lengths_.insert(saved.head.length);
   }
@@ -265,7 +265,7 @@ Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_form
     static const Target kNoTarget;
     const Target& of = target >= 0 ? options_.targets[target] : kNoTarget;
     chain = std::make_unique<Chain>(key, LabelsOfLog(of, key, options_.node_name),
-                                    of.format != LogFormat::kAuto ? of.format : saved_format,
+                                    of.format != LogFormat::kAuto ? of.format : saved_format, of.pipeline,
                                     options_.max_line_size, *levels_);
   }
   return chain.get();

@@ -27,7 +27,12 @@ void Tailer::CheckGrowth() {
     if (!stat.ok() || stat->key != file->key) continue;
     file->disk_bytes = stat->disk_bytes;
     const bool grown = !file->log.compressed() && stat->size != file->size;
-    if (grown && stat->size > file->size) file->size = stat->size;
+    if (grown && stat->size > file->size && file->log.valid()) {
+      // Only of the file that was read: it may have been truncated and have grown again meanwhile.
+      const absl::StatusOr<bool> same =
+          TailMatches(file->log, file->reader.offset(), file->reader.tail_hash(), file->path);
+      if (same.ok() && *same) file->size = stat->size;
+    }
     NoteHead(file);
     if (file->ready) continue;
     if (stat->links == 0 && file->unlinked_ns == 0) file->unlinked_ns = MonotonicNs();

@@ -10,6 +10,7 @@
 
 #include "agent/glob.h"
 #include "agent/record.h"
+#include "agent/stages/pipeline.h"
 #include "base/labels.h"
 
 namespace skald::agent {
@@ -21,6 +22,7 @@ struct Target {
   std::vector<GlobPattern> exclude;
   Labels labels;  // win over derived ones
   LogFormat format = LogFormat::kAuto;
+  std::shared_ptr<const Pipeline> pipeline;  // nullptr = lines go out as they are
 };
 
 // Parses the patterns, braces expanded. InvalidArgument for a pattern that is not absolute.

@@ -1,0 +1,232 @@
+// Each stage by example: a pipeline, an entry, and what the pipeline makes of it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <yaml-cpp/yaml.h>
+
+#include "agent/stages/pipeline.h"
+#include "base/clock.h"
+#include "base/types.h"
+#include "text/rfc3339.h"
+
+namespace skald::agent {
+namespace {
+
+absl::StatusOr<std::unique_ptr<Pipeline>> Make(const std::string& yaml) {
+  auto pipeline = std::make_unique<Pipeline>();
+  for (const YAML::Node& stage : YAML::Load(yaml)) {
+    const absl::Status added = pipeline->Add(stage.begin()->first.Scalar(), stage.begin()->second);
+    if (!added.ok()) return added;
+  }
+  return pipeline;
+}
+
+constexpr int64_t kReadNs = 1'700'000'000 * kNsPerSecond;
+
+// time|{labels}|line|name=value metadata; "dropped: reason". The time is left out where it is that of the
+// reading.
+std::string Show(const Pipeline& pipeline, const std::string& line) {
+  Entry entry;
+  entry.labels = Labels{{"job", "x"}, {"stream", "stdout"}};
+  entry.time_ns = kReadNs;
+  entry.line = line;
+  if (!pipeline.Run(&entry)) return "dropped: " + std::string(entry.drop_reason);
+  std::string out = entry.time_ns == kReadNs ? "" : FormatRfc3339Nano(entry.time_ns) + "|";
+  entry.labels.Remove("job");
+  out += entry.labels.ToString() + "|" + entry.line;
+  for (const auto& [name, value] : entry.metadata) out += "|" + name + "=" + value;
+  return out;
+}
+
+struct Row {
+  const char* stages;
+  const char* line;
+  const char* want;
+};
+
+void Check(std::initializer_list<Row> rows) {
+  for (const Row& row : rows) {
+    auto pipeline = Make(row.stages);
+    ASSERT_TRUE(pipeline.ok()) << row.stages << ": " << pipeline.status();
+    EXPECT_EQ(Show(**pipeline, row.line), row.want) << row.stages << "\n" << row.line;
+  }
+}
+
+TEST(Stages, Regex) {
+  Check({
+      {"[{regex: {expression: '^(?P<a>\\w+) (?P<b>\\d+)?'}}, {labels: {a: , b: }}]", "one 2",
+       R"({a="one", b="2", stream="stdout"}|one 2)"},
+      // A group that took no part is empty, and an empty label is none.
+      {"[{regex: {expression: '^(?P<a>\\w+) (?P<b>\\d+)?'}}, {labels: {a: , b: }}]", "one x",
+       R"({a="one", stream="stdout"}|one x)"},
+      {"[{regex: {expression: '(?P<a>x+)'}}, {labels: {a: }}]", "no match", R"({stream="stdout"}|no match)"},
+      {"[{regex: {expression: '(?P<a>\\w+)@'}}, {labels: {a: }}]", "mail me@home",
+       R"({a="me", stream="stdout"}|mail me@home)"},
+      // Of an extracted value; labels are extracted from the start.
+      {"[{regex: {expression: '^std(?P<s>.*)', source: stream}}, {labels: {s: }}]", "l",
+       R"({s="out", stream="stdout"}|l)"},
+      {"[{regex: {expression: '(?P<a>.)', source: nothing}}, {labels: {a: }}]", "l",
+       R"({stream="stdout"}|l)"},
+  });
+}
+
+TEST(Stages, Json) {
+  Check({
+      {"[{json: {expressions: {level: , u: user.name}}}, {labels: {level: , u: }}]",
+       R"({"level":"info","user":{"name":"ann"}})",
+       R"({level="info", stream="stdout", u="ann"}|{"level":"info","user":{"name":"ann"}})"},
+      // All digits of a number; the last of equal keys.
+      {"[{json: {expressions: {n: , d: }}}, {structured_metadata: {n: , d: }}]",
+       R"({"n":12345678901234567890,"d":1,"d":2.50})",
+       R"({stream="stdout"}|{"n":12345678901234567890,"d":1,"d":2.50}|n=12345678901234567890|d=2.50)"},
+      // null is there and is no label; booleans, objects and arrays have a text.
+      {"[{json: {expressions: {a: , b: , c: , o: }}}, {structured_metadata: {a: , b: , c: , o: }}]",
+       R"({"a":null,"b":true,"c":[1, 2],"o":{"x": "y z"}})",
+       R"({stream="stdout"}|{"a":null,"b":true,"c":[1, 2],"o":{"x": "y z"}}|b=true|c=[1,2]|o={"x":"y z"})"},
+      {"[{json: {expressions: {a: 'l[1].x', b: '\"k k\".z'}}}, {structured_metadata: {a: , b: }}]",
+       R"({"l":[{"x":1},{"x":"\u0041\n"}],"k k":{"z":"q"}})",
+       "{stream=\"stdout\"}|{\"l\":[{\"x\":1},{\"x\":\"\\u0041\\n\"}],\"k k\":{\"z\":\"q\"}}|a=A\n|b=q"},
+      {"[{json: {expressions: {a: }}}, {labels: {a: }}]", R"({"a":"b")", R"({stream="stdout"}|{"a":"b")"},
+      {"[{json: {expressions: {a: }}}, {labels: {a: }}]", R"(["a"])", R"({stream="stdout"}|["a"])"},
+      {"[{json: {expressions: {a: }, drop_malformed: true}}]", "text", "dropped: malformed_json"},
+      {"[{json: {expressions: {log: }}}, {json: {expressions: {m: }, source: log}}, {output: {source: m}}]",
+       R"({"log":"{\"m\":\"inner\"}"})", R"({stream="stdout"}|inner)"},
+  });
+}
+
+TEST(Stages, Logfmt) {
+  Check({
+      {"[{logfmt: {mapping: {lvl: level, msg: }}}, {labels: {lvl: }}, {output: {source: msg}}]",
+       R"(level=warn msg="a \"b\" c" x=1)", R"({lvl="warn", stream="stdout"}|a "b" c)"},
+      {"[{logfmt: {mapping: {a: }}}, {labels: {a: }}]", "a=1 a=2", R"({a="2", stream="stdout"}|a=1 a=2)"},
+      {"[{logfmt: {mapping: {a: , b: }}}, {labels: {a: , b: }}]", "a=1 =x b=2",
+       R"({a="1", stream="stdout"}|a=1 =x b=2)"},
+  });
+}
+
+TEST(Stages, Output) {
+  Check({
+      {"[{output: {source: stream}}]", "l", R"({stream="stdout"}|stdout)"},
+      {"[{output: {source: missing}}]", "l", R"({stream="stdout"}|l)"},
+  });
+}
+
+TEST(Stages, Labels) {
+  Check({
+      {"[{labels: {out: stream, no: missing}}]", "l", R"({out="stdout", stream="stdout"}|l)"},
+      {"[{labeldrop: [stream, nothing]}]", "l", "{}|l"},
+      {"[{static_labels: {a: b, e: ''}}, {labelallow: [a]}]", "l", R"({a="b"}|l)"},
+      {"[{structured_metadata: {stream: }}]", "l", "{}|l|stream=stdout"},
+      {"[{non_indexed_labels: {s: stream}}]", "l", R"({stream="stdout"}|l|s=stdout)"},
+      {"[{static_labels: {a: b}}, {structured_metadata: {a: }}]", "l", R"({stream="stdout"}|l|a=b)"},
+  });
+}
+
+TEST(Stages, Decolorize) {
+  Check({{"[{decolorize: {}}]", "a\x1b[31mred\x1b[0m", R"({stream="stdout"}|ared)"}});
+}
+
+TEST(Stages, Timestamp) {
+  const char* const kRegex = "{regex: {expression: '^(?P<t>[^|]*)'}}";
+  struct TimeRow {
+    const char* stage;
+    const char* line;
+    const char* want;  // "" = the time of reading
+  };
+  const TimeRow rows[] = {
+      {"format: RFC3339", "2024-03-01T10:00:00+02:00", "2024-03-01T08:00:00Z"},
+      {"format: RFC3339Nano", "2024-03-01T10:00:00.123456789Z", "2024-03-01T10:00:00.123456789Z"},
+      {"format: Unix", "1700000001", "2023-11-14T22:13:21Z"},
+      {"format: Unix", "1700000001.25", "2023-11-14T22:13:21.25Z"},
+      {"format: UnixMs", "1700000001001", "2023-11-14T22:13:21.001Z"},
+      {"format: UnixUs", "1700000001000001", "2023-11-14T22:13:21.000001Z"},
+      {"format: UnixNs", "1700000001000000001", "2023-11-14T22:13:21.000000001Z"},
+      {"format: RFC1123Z", "Fri, 01 Mar 2024 10:00:00 +0100", "2024-03-01T09:00:00Z"},
+      {"format: '2006-01-02 15:04:05.000'", "2024-03-01 10:00:00.5", ""},
+      {"format: '2006-01-02 15:04:05.000'", "2024-03-01 10:00:00.500", "2024-03-01T10:00:00.5Z"},
+      {"format: '2006-01-02 15:04:05,000'", "2024-03-01 10:00:00,500", "2024-03-01T10:00:00.5Z"},
+      {"format: '2006-01-02 15:04', location: Europe/Berlin", "2024-07-01 10:00", "2024-07-01T08:00:00Z"},
+      // Named formats are in UTC whatever the location.
+      {"format: ANSIC, location: Europe/Berlin", "Fri Mar  1 10:00:00 2024", "2024-03-01T10:00:00Z"},
+      {"format: Unix, fallback_formats: [UnixMs, RFC3339]", "2024-03-01T10:00:00Z", "2024-03-01T10:00:00Z"},
+      {"format: RFC3339, action_on_failure: skip", "yesterday", ""},
+      {"format: RFC3339", "yesterday", ""},
+  };
+  for (const TimeRow& row : rows) {
+    auto pipeline = Make(std::string("[") + kRegex + ", {timestamp: {source: t, " + row.stage + "}}]");
+    ASSERT_TRUE(pipeline.ok()) << pipeline.status();
+    const std::string rest = std::string(R"({stream="stdout"}|)") + row.line;
+    EXPECT_EQ(Show(**pipeline, row.line), *row.want == '\0' ? rest : std::string(row.want) + "|" + rest)
+        << row.stage;
+  }
+  // A time that cannot be read is that of the line before and a nanosecond.
+  auto pipeline = Make(std::string("[") + kRegex + ", {timestamp: {source: t, format: RFC3339}}]");
+  ASSERT_TRUE(pipeline.ok());
+  Show(**pipeline, "2024-03-01T10:00:00Z");
+  EXPECT_EQ(Show(**pipeline, "x"), R"(2024-03-01T10:00:00.000000001Z|{stream="stdout"}|x)");
+  EXPECT_EQ(Show(**pipeline, "x"), R"(2024-03-01T10:00:00.000000002Z|{stream="stdout"}|x)");
+}
+
+TEST(Stages, TimestampWithoutAYearIsNotInTheFarFuture) {
+  auto pipeline =
+      Make("[{regex: {expression: '^(?P<t>.*)'}}, {timestamp: {source: t, format: 'Jan _2 15:04:05'}}]");
+  ASSERT_TRUE(pipeline.ok());
+  for (const char* line : {"Jan  1 00:00:00", "Jun 15 12:00:00", "Dec 31 23:59:59"}) {
+    Entry entry;
+    entry.line = line;
+    ASSERT_TRUE((*pipeline)->Run(&entry));
+    EXPECT_LT(std::abs(entry.time_ns - Clock::System().NowNs()), 366 * 24 * 3600 * kNsPerSecond) << line;
+  }
+}
+
+TEST(Stages, Drop) {
+  Check({
+      {"[{drop: {expression: '^debug'}}]", "debug: x", "dropped: drop_stage"},
+      {"[{drop: {expression: '^debug', drop_counter_reason: noise}}]", "debug: x", "dropped: noise"},
+      {"[{drop: {expression: '^debug'}}]", "info: x", R"({stream="stdout"}|info: x)"},
+      {"[{drop: {longer_than: 4b}}]", "12345", "dropped: drop_stage"},
+      {"[{drop: {longer_than: 4b}}]", "1234", R"({stream="stdout"}|1234)"},
+      {"[{drop: {older_than: 24h}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {older_than: 2400000h}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{drop: {source: stream}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {source: [stream, missing]}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{drop: {source: stream, value: stdout}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {source: stream, value: std}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{drop: {source: [job, stream], value: 'x;stdout'}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {source: [job, stream], separator: '-', expression: '^x-std'}}]", "l", "dropped: drop_stage"},
+      // All conditions.
+      {"[{drop: {source: stream, longer_than: 10b}}]", "l", R"({stream="stdout"}|l)"},
+  });
+}
+
+TEST(Stages, RefusedWhenTheyAreRead) {
+  struct ErrorRow {
+    const char* stages;
+    const char* want;
+  };
+  const ErrorRow rows[] = {
+      {"[{regex: {expression: '('}}]", "missing closing )"},
+      {"[{regex: {expression: 'a'}}]", "no named group"},
+      {"[{regex: {}}]", "expression is required"},
+      {"[{regex: {expresion: 'a'}}]", "unknown key \"expresion\""},
+      {"[{json: {}}]", "at least one name"},
+      {"[{json: {expressions: {a: 'b | c'}}}]", "only fields and indexes"},
+      {"[{output: {}}]", "source is required"},
+      {"[{labels: {'a-b': }}]", "not a label name"},
+      {"[{timestamp: {source: t}}]", "format is required"},
+      {"[{timestamp: {source: t, format: Unix, location: Nowhere/Land}}]", "unknown location"},
+      {"[{timestamp: {source: t, format: Unix, action_on_failure: cry}}]", "fudge or skip"},
+      {"[{drop: {}}]", "is required"},
+      {"[{drop: {value: a, expression: b}}]", "exclude each other"},
+      {"[{drop: {older_than: long}}]", "duration"},
+      {"[{geoip: {}}]", "not done by the agent"},
+  };
+  for (const ErrorRow& row : rows) {
+    const auto pipeline = Make(row.stages);
+    EXPECT_FALSE(pipeline.ok()) << row.stages;
+    EXPECT_THAT(std::string(pipeline.status().message()), testing::HasSubstr(row.want)) << row.stages;
+  }
+}
+
+}  // namespace
+}  // namespace skald::agent
