@@ -266,6 +266,110 @@ bool LabelTest::Run(const LabelTestNode& node, RowState* row) {
       node.test);
 }
 
+std::optional<bool> LabelTest::Decide(std::span<const Named> values) const { return Decide(*root_, values); }
+
+std::optional<bool> LabelTest::Decide(const LabelTestNode& node, std::span<const Named> values) {
+  const auto value_of = [&](const std::string& name) -> std::optional<std::string_view> {
+    for (const Named& named : values) {
+      if (named.name == name) return named.value;
+    }
+    return std::nullopt;
+  };
+  const auto is_plain = [](std::string_view value) {
+    return std::all_of(value.begin(), value.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
+  };
+  using Answer = std::optional<bool>;
+  return std::visit(Overloaded{
+                        [&](const StringTest& test) -> Answer {
+                          const auto value = value_of(test.name);
+                          if (!value.has_value() || !is_plain(*value)) return std::nullopt;
+                          for (const ValueTest& leg : test.any) {
+                            if (Holds(leg, *value)) return !test.negated;
+                          }
+                          return test.negated;
+                        },
+                        [&](const NumberTest& test) -> Answer {
+                          const auto value = value_of(test.name);
+                          double number = 0;
+                          if (!value.has_value() || !TryParseGoFloat(*value, &number)) return std::nullopt;
+                          return Compare(test.op, number, test.value);
+                        },
+                        [&](const DurationTest& test) -> Answer {
+                          const auto value = value_of(test.name);
+                          if (!value.has_value()) return std::nullopt;
+                          const absl::StatusOr<int64_t> ns = ParseGoDuration(*value);
+                          if (!ns.ok()) return std::nullopt;
+                          return Compare(test.op, *ns, test.ns);
+                        },
+                        [&](const BytesTest& test) -> Answer {
+                          const auto value = value_of(test.name);
+                          if (!value.has_value()) return std::nullopt;
+                          const absl::StatusOr<uint64_t> bytes = ParseHumanBytes(*value);
+                          if (!bytes.ok()) return std::nullopt;
+                          return Compare(test.op, *bytes, test.bytes);
+                        },
+                        [&](const IpTest&) -> Answer { return std::nullopt; },
+                        [&](const LabelTestNode::And& test) -> Answer {
+                          const Answer left = Decide(*test.left, values);
+                          const Answer right = Decide(*test.right, values);
+                          if (!left.has_value() || !right.has_value()) return std::nullopt;
+                          return *left && *right;
+                        },
+                        [&](const LabelTestNode::Or& test) -> Answer {
+                          const Answer left = Decide(*test.left, values);
+                          const Answer right = Decide(*test.right, values);
+                          if (!left.has_value() || !right.has_value()) return std::nullopt;
+                          return *left || *right;
+                        },
+                    },
+                    node.test);
+}
+
+std::vector<std::string> LabelTest::Labels() const {
+  std::vector<std::string> out;
+  AppendLabels(*root_, &out);
+  return out;
+}
+
+void LabelTest::AppendLabels(const LabelTestNode& node, std::vector<std::string>* out) {
+  std::visit(Overloaded{
+                 [&](const LabelTestNode::And& test) {
+                   AppendLabels(*test.left, out);
+                   AppendLabels(*test.right, out);
+                 },
+                 [&](const LabelTestNode::Or& test) {
+                   AppendLabels(*test.left, out);
+                   AppendLabels(*test.right, out);
+                 },
+                 [&](const auto& test) { out->push_back(test.name); },
+             },
+             node.test);
+}
+
+void LabelTest::AppendWanted(std::vector<Wanted>* out) const { AppendWanted(*root_, out); }
+
+void LabelTest::AppendWanted(const LabelTestNode& node, std::vector<Wanted>* out) {
+  if (const auto* both = std::get_if<LabelTestNode::And>(&node.test)) {
+    AppendWanted(*both->left, out);
+    AppendWanted(*both->right, out);
+    return;
+  }
+  const auto* test = std::get_if<StringTest>(&node.test);
+  // Names of this kind hold what the pipeline itself says.
+  if (test == nullptr || test->negated || test->name.starts_with("__")) return;
+  Wanted wanted{test->name, {}};
+  for (const ValueTest& leg : test->any) {
+    if (const auto* equals = std::get_if<Equals>(&leg)) {
+      wanted.any_of.push_back(equals->text);
+    } else if (const auto* contains = std::get_if<Contains>(&leg)) {
+      wanted.any_of.push_back(contains->finder.needle());
+    } else {
+      return;
+    }
+  }
+  if (!wanted.any_of.empty()) out->push_back(std::move(wanted));
+}
+
 bool LabelTest::AlwaysKeeps() const {
   const auto* test = std::get_if<StringTest>(&root_->test);
   return test != nullptr && !test->negated && test->any.size() == 1 &&

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -40,11 +42,32 @@ class LabelTest {
   // A number, duration or size: may set an error.
   bool CanFail() const;
 
+  // All labels it is about, with repetitions.
+  std::vector<std::string> Labels() const;
+  // What Keeps says, where the values of the labels alone settle it and no error is set; else nullopt.
+  // values: of labels that stand on the row; nullopt too where one that counts is not among them or not plain
+  // ASCII.
+  struct Named {
+    std::string_view name;
+    std::string_view value;
+  };
+  std::optional<bool> Decide(std::span<const Named> values) const;
+
+  // Texts of which all must stand in the values of labels of a row that it keeps: what equalities ask for.
+  struct Wanted {
+    std::string_view label;
+    std::vector<std::string_view> any_of;
+  };
+  void AppendWanted(std::vector<Wanted>* out) const;
+
  private:
   explicit LabelTest(std::unique_ptr<const LabelTestNode> root);
   static absl::StatusOr<std::unique_ptr<const LabelTestNode>> Build(const logql::LabelFilter& filter,
                                                                     bool inside);
   static bool Run(const LabelTestNode& node, RowState* row);
+  static std::optional<bool> Decide(const LabelTestNode& node, std::span<const Named> values);
+  static void AppendLabels(const LabelTestNode& node, std::vector<std::string>* out);
+  static void AppendWanted(const LabelTestNode& node, std::vector<Wanted>* out);
 
   std::unique_ptr<const LabelTestNode> root_;
 };

@@ -191,6 +191,26 @@ bool LineFilter::Keeps(std::string_view line) const {
   return negated_;
 }
 
+GramNeed LineFilter::Need() const {
+  GramNeed need;
+  if (negated_) return need;
+  for (const LineTest& test : any_) {
+    if (const auto* finder = std::get_if<SubstringFinder>(&test)) {
+      need.AddAlternative(finder->needle());
+    } else if (const auto* folded = std::get_if<FoldedFinder>(&test)) {
+      need.AddAlternative(folded->NeededParts());
+    } else if (const auto* regex = std::get_if<RegexMatch>(&test);
+               regex != nullptr && regex->required() != nullptr) {
+      need.AddAlternative(regex->required()->needle());
+    } else if (const auto* pattern = std::get_if<LinePattern>(&test)) {
+      need.AddAlternative(pattern->longest_literal());
+    } else {
+      need.AddAlternative(std::string_view());
+    }
+  }
+  return need;
+}
+
 bool LineFilter::AlwaysKeeps() const { return !negated_ && IsAlwaysTrue(any_[0]); }
 
 size_t LineFilters::SearchWorth(const LineFilter& filter) {

@@ -13,6 +13,7 @@
 #include "query/exec/regex_match.h"
 #include "query/logql/ast.h"
 #include "query/logql/regex_simplify.h"
+#include "text/gram_filter.h"
 #include "text/ip_filter.h"
 #include "text/pattern.h"
 #include "text/substring.h"
@@ -35,6 +36,8 @@ class LineFilter {
 
   bool Keeps(std::string_view line) const;
   bool AlwaysKeeps() const;
+  // What must stand in a line that it keeps; trivial where nothing must.
+  GramNeed Need() const;
 
  private:
   friend class LineFilters;
@@ -51,6 +54,7 @@ class LineFilters {
 
   bool empty() const { return filters_.empty(); }
   bool Keep(std::string_view line) const;
+  const std::vector<LineFilter>& filters() const { return filters_; }
   // The rows of [begin, end) that all filters keep, appended to *out in ascending order. One filter is run
   // over the text as a whole, the others on the lines it leaves.
   void KeepRows(const Rows& rows, uint32_t begin, uint32_t end, std::vector<uint32_t>* out) const;

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/status_macros.h"
+#include "query/exec/block_needs.h"
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/pipeline.h"
 #include "query/exec/printable.h"
@@ -122,7 +123,11 @@ struct Round {
 class Worker {
  public:
   Worker(uint32_t number, std::shared_ptr<const Pipeline> pipeline, MemoryBudget* budget)
-      : number_(number), pipeline_(std::move(pipeline)), runner_(pipeline_, &interner_), memory_(budget) {}
+      : number_(number),
+        pipeline_(std::move(pipeline)),
+        needs_(pipeline_->compiled()),
+        runner_(pipeline_, &interner_),
+        memory_(budget) {}
 
   absl::Status RunBlock(const Round& round, uint32_t block_index) {
     const Block& block = *round.selection.blocks[block_index];
@@ -139,6 +144,10 @@ class Worker {
     }
     if (todo_.empty()) {
       ++stats_.blocks_skipped_time;
+      return absl::OkStatus();
+    }
+    if (!needs_.MayMatch(block, round.selection)) {
+      ++stats_.blocks_skipped_filter;
       return absl::OkStatus();
     }
     want.metadata = metadata;
@@ -249,6 +258,7 @@ class Worker {
 
   const uint32_t number_;
   const std::shared_ptr<const Pipeline> pipeline_;
+  const BlockNeeds needs_;
   LabelSetInterner interner_;
   PipelineRunner runner_;
   MemoryAccount memory_;

@@ -41,6 +41,7 @@ class LogfmtStage {
       : strict_(parser.strict), keep_empty_(parser.keep_empty) {}
   bool Run(RowState* row) const;
   bool strict() const { return strict_; }
+  bool keep_empty() const { return keep_empty_; }
 
  private:
   bool strict_;

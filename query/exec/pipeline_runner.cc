@@ -5,6 +5,7 @@
 
 #include "query/exec/compiled_pipeline.h"
 #include "query/exec/pipeline.h"
+#include "query/exec/sample_shortcut.h"
 
 namespace skald::exec {
 namespace {
@@ -74,7 +75,8 @@ class PipelineRunner::Impl {
       : pipeline_(std::move(pipeline)),
         compiled_(pipeline_->compiled()),
         interner_(interner),
-        row_(&compiled_.plan.hints) {
+        row_(&compiled_.plan.hints),
+        shortcut_(compiled_) {
     row_.early_filters = &compiled_.early_filters;
   }
 
@@ -85,6 +87,8 @@ class PipelineRunner::Impl {
     by_index_.clear();
     columns_.clear();
     memory_ = Memory::kOff;
+    use_shortcut_ = rows != nullptr && shortcut_.StartSlice(stream, *rows, row_.labels);
+    shortcut_labels_.reset();
     if (compiled_.plan.reads_line || row_.labels.has_error_columns()) return;
     // The outcome hangs on the row's metadata alone, or on none: it is worked out once for each combination
     // of values.
@@ -124,6 +128,20 @@ class PipelineRunner::Impl {
   }
 
   bool ProcessSample(uint32_t row, Sample* out) {
+    if (use_shortcut_) {
+      const std::string_view line = rows_->line(row);
+      out->value = compiled_.plan.kind == SampleKind::kBytes ? static_cast<double>(line.size()) : 1;
+      switch (shortcut_.Try(line, &out->value)) {
+        case SampleShortcut::Verdict::kDropped:
+          return false;
+        case SampleShortcut::Verdict::kKept:
+          if (!shortcut_labels_.has_value()) shortcut_labels_ = LabelsOfBareRow();
+          out->labels = *shortcut_labels_;
+          return true;
+        case SampleShortcut::Verdict::kUnknown:
+          break;
+      }
+    }
     const Outcome outcome = memory_ != Memory::kOff ? Remembered(row) : Work(row);
     if (!outcome.keep) return false;
     out->labels = outcome.labels;
@@ -190,6 +208,14 @@ class PipelineRunner::Impl {
     return outcome;
   }
 
+  // The set of a row of which nothing but the stream's labels counts.
+  LabelSetId LabelsOfBareRow() {
+    row_.labels.StartBareRow();
+    views_.clear();
+    compiled_.SampleLabels(&row_, &views_);
+    return interner_->Intern(views_);
+  }
+
   Outcome Work(uint32_t row) {
     row_.labels.StartRow(row);
     if (compiled_.plan.reads_times) row_.time_ns = rows_->time_ns[row];
@@ -221,6 +247,9 @@ class PipelineRunner::Impl {
   const Rows* rows_ = nullptr;
   RowState row_;
   std::vector<LabelView> views_;
+  SampleShortcut shortcut_;
+  bool use_shortcut_ = false;
+  std::optional<LabelSetId> shortcut_labels_;
 
   Memory memory_ = Memory::kOff;
   std::vector<size_t> columns_;  // metadata that counts

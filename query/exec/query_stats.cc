@@ -6,6 +6,7 @@ void QueryStats::Add(const QueryStats& o) {
   streams_matched += o.streams_matched;
   blocks_total += o.blocks_total;
   blocks_skipped_time += o.blocks_skipped_time;
+  blocks_skipped_filter += o.blocks_skipped_filter;
   blocks_from_header += o.blocks_from_header;
   blocks_decoded += o.blocks_decoded;
   slices_from_header += o.slices_from_header;

@@ -14,7 +14,8 @@ struct QueryStats {
   uint64_t blocks_total = 0;  // that reach into the selectors' time ranges
   uint64_t blocks_skipped_time =
       0;  // never read: outside of every window, or beyond the last entry a log query wants
-  uint64_t blocks_from_header = 0;  // answered by counts in their headers, without decoding
+  uint64_t blocks_skipped_filter = 0;  // never read: their summaries say that no line can match
+  uint64_t blocks_from_header = 0;     // answered by counts in their headers, without decoding
   uint64_t blocks_decoded = 0;
   uint64_t slices_from_header = 0;
   uint64_t lines_from_header = 0;

@@ -43,6 +43,7 @@ void Combine(RangeKernel kernel, Cell* into, const Cell& next) {
         into->time_ns = next.time_ns;
       }
       break;
+    case RangeKernel::kValues:
     case RangeKernel::kSamples:
       break;
   }
@@ -132,6 +133,7 @@ RangeKernel KernelOf(logql::RangeOp op, bool unwrapped) {
     case logql::RangeOp::kLastOverTime:
       return RangeKernel::kLast;
     case logql::RangeOp::kQuantileOverTime:
+      return RangeKernel::kValues;
     case logql::RangeOp::kRateCounter:
       return RangeKernel::kSamples;
     case logql::RangeOp::kCountOverTime:
@@ -167,6 +169,7 @@ Cell* SeriesSamples::FindOrAdd(uint32_t bucket, int64_t* grown) {
 int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value,
                            uint64_t count) {
   int64_t grown = 0;
+  if (kernel == RangeKernel::kValues) return AddValue(bucket, value);
   if (kernel == RangeKernel::kSamples) {
     const size_t before = samples_.capacity();
     if (!samples_.empty() && samples_.back().time_ns > time_ns) samples_sorted_ = false;
@@ -195,7 +198,49 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
   return grown;
 }
 
+int64_t SeriesSamples::AddValue(uint32_t bucket, double value) {
+  int64_t grown = 0;
+  if (last_ >= bags_.size() || bags_[last_].bucket != bucket) {
+    const auto it = std::lower_bound(bags_.begin(), bags_.end(), bucket,
+                                     [](const Bag& bag, uint32_t id) { return bag.bucket < id; });
+    last_ = static_cast<size_t>(it - bags_.begin());
+    if (it == bags_.end() || it->bucket != bucket) {
+      const size_t before = bags_.capacity();
+      bags_.insert(it, Bag{bucket, {}});
+      grown = static_cast<int64_t>((bags_.capacity() - before) * sizeof(Bag));
+    }
+  }
+  std::vector<double>& values = bags_[last_].values;
+  const size_t before = values.capacity();
+  values.push_back(value);
+  return grown + static_cast<int64_t>((values.capacity() - before) * sizeof(double));
+}
+
+void SeriesSamples::MergeBags(std::vector<Bag>&& other) {
+  std::vector<Bag> merged;
+  merged.reserve(bags_.size() + other.size());
+  auto left = bags_.begin();
+  auto right = other.begin();
+  while (left != bags_.end() || right != other.end()) {
+    if (right == other.end() || (left != bags_.end() && left->bucket < right->bucket)) {
+      merged.push_back(std::move(*left++));
+    } else if (left == bags_.end() || right->bucket < left->bucket) {
+      merged.push_back(std::move(*right++));
+    } else {
+      left->values.insert(left->values.end(), right->values.begin(), right->values.end());
+      merged.push_back(std::move(*left++));
+      ++right;
+    }
+  }
+  bags_ = std::move(merged);
+  last_ = 0;
+}
+
 void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
+  if (kernel == RangeKernel::kValues) {
+    MergeBags(std::move(other.bags_));
+    return;
+  }
   if (kernel == RangeKernel::kSamples) {
     if (samples_.empty()) {
       samples_ = std::move(other.samples_);
@@ -232,8 +277,50 @@ void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
 std::vector<StepValue> SeriesSamples::Evaluate(logql::RangeOp op, bool unwrapped, double parameter,
                                                const WindowGrid& grid, const CancelToken* cancel) {
   const RangeKernel kernel = KernelOf(op, unwrapped);
-  return kernel == RangeKernel::kSamples ? EvaluateSamples(op, parameter, grid, cancel)
-                                         : EvaluateCells(op, kernel, grid);
+  switch (kernel) {
+    case RangeKernel::kValues:
+      return EvaluateBags(parameter, grid, cancel);
+    case RangeKernel::kSamples:
+      return EvaluateSamples(grid, cancel);
+    default:
+      return EvaluateCells(op, kernel, grid);
+  }
+}
+
+std::vector<StepValue> SeriesSamples::EvaluateBags(double parameter, const WindowGrid& grid,
+                                                   const CancelToken* cancel) {
+  std::vector<StepValue> out;
+  std::vector<double> values;
+  size_t begin = 0;
+  size_t end = 0;
+  size_t seen = 0;  // over all windows, since the last look at cancel
+  for (uint32_t step = 0; step < grid.steps() && begin < bags_.size(); ++step) {
+    const uint32_t first = grid.first_bucket(step);
+    const uint32_t last = grid.last_bucket(step);
+    while (begin < bags_.size() && bags_[begin].bucket < first) ++begin;
+    end = std::max(end, begin);
+    while (end < bags_.size() && bags_[end].bucket <= last) ++end;
+    if (begin == end) {
+      // Nothing in between.
+      if (begin < bags_.size()) step = std::max(step, grid.FirstStepReaching(bags_[begin].bucket) - 1);
+      continue;
+    }
+    std::vector<double>* window = &bags_[begin].values;
+    if (end - begin > 1) {
+      values.clear();
+      for (size_t i = begin; i < end; ++i)
+        values.insert(values.end(), bags_[i].values.begin(), bags_[i].values.end());
+      window = &values;
+    }
+    constexpr size_t kValuesPerCheck = 1 << 20;
+    seen += window->size();
+    if (cancel != nullptr && seen > kValuesPerCheck) {
+      if (!cancel->Check().ok()) return out;
+      seen = 0;
+    }
+    out.push_back(StepValue{step, Quantile(parameter, window)});
+  }
+  return out;
 }
 
 std::vector<StepValue> SeriesSamples::EvaluateCells(logql::RangeOp op, RangeKernel kernel,
@@ -258,8 +345,7 @@ std::vector<StepValue> SeriesSamples::EvaluateCells(logql::RangeOp op, RangeKern
   return out;
 }
 
-std::vector<StepValue> SeriesSamples::EvaluateSamples(logql::RangeOp op, double parameter,
-                                                      const WindowGrid& grid, const CancelToken* cancel) {
+std::vector<StepValue> SeriesSamples::EvaluateSamples(const WindowGrid& grid, const CancelToken* cancel) {
   if (!samples_sorted_) {
     std::stable_sort(samples_.begin(), samples_.end(),
                      [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
@@ -267,7 +353,6 @@ std::vector<StepValue> SeriesSamples::EvaluateSamples(logql::RangeOp op, double 
   }
   const double range_seconds = static_cast<double>(grid.range_ns()) / 1e9;
   std::vector<StepValue> out;
-  std::vector<double> values;
   size_t begin = 0;
   size_t end = 0;
   size_t seen = 0;  // over all windows, since the last look at cancel
@@ -288,15 +373,7 @@ std::vector<StepValue> SeriesSamples::EvaluateSamples(logql::RangeOp op, double 
       if (!cancel->Check().ok()) return out;
       seen = 0;
     }
-    double value = 0;
-    if (op == logql::RangeOp::kQuantileOverTime) {
-      values.clear();
-      for (size_t i = begin; i < end; ++i) values.push_back(samples_[i].value);
-      value = Quantile(parameter, &values);
-    } else {
-      value = CounterRate(&samples_[begin], end - begin, range_seconds);
-    }
-    out.push_back(StepValue{step, value});
+    out.push_back(StepValue{step, CounterRate(&samples_[begin], end - begin, range_seconds)});
   }
   return out;
 }
@@ -309,14 +386,18 @@ double Quantile(double q, std::vector<double>* values) {
   const size_t low = static_cast<size_t>(std::floor(rank));
   const size_t high = std::min(values->size() - 1, low + 1);
   const double weight = rank - std::floor(rank);
+  const auto select = [&](auto less) {
+    std::nth_element(values->begin(), values->begin() + static_cast<ptrdiff_t>(low), values->end(), less);
+    const double low_value = (*values)[low];
+    const double high_value =
+        high == low ? low_value
+                    : *std::min_element(values->begin() + static_cast<ptrdiff_t>(high), values->end(), less);
+    return low_value * (1 - weight) + high_value * weight;
+  };
+  if (std::none_of(values->begin(), values->end(), [](double x) { return std::isnan(x); }))
+    return select([](double x, double y) { return x < y; });
   // NaN sorts first.
-  const auto less = [](double x, double y) { return x < y || (std::isnan(x) && !std::isnan(y)); };
-  std::nth_element(values->begin(), values->begin() + static_cast<ptrdiff_t>(low), values->end(), less);
-  const double low_value = (*values)[low];
-  const double high_value =
-      high == low ? low_value
-                  : *std::min_element(values->begin() + static_cast<ptrdiff_t>(high), values->end(), less);
-  return low_value * (1 - weight) + high_value * weight;
+  return select([](double x, double y) { return x < y || (std::isnan(x) && !std::isnan(y)); });
 }
 
 double CounterRate(const TimedValue* samples, size_t count, double range_seconds) {

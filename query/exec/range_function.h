@@ -2,7 +2,7 @@
 // the values at each evaluation time.
 //
 // Most functions need no samples: a bucket of the WindowGrid keeps one Cell that can be combined with its
-// neighbours. quantile_over_time and rate_counter need them all.
+// neighbours. quantile_over_time needs the values of each bucket, rate_counter all samples in order of time.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ enum class RangeKernel {
   kMean,     // a = sum, count
   kFirst,    // a = value, time
   kLast,
-  kSamples,  // no cells
+  kValues,   // no cells: values by bucket
+  kSamples,  // no cells: values with their times
 };
 
 RangeKernel KernelOf(logql::RangeOp op, bool unwrapped);
@@ -53,7 +54,7 @@ class SeriesSamples {
   int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1);
 
   void Merge(RangeKernel kernel, SeriesSamples&& other);
-  bool empty() const { return cells_.empty() && samples_.empty(); }
+  bool empty() const { return cells_.empty() && bags_.empty() && samples_.empty(); }
 
   // The values at all evaluation times whose window holds a sample, ascending. Sorts what was collected. May
   // stop half-way once cancel (if any) says so: the caller asks it afterwards.
@@ -61,13 +62,22 @@ class SeriesSamples {
                                   const CancelToken* cancel = nullptr);
 
  private:
+  // The values of one bucket, in no order.
+  struct Bag {
+    uint32_t bucket = 0;
+    std::vector<double> values;
+  };
+
   Cell* FindOrAdd(uint32_t bucket, int64_t* grown);
+  int64_t AddValue(uint32_t bucket, double value);
+  void MergeBags(std::vector<Bag>&& other);
+  std::vector<StepValue> EvaluateBags(double parameter, const WindowGrid& grid, const CancelToken* cancel);
   std::vector<StepValue> EvaluateCells(logql::RangeOp op, RangeKernel kernel, const WindowGrid& grid) const;
-  std::vector<StepValue> EvaluateSamples(logql::RangeOp op, double parameter, const WindowGrid& grid,
-                                         const CancelToken* cancel);
+  std::vector<StepValue> EvaluateSamples(const WindowGrid& grid, const CancelToken* cancel);
 
   std::vector<Cell> cells_;  // sorted by bucket
-  size_t last_ = 0;          // of cells_, where the last sample went
+  size_t last_ = 0;          // of cells_ or bags_, where the last sample went
+  std::vector<Bag> bags_;    // sorted by bucket
   std::vector<TimedValue> samples_;
   bool samples_sorted_ = true;
 };

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "query/exec/block_needs.h"
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/labels_index.h"
 #include "query/exec/pipeline.h"
@@ -27,6 +28,7 @@ struct Scan {
   const Selection& selection;
   const WindowGrid& grid;
   std::shared_ptr<const Pipeline> pipeline;
+  BlockNeeds needs;
   RangeKernel kernel = RangeKernel::kSum;
   SampleKind kind = SampleKind::kOne;
   bool has_leading_filters = false;
@@ -56,7 +58,8 @@ class Worker {
       todo.bucket = scan_.grid.Find(slice.min_ns);
       todo.whole = todo.bucket.Contains(slice.max_ns);
       if (todo.whole && !todo.bucket.in_window) continue;
-      if (todo.whole && !slice.overlaps && CountFromHeader(slice, todo.bucket.id)) {
+      if (!slice.overlaps &&
+          (todo.whole ? CountFromHeader(slice, todo.bucket.id) : CountFromSummary(block, slice))) {
         any_from_header = true;
         continue;
       }
@@ -65,6 +68,10 @@ class Worker {
     }
     if (todo_.empty()) {
       ++(any_from_header ? stats_.blocks_from_header : stats_.blocks_skipped_time);
+      return Account();
+    }
+    if (!scan_.needs.MayMatch(block, scan_.selection)) {
+      ++stats_.blocks_skipped_filter;
       return Account();
     }
     absl::StatusOr<const Rows*> rows = ReadAndFilter(block, want);
@@ -92,6 +99,10 @@ class Worker {
     uint32_t row_end = 0;
     size_t candidate_begin = 0;  // of candidates_, where there are leading filters
     size_t candidate_end = 0;
+  };
+  struct Part {
+    WindowGrid::Bucket bucket;
+    TimeCounts::Count count;
   };
   // What is known of a stream whatever its rows are.
   struct StreamState {
@@ -166,13 +177,53 @@ class Worker {
     } else {
       return false;
     }
+    CountedFromHeader(slice, slice.rows());
+    return true;
+  }
+
+  void CountedFromHeader(const Slice& slice, uint64_t kept_rows) {
     ++stats_.slices_from_header;
     stats_.lines_from_header += slice.rows();
     stats_.bytes_from_header += slice.line_bytes;
     stats_.lines_processed += slice.rows();
     stats_.bytes_processed += slice.line_bytes;
     stats_.lines_after_leading_filters += slice.rows();
-    stats_.post_filter_lines += slice.rows();
+    stats_.post_filter_lines += kept_rows;
+  }
+
+  // A slice that bucket edges cut, where its block's counts over time have an edge at each of them.
+  bool CountFromSummary(const Block& block, const Slice& slice) {
+    if (scan_.headers == HeaderUse::kNone) return false;
+    const StreamState& state = StateOf(slice.stream);
+    if (!state.constant.has_value()) return false;
+    const std::shared_ptr<const BlockSummary> summary = block.Summary();
+    if (summary == nullptr || summary->times.counts.empty()) return false;
+    const TimeCounts& times = summary->times;
+    parts_.clear();
+    WindowGrid::Bucket bucket;
+    int64_t end_ns = times.first_end_ns;
+    for (const TimeCounts::Count& count : times.counts) {
+      const int64_t first_ns = std::max(end_ns - times.width_ns + 1, slice.min_ns);
+      const int64_t last_ns = std::min(end_ns, slice.max_ns);
+      end_ns += times.width_ns;
+      if (count.rows == 0) continue;
+      if (parts_.empty() || !bucket.Contains(last_ns)) {
+        bucket = scan_.grid.Find(last_ns);
+        parts_.push_back({bucket, {}});
+      }
+      if (!bucket.Contains(first_ns)) return false;
+      parts_.back().count.rows += count.rows;
+      parts_.back().count.line_bytes += count.line_bytes;
+    }
+    uint64_t kept = 0;
+    for (const Part& part : parts_) {
+      if (!part.bucket.in_window || !state.constant->keep) continue;
+      kept += part.count.rows;
+      const double total = scan_.kind == SampleKind::kBytes ? static_cast<double>(part.count.line_bytes)
+                                                            : state.constant->value * part.count.rows;
+      Add(state.constant->labels, part.bucket.id, part.bucket.last_ns, total, part.count.rows);
+    }
+    CountedFromHeader(slice, kept);
     return true;
   }
 
@@ -305,6 +356,7 @@ class Worker {
   std::vector<SeriesSamples> series_;  // by LabelSetId
   std::vector<StreamState> streams_;
   std::vector<Todo> todo_;
+  std::vector<Part> parts_;
   std::vector<uint32_t> candidates_;
   BlockReader reader_;
   int64_t samples_bytes_ = 0;
@@ -382,11 +434,12 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
                                    const Selection& selection) {
   const logql::RangeAggregation& range = *read.range;
   const bool unwrapped = range.log_range.unwrap.has_value();
-  Scan scan{selection, grid, nullptr};
+  Scan scan{selection, grid, nullptr, {}};
   scan.kernel = read.kernel;
   scan.kind = read.pipeline.kind;
   scan.headers = read.headers;
   ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(read.pipeline));
+  scan.needs = BlockNeeds(scan.pipeline->compiled());
   scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
   scan.needs_times = NeedsTimes(scan.kernel);
   DuplicateFilter duplicates(selection);
@@ -404,12 +457,13 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
 
   std::vector<MergedSeries> merged = MergeWorkers(scan.kernel, workers);
   StepVector out(merged.size());
-  constexpr size_t kSeriesPerTask = 256;
-  const size_t tasks = (merged.size() + kSeriesPerTask - 1) / kSeriesPerTask;
+  // Few series with many samples each are worth a thread too.
+  const size_t series_per_task = std::clamp<size_t>(merged.size() / (4 * workers.size()), 1, 256);
+  const size_t tasks = (merged.size() + series_per_task - 1) / series_per_task;
   const auto evaluate = [&](uint32_t, size_t task) -> absl::Status {
     int64_t bytes = 0;
-    const size_t end = std::min(merged.size(), (task + 1) * kSeriesPerTask);
-    for (size_t i = task * kSeriesPerTask; i < end; ++i) {
+    const size_t end = std::min(merged.size(), (task + 1) * series_per_task);
+    for (size_t i = task * series_per_task; i < end; ++i) {
       out[i].points =
           merged[i].samples.Evaluate(range.op, unwrapped, range.parameter.value_or(0), grid, context.cancel);
       RETURN_IF_ERROR(context.cancel->Check());

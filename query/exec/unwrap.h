@@ -22,6 +22,9 @@ class UnwrapStage {
   bool Run(RowState* row, double* value) const;
 
   const std::string& label() const { return label_; }
+  // No conversion: the label's value is read as a number.
+  bool IsPlainNumber() const { return conversion_ == logql::UnwrapConversion::kNone; }
+  const std::vector<LabelTest>& filters() const { return filters_; }
 
  private:
   UnwrapStage() = default;

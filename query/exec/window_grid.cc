@@ -28,6 +28,7 @@ WindowGrid::WindowGrid(int64_t start_ns, int64_t step_ns, uint32_t steps, int64_
       range_steps_(static_cast<int64_t>(CeilDiv(range_ns_, step_ns_))) {}
 
 WindowGrid::Bucket WindowGrid::Find(int64_t t_ns) const {
+  if (Bucket bucket; FindNear(t_ns, &bucket)) return bucket;
   const Wide last_edge = Wide{start_ns_} - offset_ns_;  // right edge of window 0
   const Wide first_edge = last_edge - range_ns_;        // its left edge
   const Wide n = steps_;
@@ -48,6 +49,45 @@ WindowGrid::Bucket WindowGrid::Find(int64_t t_ns) const {
   bucket.first_ns = Saturate(low + 1);
   bucket.last_ns = Saturate(high);
   return bucket;
+}
+
+bool WindowGrid::FindNear(int64_t t_ns, Bucket* bucket) const {
+  // The same in 64 bits, where no sum can leave them.
+  constexpr int64_t kNear = int64_t{1} << 60;
+  const auto near = [](int64_t value) { return value > -kNear && value < kNear; };
+  if (!near(start_ns_) || !near(offset_ns_) || !near(range_ns_) || !near(t_ns)) return false;
+  const int64_t n = steps_;
+  int64_t span = 0;
+  if (__builtin_mul_overflow(step_ns_, n, &span) || !near(span)) return false;
+  const int64_t last_edge = start_ns_ - offset_ns_;
+  const int64_t first_edge = last_edge - range_ns_;
+  const auto edges_below = [&](int64_t first) {  // t, of n edges from first on
+    if (t_ns <= first) return int64_t{0};
+    return std::min((t_ns - first + step_ns_ - 1) / step_ns_, n);
+  };
+  const int64_t begun = edges_below(first_edge);
+  const int64_t ended = edges_below(last_edge);
+  bool has_low = false;
+  bool has_high = false;
+  int64_t low = 0;  // the nearest edges on both sides
+  int64_t high = 0;
+  const auto below = [&](int64_t edge) {
+    low = has_low ? std::max(low, edge) : edge;
+    has_low = true;
+  };
+  const auto above = [&](int64_t edge) {
+    high = has_high ? std::min(high, edge) : edge;
+    has_high = true;
+  };
+  if (begun > 0) below(first_edge + (begun - 1) * step_ns_);
+  if (ended > 0) below(last_edge + (ended - 1) * step_ns_);
+  if (begun < n) above(first_edge + begun * step_ns_);
+  if (ended < n) above(last_edge + ended * step_ns_);
+  bucket->id = static_cast<uint32_t>(begun + ended);
+  bucket->in_window = begun > ended;
+  bucket->first_ns = has_low ? low + 1 : std::numeric_limits<int64_t>::min();
+  bucket->last_ns = has_high ? high : std::numeric_limits<int64_t>::max();
+  return true;
 }
 
 TimeRange WindowGrid::data_range() const {

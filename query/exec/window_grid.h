@@ -48,6 +48,8 @@ class WindowGrid {
   int64_t window_end_ns(uint32_t step) const;
 
  private:
+  bool FindNear(int64_t t_ns, Bucket* bucket) const;
+
   int64_t start_ns_;
   int64_t step_ns_;
   uint32_t steps_;

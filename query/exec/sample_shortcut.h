@@ -1,0 +1,71 @@
+// A quick way for the rows of a metric query whose pipeline is one json or logfmt parser, filters on its
+// labels and perhaps an unwrap: lines that have the shape of a line before them give their values without a
+// parser, and most rows are settled without a label set being built. What it cannot settle goes the common
+// way, so that answers are the same.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "query/exec/compiled_pipeline.h"
+#include "text/line_shape.h"
+
+namespace skald::exec {
+
+// Scratch of one thread, like the PipelineRunner it belongs to. Not thread-safe.
+class SampleShortcut {
+ public:
+  explicit SampleShortcut(const CompiledPipeline& compiled);
+
+  // False: not for rows of this slice. labels has begun it.
+  bool StartSlice(const Labels& stream, const Rows& rows, const LabelState& labels);
+  // Whether all rows of the slice that are kept have the labels of the stream's own that the grouping names.
+  bool same_labels() const { return same_labels_; }
+
+  enum class Verdict {
+    kUnknown,  // the common way must tell
+    kDropped,
+    kKept,  // with same_labels(), if Try says so
+  };
+  // The line of a row of the slice, with the padding that a Rows' text has. *value is an unwrapped value,
+  // where there is an unwrap and the row is kept.
+  Verdict Try(std::string_view line, double* value);
+
+ private:
+  // Shapes that lines of this slice had, the last one that matched first.
+  struct Known {
+    LineShape shape;
+    // Of the shape's values those that tests and unwrap ask for, and which.
+    std::vector<uint32_t> places;
+    std::vector<uint32_t> wanted;  // index into wanted_
+  };
+  static constexpr size_t kMaxShapes = 4;
+
+  void Want(const LabelTest& test);
+  bool Learn(std::string_view line);
+  Verdict Settle(const Known& known, double* value);
+  // Whether all tests hold for named_; nullopt where one cannot tell.
+  std::optional<bool> HoldAll(const std::vector<const LabelTest*>& tests) const;
+
+  const CompiledPipeline& compiled_;
+  bool possible_ = false;
+  bool json_ = false;
+  std::vector<const LabelTest*> tests_;
+  std::vector<const LabelTest*> late_tests_;  // after the unwrap
+  std::vector<std::string> wanted_;           // labels of tests and unwrap
+  size_t unwrap_ = 0;                         // in wanted_
+  bool has_unwrap_ = false;
+  bool may_stop_ = false;  // the parser wants no more than wanted_
+
+  bool same_labels_ = false;
+  std::vector<Known> shapes_;
+  size_t shape_count_ = 0;
+  uint32_t misses_ = 0;  // rows since the last match
+  std::vector<std::string_view> values_;
+  std::vector<LabelTest::Named> named_;
+};
+
+}  // namespace skald::exec
