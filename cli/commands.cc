@@ -152,6 +152,31 @@ absl::Status RunTail(const Options& options, Streams streams) {
   }
 }
 
+absl::Status RunExplain(const Options& options, Streams streams) {
+  Parameters parameters = {{"query", options.query},
+                           {"limit", std::to_string(options.limit)},
+                           {"direction", options.forward ? "forward" : "backward"}};
+  if (!options.explained_at.empty()) {
+    const auto time = ParseTimeFlag(options.explained_at, Clock::System().NowNs());
+    if (!time.ok()) return Annotate(time.status(), "--now");
+    parameters.emplace_back("time", std::to_string(*time));
+  } else {
+    ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
+    parameters.emplace_back("start", std::to_string(range.begin_ns));
+    parameters.emplace_back("end", std::to_string(range.end_ns));
+    if (!options.step.empty()) parameters.emplace_back("step", options.step);
+  }
+  if (options.analyze) parameters.emplace_back("analyze", "true");
+  const bool text = options.printer.mode == OutputMode::kDefault;
+  if (text) parameters.emplace_back("format", "text");
+  Api api(options.connection);
+  const absl::StatusOr<std::string> body = api.Raw("/skald/api/v1/explain", parameters);
+  if (!text) return PrintPretty(body, streams.out);
+  RETURN_IF_ERROR(body.status());
+  streams.out << *body;
+  return absl::OkStatus();
+}
+
 absl::Status RunLabels(const Options& options, Streams streams) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
   Api api(options.connection);

@@ -32,6 +32,8 @@ struct Options {
   std::string step;
   std::string interval;
   std::string at = "now";              // instant-query
+  std::string explained_at;            // explain: "" for a query over a range
+  bool analyze = false;                // explain
   double poll_seconds = 1;             // tail
   std::string label_name;              // labels
   std::vector<std::string> selectors;  // series
@@ -50,6 +52,8 @@ absl::Status RunInstantQuery(const Options& options, Streams streams);
 // Follows a log query by asking query_range again from the newest line on. Late lines within 10 s of the
 // newest are found too. Ends only with an error or the process.
 absl::Status RunTail(const Options& options, Streams streams);
+// The plan of a query and what it costs, estimated, and with analyze measured.
+absl::Status RunExplain(const Options& options, Streams streams);
 absl::Status RunLabels(const Options& options, Streams streams);
 absl::Status RunSeries(const Options& options, Streams streams);
 absl::Status RunStats(const Options& options, Streams streams);

@@ -27,6 +27,7 @@ constexpr const char* kExamples = R"help(Examples:
   skaldctl query --since 6h 'sum by (app) (rate({cluster="c1"} |= "error" [5m]))'
   skaldctl instant-query 'topk(5, sum by (app) (count_over_time({app=~".+"}[1h])))'
   skaldctl tail '{app="api"}'                            follow new lines
+  skaldctl explain --analyze 'rate({app="api"} [5m])'    how a query is run and what it costs
 
 The server: --addr, else SKALD_ADDR, else LOKI_ADDR, else http://localhost:3100.
 Times: --since 30m, or --from and --to with 2026-11-01T12:00:00Z, 2026-11-01, a Unix time, now, or a span back such as 2h.)help";
@@ -65,6 +66,7 @@ class CommandLine {
     AddGlobalFlags();
     AddQuery();
     AddInstantQuery();
+    AddExplain();
     AddTail();
     AddLabels();
     AddSeries();
@@ -207,6 +209,18 @@ class CommandLine {
     verb->add_option("--now", options_.at, "The moment")->capture_default_str();
     verb->add_option("--limit", options_.limit, "Most series")->capture_default_str();
     verb->footer(kQueryHelp);
+  }
+
+  void AddExplain() {
+    CLI::App* verb = AddVerb("explain", "Show how a query is run and what it costs", RunExplain);
+    AddQueryText(verb);
+    AddRange(verb);
+    verb->add_flag("--analyze", options_.analyze, "Run it and show what it did cost");
+    verb->add_option("--now", options_.explained_at, "Of a metric at this one moment, in place of a range");
+    verb->add_option("--step", options_.step, "Of metrics: time between points (15s)");
+    verb->add_option("--limit", options_.limit, "Most lines of a log query")->capture_default_str();
+    verb->add_flag("--forward", options_.forward, "Oldest first");
+    verb->footer("-o jsonl prints the same as JSON.");
   }
 
   void AddTail() {

@@ -310,6 +310,10 @@ void RegisterLimitOptions(Config* config, Limits* out) {
   config->Int(spec("minimum_labels_number", "Matchers each selector must have."), &l.minimum_labels_number, 0,
               1000);
   config->Bool(spec("volume_enabled", "Answer volume queries."), &l.volume_enabled);
+  config->Bool(spec("enable_logql_extensions",
+                    "Take what Skald adds to LogQL: context, distinct, count_distinct_over_time."),
+               &l.enable_logql_extensions);
+  config->List(spec("shard_aggregations", "approx_topk in it allows that function."), &l.shard_aggregations);
   config->Int(spec("volume_max_series", "Series of a volume answer."), &l.volume_max_series, 0, kMany);
   config->Int(spec("max_concurrent_tail_requests", "Live tails of a tenant at one time."),
               &l.max_concurrent_tail_requests, 0, kMany);

@@ -64,6 +64,8 @@ struct Limits {
   int64_t volume_max_series = 1000;
   int64_t max_concurrent_tail_requests = 10;
   bool volume_enabled = true;
+  bool enable_logql_extensions = false;           // docs/logql-extensions.md
+  std::vector<std::string> shard_aggregations;  // approx_topk, or it is refused; others mean nothing here
 };
 
 }  // namespace skald::server

@@ -34,10 +34,10 @@ QueryResult EmptyResult(const logql::Expr& expr, const QueryParams& params) {
 // Loki hands a query on as its printed text, and a name with other than ASCII letters, which it prints
 // quoted, does not read back: such queries are refused when they are asked, though not when they are
 // formatted.
-absl::Status CheckReadsBack(std::string_view query, const logql::Expr& expr) {
+absl::Status CheckReadsBack(std::string_view query, const logql::Expr& expr, logql::ParseOptions options) {
   const bool ascii =
       std::all_of(query.begin(), query.end(), [](char c) { return static_cast<signed char>(c) >= 0; });
-  return ascii ? absl::OkStatus() : logql::ParseExpr(logql::Print(expr)).status();
+  return ascii ? absl::OkStatus() : logql::ParseExpr(logql::Print(expr), options).status();
 }
 
 absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequest& request,
@@ -52,9 +52,10 @@ absl::StatusOr<std::string> RunQuery(const QueryService& service, const HttpRequ
   }
   params.tenant = tenant;
   const std::vector<std::string> flags = EncodingFlags(request);
-  ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(params.query));
-  RETURN_IF_ERROR(CheckReadsBack(params.query, *expr));
   const std::shared_ptr<const Limits> tenant_limits = service.limits->Of(tenant);
+  const logql::ParseOptions options{.extensions = tenant_limits->enable_logql_extensions};
+  ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(params.query, options));
+  RETURN_IF_ERROR(CheckReadsBack(params.query, *expr, options));
   const QueryLimits limits = LimitsOf(service, *tenant_limits, request);
   QueryTiming timing;
   timing.queue_ns = waited_ns;
@@ -134,6 +135,8 @@ QueryLimits LimitsOf(const QueryService& service, const Limits& l, const HttpReq
   out.max_query_series = static_cast<uint32_t>(l.max_query_series);
   out.truncate_series = IsDrilldown(request);
   out.max_entries_limit = static_cast<uint32_t>(l.max_entries_limit_per_query);
+  out.approx_topk = std::find(l.shard_aggregations.begin(), l.shard_aggregations.end(), "approx_topk") !=
+                    l.shard_aggregations.end();
   out.max_query_length_ns = l.max_query_length_ns;
   out.max_query_range_ns = l.max_query_range_ns;
   out.max_streams_matchers = static_cast<uint32_t>(l.max_streams_matchers_per_query);
@@ -181,6 +184,7 @@ void AddQueryRoutes(const QueryService* service, Router* router) {
   };
   add("/loki/api/v1/query_range", false);
   add("/loki/api/v1/query", true);
+  AddExplainRoute(service, router);
   Route format;
   format.handle = FormatQuery;
   format.too_large = [](const HttpRequest&, uint64_t) { return TextResponse(400, "http: POST too large"); };

@@ -31,6 +31,9 @@ struct QueryService {
 void AddReadRoutes(const QueryService* service, Router* router);
 
 void AddQueryRoutes(const QueryService* service, Router* router);
+// GET or POST /skald/api/v1/explain: the parameters of query_range (or of query, where `time` is given), and
+// analyze=true to run the query too, format=text for a text to read in place of JSON.
+void AddExplainRoute(const QueryService* service, Router* router);
 void AddLabelRoutes(const QueryService* service, Router* router);
 void AddDetectedRoutes(const QueryService* service, Router* router);
 void AddIndexRoutes(const QueryService* service, Router* router);

@@ -15,6 +15,12 @@
 #include "query/logql/ast.h"
 #include "storage/log_source.h"
 
+namespace skald::exec {
+struct Explanation;  // query/exec/explain.h
+struct Plan;         // query/exec/plan/plan.h
+struct QueryContext;
+}  // namespace skald::exec
+
 namespace skald {
 
 struct QueryParams {
@@ -67,7 +73,22 @@ class Engine {
   absl::StatusOr<QueryResult> RunExpr(const logql::ExprPtr& expr, const QueryParams& params,
                                       const QueryLimits& limits, CancelToken* cancel) const;
 
+  // How that would be run and about what it would cost; with analyze it is run too, its answer thrown away,
+  // and what it did cost is told. Errors as Run.
+  absl::StatusOr<exec::Explanation> Explain(const logql::ExprPtr& expr, const QueryParams& params,
+                                            const QueryLimits& limits, bool analyze,
+                                            CancelToken* cancel) const;
+
  private:
+  // Checks the query against the limits and plans it.
+  static absl::StatusOr<exec::Plan> PlanOf(const logql::ExprPtr& expr, const QueryParams& params,
+                                           const QueryLimits& limits);
+  // Runs the plan within the context's budget, and with its trace.
+  absl::StatusOr<QueryResult> Execute(const exec::Plan& plan, const QueryParams& params,
+                                      const QueryLimits& limits, exec::QueryContext context) const;
+  exec::QueryContext ContextOf(const QueryParams& params, MemoryBudget* budget,
+                               const CancelToken* cancel) const;
+
   const LogSource* source_;
   ThreadPool* pool_;
   MemoryBudget* budget_;

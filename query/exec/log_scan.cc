@@ -159,10 +159,12 @@ class Worker {
     }
     ++stats_.blocks_decoded;
     stats_.metadata_bytes += MetadataBytes(**rows);
+    const int64_t begin_ns = MonotonicNs();
     for (const Todo& todo : todo_) {
       RunSlice(round, block_index, todo, **rows);
       RETURN_IF_ERROR(round.top->Add(&batch_));
     }
+    stats_.stage_ns += MonotonicNs() - begin_ns;
     return memory_.Hold(reader_.bytes() + static_cast<int64_t>(interner_.bytes()));
   }
 
@@ -195,7 +197,10 @@ class Worker {
         return !round.range.Covers(slice.min_ns, slice.max_ns);
       });
     }
+    const int64_t begin_ns = MonotonicNs();
     ASSIGN_OR_RETURN(const Rows* rows, reader_.Read(block, first, &stats_.read));
+    const int64_t read_ns = MonotonicNs();
+    stats_.decode_ns += read_ns - begin_ns;
     candidates_.clear();
     for (Todo& todo : todo_) {
       std::tie(todo.row_begin, todo.row_end) = RowsInRange(*rows, block.slices()[todo.slice], round.range);
@@ -203,8 +208,15 @@ class Worker {
       if (filters) pipeline_->FilterRows(*rows, todo.row_begin, todo.row_end, &candidates_);
       todo.candidate_end = candidates_.size();
     }
-    if (filters && candidates_.empty()) return rows;
-    return reader_.Complete(block, first, want, &stats_.read);
+    const int64_t filtered_ns = MonotonicNs();
+    stats_.filter_ns += filtered_ns - read_ns;
+    if (filters && candidates_.empty()) {
+      ++stats_.blocks_without_match;
+      return rows;
+    }
+    absl::StatusOr<const Rows*> completed = reader_.Complete(block, first, want, &stats_.read);
+    stats_.decode_ns += MonotonicNs() - filtered_ns;
+    return completed;
   }
 
   void RunSlice(const Round& round, uint32_t block_index, const Todo& todo, const Rows& rows) {
@@ -311,11 +323,20 @@ class LogScan {
   }
 
   Streams TakeStreams() {
-    for (const std::unique_ptr<Worker>& worker : workers_) context_.stats->Add(worker->stats());
+    context_.stats->Add(stats());
     return std::move(streams_);
   }
 
- private:
+  QueryStats stats() const {
+    QueryStats out;
+    for (const std::unique_ptr<Worker>& worker : workers_) out.Add(worker->stats());
+    return out;
+  }
+
+  const LabelSet& LabelsOf(const Candidate& entry) const {
+    return workers_[entry.worker]->interner().Get(entry.labels);
+  }
+
   absl::StatusOr<std::vector<Candidate>> Read(TimeRange range, uint32_t limit) {
     TopEntries top(options_.direction, limit, &entry_memory_);
     DuplicateFilter duplicates(selection_);
@@ -326,6 +347,7 @@ class LogScan {
     return top.Take();
   }
 
+ private:
   // The part of rest that comes first in the direction, up to the next multiple of the split interval.
   TimeRange NextSpan(TimeRange rest) const {
     const int64_t split = options_.split_interval_ns;
@@ -374,7 +396,7 @@ class LogScan {
     const uint64_t key = uint64_t{entry.worker} << 32 | entry.labels;
     const auto [it, added] = label_set_of_.try_emplace(key, 0);
     if (added) {
-      const LabelSet& set = workers_[entry.worker]->interner().Get(entry.labels);
+      const LabelSet& set = LabelsOf(entry);
       CategorizedLabels labels;
       labels.reserve(set.labels.size());
       for (size_t i = 0; i < set.labels.size(); ++i) {
@@ -397,6 +419,39 @@ class LogScan {
 };
 
 }  // namespace
+
+class LogReader::Impl {
+ public:
+  Impl(const QueryContext& context, const Selection& selection, std::shared_ptr<const Pipeline> pipeline,
+       Direction direction)
+      : options_{.range = {}, .direction = direction},
+        scan_(context, selection, std::move(pipeline), options_) {}
+
+  const LogScanOptions options_;
+  LogScan scan_;
+};
+
+bool InForwardOrder(const ScannedLine& x, const ScannedLine& y) {
+  return std::tie(x.time_ns, x.stream, x.block, x.row) < std::tie(y.time_ns, y.stream, y.block, y.row);
+}
+
+LogReader::LogReader(const QueryContext& context, const Selection& selection,
+                     std::shared_ptr<const Pipeline> pipeline, Direction direction)
+    : impl_(std::make_unique<Impl>(context, selection, std::move(pipeline), direction)) {}
+LogReader::~LogReader() = default;
+
+absl::StatusOr<std::vector<ScannedLine>> LogReader::Read(TimeRange range, uint32_t limit) {
+  ASSIGN_OR_RETURN(std::vector<Candidate> entries, impl_->scan_.Read(range, limit));
+  std::vector<ScannedLine> out;
+  out.reserve(entries.size());
+  for (Candidate& entry : entries) {
+    out.push_back({entry.time_ns, entry.stream, entry.block, entry.row, &impl_->scan_.LabelsOf(entry),
+                   std::move(entry.line)});
+  }
+  return out;
+}
+
+QueryStats LogReader::stats() const { return impl_->scan_.stats(); }
 
 absl::StatusOr<Streams> ScanLog(const QueryContext& context, const ReadPlan& read,
                                 const LogScanOptions& options) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/types.h"
@@ -30,10 +31,21 @@ class Evaluator {
       : context_(context), plan_(plan), times_(times), reads_(plan.reads.size()) {}
 
   absl::StatusOr<Value> Evaluate(const Expr& expr) {
-    return std::visit([this](const auto& node) -> absl::StatusOr<Value> { return Node(node); }, expr.node);
+    if (context_.trace == nullptr) return EvaluateNode(expr);
+    const int64_t begin_ns = MonotonicNs();
+    const int64_t held = context_.budget->used();
+    absl::StatusOr<Value> value = EvaluateNode(expr);
+    StepCost cost{MonotonicNs() - begin_ns, context_.budget->used() - held, 1};
+    if (value.ok() && std::holds_alternative<VectorPtr>(*value)) cost.results = VectorOf(*value)->size();
+    context_.trace->steps.try_emplace(&expr, cost);
+    return value;
   }
 
  private:
+  absl::StatusOr<Value> EvaluateNode(const Expr& expr) {
+    return std::visit([this](const auto& node) -> absl::StatusOr<Value> { return Node(node); }, expr.node);
+  }
+
   absl::StatusOr<Value> Node(const logql::LogSelectorExpr&) {
     return Internal("a log selector stands where numbers are wanted");
   }
@@ -54,8 +66,14 @@ class Evaluator {
     if (reads_[read] == nullptr) {
       const WindowGrid grid(times_.start_ns, times_.step_ns, times_.count, range.log_range.range_ns,
                             range.log_range.offset_ns);
-      ASSIGN_OR_RETURN(StepVector vector, ScanSamples(context_, plan_.reads[read], grid));
-      reads_[read] = std::make_shared<const StepVector>(std::move(vector));
+      QueryStats stats;
+      QueryContext context = context_;
+      context.stats = &stats;
+      absl::StatusOr<StepVector> vector = ScanSamples(context, plan_.reads[read], grid);
+      context_.stats->Add(stats);
+      RETURN_IF_ERROR(vector.status());
+      if (context_.trace != nullptr) context_.trace->reads[read] = stats;
+      reads_[read] = std::make_shared<const StepVector>(*std::move(vector));
     }
     return Value(reads_[read]);
   }

@@ -39,6 +39,9 @@ absl::StatusOr<CompiledStage> CompileStage(const Stage& stage) {
           [&](const logql::Decolorize&) { return absl::StatusOr<CompiledStage>(DecolorizeStage()); },
           [&](const logql::Drop& s) { return absl::StatusOr<CompiledStage>(DropStage(s)); },
           [&](const logql::Keep& s) { return absl::StatusOr<CompiledStage>(KeepStage(s)); },
+          [&](const logql::NamedStage& s) -> absl::StatusOr<CompiledStage> {
+            return InvalidArgument("{} works on the lines of a whole answer, not here", s.word);
+          },
       },
       stage);
 }
@@ -71,7 +74,10 @@ absl::StatusOr<std::shared_ptr<const Pipeline>> Pipeline::Compile(PipelinePlan p
                                    [&](const EarlyFilter& filter) { return filter.label == test->label(); });
     if (!known) out->early_filters.push_back({test->label(), test});
   }
-  if (plan.unwrap.has_value()) {
+  if (plan.kind == SampleKind::kDistinct) {
+    out->unwrap.emplace(UnwrapStage::MakeHash(plan.unwrap->label));
+    out->unwrapped_label = plan.unwrap->label;
+  } else if (plan.unwrap.has_value()) {
     absl::StatusOr<UnwrapStage> unwrap = UnwrapStage::Make(*plan.unwrap);
     if (!unwrap.ok()) return logql::ParseError(MessageOf(unwrap.status()));
     out->unwrap.emplace(std::move(*unwrap));

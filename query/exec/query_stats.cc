@@ -7,6 +7,7 @@ void QueryStats::Add(const QueryStats& o) {
   blocks_total += o.blocks_total;
   blocks_skipped_time += o.blocks_skipped_time;
   blocks_skipped_filter += o.blocks_skipped_filter;
+  blocks_without_match += o.blocks_without_match;
   blocks_from_header += o.blocks_from_header;
   blocks_decoded += o.blocks_decoded;
   slices_from_header += o.slices_from_header;
@@ -27,6 +28,9 @@ void QueryStats::Add(const QueryStats& o) {
   read.head_bytes += o.read.head_bytes;
   read.head_rows += o.read.head_rows;
   select_ns += o.select_ns;
+  decode_ns += o.decode_ns;
+  filter_ns += o.filter_ns;
+  stage_ns += o.stage_ns;
   exec_ns += o.exec_ns;
 }
 

@@ -15,6 +15,7 @@ struct QueryStats {
   uint64_t blocks_skipped_time =
       0;  // never read: outside of every window, or beyond the last entry a log query wants
   uint64_t blocks_skipped_filter = 0;  // never read: their summaries say that no line can match
+  uint64_t blocks_without_match = 0;   // decoded, but the leading line filters left no row
   uint64_t blocks_from_header = 0;     // answered by counts in their headers, without decoding
   uint64_t blocks_decoded = 0;
   uint64_t slices_from_header = 0;
@@ -30,7 +31,12 @@ struct QueryStats {
   uint64_t entries_returned = 0;             // entries of a log query, series of a metric query
   ReadStats read;
   int64_t select_ns = 0;  // finding streams and blocks
-  int64_t exec_ns = 0;    // the whole run
+  // Of blocks, summed over all threads: reading and decompressing, line filters over whole blocks, the stages
+  // behind them with what is made of their rows.
+  int64_t decode_ns = 0;
+  int64_t filter_ns = 0;
+  int64_t stage_ns = 0;
+  int64_t exec_ns = 0;  // the whole run
 
   void Add(const QueryStats& other);
 };

@@ -1,6 +1,7 @@
 #include "query/exec/range_function.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -45,6 +46,7 @@ void Combine(RangeKernel kernel, Cell* into, const Cell& next) {
       break;
     case RangeKernel::kValues:
     case RangeKernel::kSamples:
+    case RangeKernel::kDistinct:
       break;
   }
   into->count += next.count;
@@ -136,6 +138,8 @@ RangeKernel KernelOf(logql::RangeOp op, bool unwrapped) {
       return RangeKernel::kValues;
     case logql::RangeOp::kRateCounter:
       return RangeKernel::kSamples;
+    case logql::RangeOp::kCountDistinctOverTime:
+      return RangeKernel::kDistinct;
     case logql::RangeOp::kCountOverTime:
     case logql::RangeOp::kRate:
     case logql::RangeOp::kBytesOverTime:
@@ -169,6 +173,10 @@ Cell* SeriesSamples::FindOrAdd(uint32_t bucket, int64_t* grown) {
 int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value,
                            uint64_t count) {
   int64_t grown = 0;
+  if (kernel == RangeKernel::kDistinct) {
+    if (distinct_ == nullptr) distinct_ = std::make_unique<DistinctSamples>();
+    return distinct_->Add(bucket, std::bit_cast<uint64_t>(value));
+  }
   if (kernel == RangeKernel::kValues) return AddValue(bucket, value);
   if (kernel == RangeKernel::kSamples) {
     const size_t before = samples_.capacity();
@@ -193,6 +201,7 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
   Cell sample;
   sample.count = count;
   sample.a = value;
+  if (kernel == RangeKernel::kMoments && !std::isfinite(value)) sample.b = std::nan("");
   if (kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast) sample.time_ns = time_ns;
   Combine(kernel, cell, sample);
   return grown;
@@ -237,6 +246,14 @@ void SeriesSamples::MergeBags(std::vector<Bag>&& other) {
 }
 
 void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
+  if (kernel == RangeKernel::kDistinct) {
+    if (distinct_ == nullptr) {
+      distinct_ = std::move(other.distinct_);
+    } else if (other.distinct_ != nullptr) {
+      distinct_->Merge(std::move(*other.distinct_));
+    }
+    return;
+  }
   if (kernel == RangeKernel::kValues) {
     MergeBags(std::move(other.bags_));
     return;
@@ -277,6 +294,9 @@ void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
 std::vector<StepValue> SeriesSamples::Evaluate(logql::RangeOp op, bool unwrapped, double parameter,
                                                const WindowGrid& grid, const CancelToken* cancel) {
   const RangeKernel kernel = KernelOf(op, unwrapped);
+  if (kernel == RangeKernel::kDistinct) {
+    return distinct_ == nullptr ? std::vector<StepValue>() : distinct_->Evaluate(grid, cancel);
+  }
   switch (kernel) {
     case RangeKernel::kValues:
       return EvaluateBags(parameter, grid, cancel);

@@ -6,9 +6,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "query/exec/cancel_token.h"
+#include "query/exec/distinct_samples.h"
 #include "query/exec/step_vector.h"
 #include "query/exec/window_grid.h"
 #include "query/logql/ast.h"
@@ -24,8 +26,9 @@ enum class RangeKernel {
   kMean,     // a = sum, count
   kFirst,    // a = value, time
   kLast,
-  kValues,   // no cells: values by bucket
-  kSamples,  // no cells: values with their times
+  kValues,    // no cells: values by bucket
+  kSamples,   // no cells: values with their times
+  kDistinct,  // no cells either: sketches of hashes, whose bits stand in the values
 };
 
 RangeKernel KernelOf(logql::RangeOp op, bool unwrapped);
@@ -54,7 +57,7 @@ class SeriesSamples {
   int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1);
 
   void Merge(RangeKernel kernel, SeriesSamples&& other);
-  bool empty() const { return cells_.empty() && bags_.empty() && samples_.empty(); }
+  bool empty() const { return cells_.empty() && bags_.empty() && samples_.empty() && distinct_ == nullptr; }
 
   // The values at all evaluation times whose window holds a sample, ascending. Sorts what was collected. May
   // stop half-way once cancel (if any) says so: the caller asks it afterwards.
@@ -80,6 +83,7 @@ class SeriesSamples {
   std::vector<Bag> bags_;    // sorted by bucket
   std::vector<TimedValue> samples_;
   bool samples_sorted_ = true;
+  std::unique_ptr<DistinctSamples> distinct_;  // for kDistinct
 };
 
 // Interpolated quantile of values, which are sorted in place: q < 0 is -Inf, q > 1 +Inf, no values NaN.

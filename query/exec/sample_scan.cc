@@ -82,7 +82,9 @@ class Worker {
     }
     ++stats_.blocks_decoded;
     stats_.metadata_bytes += MetadataBytes(**rows);
+    const int64_t begin_ns = MonotonicNs();
     for (const Todo& todo : todo_) RunSlice(block_index, todo, **rows);
+    stats_.stage_ns += MonotonicNs() - begin_ns;
     return Account();
   }
 
@@ -124,7 +126,10 @@ class Worker {
         return !range.Covers(slice.min_ns, slice.max_ns);
       });
     }
+    const int64_t begin_ns = MonotonicNs();
     ASSIGN_OR_RETURN(const Rows* rows, reader_.Read(block, first, &stats_.read));
+    const int64_t read_ns = MonotonicNs();
+    stats_.decode_ns += read_ns - begin_ns;
     candidates_.clear();
     for (Todo& todo : todo_) {
       std::tie(todo.row_begin, todo.row_end) = RowsInRange(*rows, block.slices()[todo.slice], range);
@@ -134,8 +139,15 @@ class Worker {
       }
       todo.candidate_end = candidates_.size();
     }
-    if (scan_.has_leading_filters && candidates_.empty()) return rows;
-    return reader_.Complete(block, first, want, &stats_.read);
+    const int64_t filtered_ns = MonotonicNs();
+    stats_.filter_ns += filtered_ns - read_ns;
+    if (scan_.has_leading_filters && candidates_.empty()) {
+      ++stats_.blocks_without_match;
+      return rows;
+    }
+    absl::StatusOr<const Rows*> completed = reader_.Complete(block, first, want, &stats_.read);
+    stats_.decode_ns += MonotonicNs() - filtered_ns;
+    return completed;
   }
 
   const StreamState& StateOf(uint32_t stream) {

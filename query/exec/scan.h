@@ -15,6 +15,7 @@
 #include "base/thread_pool.h"
 #include "query/exec/cancel_token.h"
 #include "query/exec/query_stats.h"
+#include "query/exec/query_trace.h"
 #include "storage/log_source.h"
 
 namespace skald::exec {
@@ -27,6 +28,7 @@ struct QueryContext {
   MemoryBudget* budget = nullptr;  // this query's
   const CancelToken* cancel = nullptr;
   QueryStats* stats = nullptr;
+  QueryTrace* trace = nullptr;  // null: nobody asks what single steps cost
 };
 
 // Threads that work on one selection together, the caller's own among them.

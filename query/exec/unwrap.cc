@@ -1,5 +1,9 @@
 #include "query/exec/unwrap.h"
 
+#include <xxhash.h>
+
+#include <bit>
+
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/types.h"
@@ -15,6 +19,13 @@ absl::StatusOr<UnwrapStage> UnwrapStage::Make(const logql::Unwrap& unwrap) {
     ASSIGN_OR_RETURN(LabelTest test, LabelTest::Make(filter));
     out.filters_.push_back(std::move(test));
   }
+  return out;
+}
+
+UnwrapStage UnwrapStage::MakeHash(std::string label) {
+  UnwrapStage out;
+  out.label_ = std::move(label);
+  out.hash_ = true;
   return out;
 }
 
@@ -42,6 +53,10 @@ bool UnwrapStage::Run(RowState* row, double* value) const {
   LabelState& labels = row->labels;
   const auto text = labels.Get(label_);
   if (!text.has_value() || text->empty()) return false;
+  if (hash_) {
+    *value = std::bit_cast<double>(uint64_t{XXH3_64bits(text->data(), text->size())});
+    return true;
+  }
   double number = 0;
   if (const absl::Status status = Convert(*text, &number); !status.ok()) {
     labels.SetError("SampleExtractionErr");

@@ -16,6 +16,8 @@ namespace skald::exec {
 class UnwrapStage {
  public:
   static absl::StatusOr<UnwrapStage> Make(const logql::Unwrap& unwrap);
+  // For count_distinct_over_time: *value is made of the 64 bits of a hash of the label's value. Never fails.
+  static UnwrapStage MakeHash(std::string label);
 
   // False where there is no sample: the label is missing or empty, or a filter drops it. A value that cannot
   // be read is 0, with SampleExtractionErr.
@@ -31,6 +33,7 @@ class UnwrapStage {
   absl::Status Convert(std::string_view text, double* value) const;
 
   std::string label_;
+  bool hash_ = false;
   logql::UnwrapConversion conversion_ = logql::UnwrapConversion::kNone;
   std::vector<LabelTest> filters_;
 };

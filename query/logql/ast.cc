@@ -8,14 +8,14 @@ namespace skald::logql {
 namespace {
 
 // In the order of the enums.
-constexpr std::array<std::string_view, 15> kRangeOps = {"count_over_time",  "rate",
+constexpr std::array<std::string_view, 16> kRangeOps = {"count_over_time",  "rate",
                                                         "rate_counter",     "bytes_over_time",
                                                         "bytes_rate",       "avg_over_time",
                                                         "sum_over_time",    "min_over_time",
                                                         "max_over_time",    "stdvar_over_time",
                                                         "stddev_over_time", "quantile_over_time",
                                                         "first_over_time",  "last_over_time",
-                                                        "absent_over_time"};
+                                                        "absent_over_time", "count_distinct_over_time"};
 constexpr std::array<std::string_view, 12> kVectorOps = {"sum",     "avg",         "min",    "max",
                                                          "count",   "stddev",      "stdvar", "topk",
                                                          "bottomk", "approx_topk", "sort",   "sort_desc"};

@@ -207,8 +207,20 @@ struct Keep {
   SourceRange range;
 };
 
+struct StageArgument {
+  std::string name;
+  std::optional<uint64_t> count;  // name=count
+};
+
+// A stage of Skald's own, whose word and arguments are those of stage_syntax.h: | distinct app, env.
+struct NamedStage {
+  std::string word;
+  std::vector<StageArgument> arguments;  // at least one
+  SourceRange range;
+};
+
 using Stage = std::variant<LineFilter, JsonParser, LogfmtParser, RegexpParser, PatternParser, Unpack,
-                           LabelFilter, LineFormat, LabelFormat, Decolorize, Drop, Keep>;
+                           LabelFilter, LineFormat, LabelFormat, Decolorize, Drop, Keep, NamedStage>;
 
 // ----------------------------------------------------------------------------------------- log queries
 
@@ -262,11 +274,13 @@ enum class RangeOp {
   kFirstOverTime,
   kLastOverTime,
   kAbsentOverTime,
+  kCountDistinctOverTime,  // Skald's own
 };
 
 struct RangeAggregation {
   RangeOp op = RangeOp::kCountOverTime;
   std::optional<double> parameter;  // present exactly for quantile_over_time
+  std::string counted_label;        // not empty exactly for count_distinct_over_time
   LogRangeExpr log_range;
   std::optional<Grouping> grouping;
 };

@@ -1,6 +1,7 @@
 #include "query/logql/log_parser.h"
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/error.h"
@@ -279,6 +280,7 @@ absl::StatusOr<Stage> LogParser::ParseStage(size_t first) {
     }
     case Kind::kIdentifier:
     case Kind::kOpenParenthesis: {
+      if (const StageSyntax* syntax = AtNamedStage()) return ParseNamedStage(first, *syntax);
       ASSIGN_OR_RETURN(LabelFilter filter, ParseLabelFilter());
       return Stage(std::move(filter));
     }
@@ -350,6 +352,56 @@ absl::StatusOr<std::vector<NameOrMatcher>> LogParser::ParseNamesOrMatchers() {
     items.push_back(std::move(item));
   } while (TakeIf(Kind::kComma));
   return items;
+}
+
+// `distinct = "x"` is a filter on a label of that name: an operator follows it, no argument.
+const StageSyntax* LogParser::AtNamedStage() const {
+  if (!options().extensions || !At(Kind::kIdentifier) || KindAfter(1) != Kind::kIdentifier) return nullptr;
+  return FindStageSyntax(token().text);
+}
+
+absl::StatusOr<Stage> LogParser::ParseNamedStage(size_t first, const StageSyntax& syntax) {
+  NamedStage stage;
+  stage.word = Take().text;
+  if (syntax.arguments == StageArguments::kNames) {
+    do {
+      StageArgument argument;
+      ASSIGN_OR_RETURN(argument.name, TakeText(Kind::kIdentifier));
+      stage.arguments.push_back(std::move(argument));
+    } while (TakeIf(Kind::kComma));
+  } else {
+    do {
+      ASSIGN_OR_RETURN(StageArgument argument, ParseCount(syntax, stage.arguments));
+      stage.arguments.push_back(std::move(argument));
+    } while (At(Kind::kIdentifier));
+  }
+  stage.range = RangeFrom(first);
+  return Stage(std::move(stage));
+}
+
+absl::StatusOr<StageArgument> LogParser::ParseCount(const StageSyntax& syntax,
+                                                    const std::vector<StageArgument>& earlier) {
+  StageArgument argument;
+  argument.name = token().text;
+  if (std::find(syntax.names.begin(), syntax.names.end(), argument.name) == syntax.names.end()) {
+    return ErrorHere(fmt::format("{} has nothing called {}", syntax.word, argument.name));
+  }
+  if (std::any_of(earlier.begin(), earlier.end(), [&](const auto& e) { return e.name == argument.name; })) {
+    return ErrorHere(fmt::format("{} of {} stands twice", argument.name, syntax.word));
+  }
+  Take();
+  RETURN_IF_ERROR(Expect(Kind::kEq));
+  if (!At(Kind::kNumber)) return Unexpected({Kind::kNumber});
+  uint64_t count = 0;
+  const std::string& text = token().text;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error != std::errc() || end != text.data() + text.size() || count > syntax.largest_count) {
+    return ErrorHere(fmt::format("{} of {} is a whole number up to {}, not {}", argument.name, syntax.word,
+                                 syntax.largest_count, text));
+  }
+  Take();
+  argument.count = count;
+  return argument;
 }
 
 }  // namespace skald::logql

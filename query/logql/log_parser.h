@@ -10,6 +10,7 @@
 
 #include "query/logql/ast.h"
 #include "query/logql/label_filter_parser.h"
+#include "query/logql/stage_syntax.h"
 
 namespace skald::logql {
 
@@ -42,6 +43,12 @@ class LogParser : public LabelFilterParser {
   absl::StatusOr<std::vector<LabelExtraction>> ParseExtractions();
   absl::StatusOr<Stage> ParseLabelFormat(size_t first);
   absl::StatusOr<std::vector<NameOrMatcher>> ParseNamesOrMatchers();
+  // The syntax of the stage at the current word, if it is one of stage_syntax.h and they are taken; null
+  // otherwise.
+  const StageSyntax* AtNamedStage() const;
+  absl::StatusOr<Stage> ParseNamedStage(size_t first, const StageSyntax& syntax);
+  absl::StatusOr<StageArgument> ParseCount(const StageSyntax& syntax,
+                                           const std::vector<StageArgument>& earlier);
 };
 
 }  // namespace skald::logql

@@ -27,7 +27,8 @@ namespace {
 using Kind = TokenKind;
 
 bool TakesUnwrap(RangeOp op) {
-  return op != RangeOp::kCountOverTime && op != RangeOp::kBytesOverTime && op != RangeOp::kBytesRate;
+  return op != RangeOp::kCountOverTime && op != RangeOp::kBytesOverTime && op != RangeOp::kBytesRate &&
+         op != RangeOp::kCountDistinctOverTime;
 }
 
 bool NeedsUnwrap(RangeOp op) {
@@ -44,6 +45,7 @@ bool TakesGrouping(RangeOp op) {
     case RangeOp::kQuantileOverTime:
     case RangeOp::kFirstOverTime:
     case RangeOp::kLastOverTime:
+    case RangeOp::kCountDistinctOverTime:
       return true;
     case RangeOp::kCountOverTime:
     case RangeOp::kRate:
@@ -226,8 +228,15 @@ class Parser : public LogParser {
         break;
     }
     if (const auto op = RangeOpOf(token().kind)) return ParseRangeAggregation(*op);
+    if (AtCountDistinct()) return ParseRangeAggregation(RangeOp::kCountDistinctOverTime);
     if (const auto op = VectorOpOf(token().kind)) return ParseVectorAggregation(*op);
     return Unexpected();
+  }
+
+  // No token of its own: where extensions are off it is a name as any other.
+  bool AtCountDistinct() const {
+    return options().extensions && At(Kind::kIdentifier) && KindAfter(1) == Kind::kOpenParenthesis &&
+           token().text == Name(RangeOp::kCountDistinctOverTime);
   }
 
   // Where the grammar wants a metric expression. A log query is only noticed by what follows it.
@@ -289,6 +298,10 @@ class Parser : public LogParser {
     RangeAggregation node;
     node.op = op;
     std::optional<std::string> parameter;
+    if (op == RangeOp::kCountDistinctOverTime) {
+      ASSIGN_OR_RETURN(node.counted_label, TakeText(Kind::kIdentifier));
+      RETURN_IF_ERROR(Expect(Kind::kComma));
+    }
     if (At(Kind::kNumber)) {
       parameter = Take().text;
       RETURN_IF_ERROR(Expect(Kind::kComma));
@@ -425,11 +438,11 @@ class Parser : public LogParser {
 };
 
 // Without the check of selectors where validate is false.
-absl::StatusOr<ExprPtr> Parse(std::string_view query, bool validate) {
+absl::StatusOr<ExprPtr> Parse(std::string_view query, bool validate, ParseOptions options = {}) {
   if (query.size() >= kMaxQueryBytes) {
     return ParseError(fmt::format("input size too long ({} > {})", query.size(), kMaxQueryBytes));
   }
-  Parser parser(query);
+  Parser parser(query, options);
   ASSIGN_OR_RETURN(ExprPtr expr, parser.ParseQuery());
   if (validate) RETURN_IF_ERROR(parser.Validate(*expr));
   return expr;
@@ -437,7 +450,9 @@ absl::StatusOr<ExprPtr> Parse(std::string_view query, bool validate) {
 
 }  // namespace
 
-absl::StatusOr<ExprPtr> ParseExpr(std::string_view query) { return Parse(query, true); }
+absl::StatusOr<ExprPtr> ParseExpr(std::string_view query, ParseOptions options) {
+  return Parse(query, true, options);
+}
 
 absl::StatusOr<LogSelectorExpr> ParseLogSelector(std::string_view query) {
   ASSIGN_OR_RETURN(const ExprPtr expr, Parse(query, true));

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "query/logql/ast.h"
+#include "query/logql/parse_options.h"
 
 namespace skald::logql {
 
@@ -50,7 +51,7 @@ absl::Status StageError(const Stage& stage, std::string_view message);
 
 // Any query. The result's node is a LogSelectorExpr for a log query. A sum of a literal (`sum(1)`) parses;
 // running it is the engine's error.
-absl::StatusOr<ExprPtr> ParseExpr(std::string_view query);
+absl::StatusOr<ExprPtr> ParseExpr(std::string_view query, ParseOptions options = {});
 
 // A log query only; `only log selector is supported` (no prefix) for a metric query.
 absl::StatusOr<LogSelectorExpr> ParseLogSelector(std::string_view query);

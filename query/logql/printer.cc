@@ -88,6 +88,18 @@ std::string LineFilterText(const LineFilter& filter) {
   return out;
 }
 
+// | distinct a,b   | context before=1 after=2
+std::string NamedStageText(const NamedStage& stage) {
+  std::string out = fmt::format("| {}", stage.word);
+  std::string_view before = " ";
+  for (const StageArgument& argument : stage.arguments) {
+    out.append(before).append(argument.name);
+    if (argument.count) out += fmt::format("={}", *argument.count);
+    before = argument.count ? " " : ",";
+  }
+  return out;
+}
+
 std::string UnwrapText(const Unwrap& unwrap) {
   if (unwrap.conversion == UnwrapConversion::kNone) return fmt::format("| unwrap {}", unwrap.label);
   return fmt::format("| unwrap {}({})", Name(unwrap.conversion), unwrap.label);
@@ -127,6 +139,7 @@ void AppendExpr(std::string* out, const Expr& expr) {
                  [&](const RangeAggregation& e) {
                    out->append(Name(e.op)).append("(");
                    if (e.parameter) out->append(FormatSampleValue(*e.parameter)).append(",");
+                   if (!e.counted_label.empty()) out->append(e.counted_label).append(",");
                    out->append(PrintLogRange(e.log_range)).append(")");
                    if (e.grouping) *out += GroupingText(*e.grouping, ",");
                  },
@@ -233,6 +246,7 @@ std::string PrettyGrouping(const Grouping& grouping) {
 std::string PrettySplit(const RangeAggregation& node, int level) {
   std::string out = fmt::format("{}{}(\n", Indent(level), Name(node.op));
   if (node.parameter) out += fmt::format("{}{},\n", Indent(level + 1), FormatGoFloatV(*node.parameter));
+  if (!node.counted_label.empty()) out += fmt::format("{}{},\n", Indent(level + 1), node.counted_label);
   out += PrettyLogRange(node.log_range, level + 1) + "\n" + Indent(level) + ")";
   if (node.grouping) out += PrettyGrouping(*node.grouping);
   return out;
@@ -328,6 +342,7 @@ std::string PrintStage(const Stage& stage) {
                         [](const Decolorize&) { return std::string("| decolorize"); },
                         [](const Drop& s) { return "| drop " + NamesOrMatchers(s.items); },
                         [](const Keep& s) { return "| keep " + NamesOrMatchers(s.items); },
+                        [](const NamedStage& s) { return NamedStageText(s); },
                     },
                     stage);
 }

@@ -9,7 +9,8 @@
 
 namespace skald::logql {
 
-TokenStream::TokenStream(std::string_view query) : tokens_(Lex(query)) {}
+TokenStream::TokenStream(std::string_view query, ParseOptions options)
+    : options_(options), tokens_(Lex(query)) {}
 
 TokenKind TokenStream::KindAfter(size_t count) const {
   return tokens_[std::min(index_ + count, tokens_.size() - 1)].kind;

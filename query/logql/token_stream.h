@@ -11,15 +11,17 @@
 #include <string_view>
 #include <vector>
 
+#include "query/logql/parse_options.h"
 #include "query/logql/token.h"
 
 namespace skald::logql {
 
 class TokenStream {
  public:
-  explicit TokenStream(std::string_view query);
+  explicit TokenStream(std::string_view query, ParseOptions options = {});
 
  protected:
+  const ParseOptions& options() const { return options_; }
   const Token& token() const { return tokens_[index_]; }
   size_t index() const { return index_; }
   bool At(TokenKind kind) const { return token().kind == kind; }
@@ -57,6 +59,7 @@ class TokenStream {
   absl::Status TooManyOperators() const;
 
  private:
+  const ParseOptions options_;
   std::vector<Token> tokens_;  // ends in kEnd
   size_t index_ = 0;
   int depth_ = 0;

@@ -23,6 +23,9 @@ WITHOUT_DISCOVERY = """\
   discover_service_name: []
   discover_log_levels: false
 """
+WITH_EXTENSIONS = """\
+  enable_logql_extensions: true
+"""
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
 LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\s*(,|$)')
@@ -119,6 +122,7 @@ class Script:
         self.name = os.path.basename(path)
         self.loads, self.evals = [], []
         self.discovery = False  # whether the server adds service_name and detected_level
+        self.extensions = False  # whether the server takes what Skald adds to LogQL
         current = None
         with open(path, encoding="utf-8") as file:
             for row, raw in enumerate(file, 1):
@@ -142,8 +146,8 @@ class Script:
                 raise BadFile(f"{one.place}: nothing is expected of this query")
 
     def begin(self, place, text):
-        if text == "discovery on":
-            self.discovery = True
+        if text in ("discovery on", "extensions on"):
+            setattr(self, text.split()[0], True)
             return None
         if text.startswith("load "):
             rest = text[5:]
@@ -342,11 +346,12 @@ def main():
     if not scripts:
         sys.exit(f"no file matches {wanted}")
     failed = 0
-    for discovery in (False, True):
-        group = [script for script in scripts if script.discovery == discovery]
+    for discovery, extensions in ((False, False), (True, False), (False, True)):
+        group = [script for script in scripts if (script.discovery, script.extensions) == (discovery, extensions)]
         if group:
+            config = CONFIG + ("" if discovery else WITHOUT_DISCOVERY) + (WITH_EXTENSIONS if extensions else "")
             with scratch("logql") as directory:
-                failed += run_on(Server(directory, CONFIG + ("" if discovery else WITHOUT_DISCOVERY)), group)
+                failed += run_on(Server(directory, config), group)
     sys.exit(1 if failed else 0)
 
 

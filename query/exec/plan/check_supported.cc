@@ -1,7 +1,10 @@
+#include <fmt/format.h>
+
 #include "base/error.h"
 #include "query/exec/plan/passes.h"
 #include "query/exec/plan/walk.h"
 #include "query/logql/parser.h"
+#include "query/logql/printer.h"
 
 namespace skald::exec {
 namespace {
@@ -36,10 +39,27 @@ absl::Status CheckNode(const Expr& expr, const QueryLimits& limits) {
   return absl::OkStatus();
 }
 
+// Stages that see the answer as a whole stand at the end of a log query.
+absl::Status CheckSequence(const logql::LogSelectorExpr& log, bool is_log_query) {
+  const logql::NamedStage* named = nullptr;
+  for (const logql::Stage& stage : log.stages) {
+    if (const auto* one = std::get_if<logql::NamedStage>(&stage)) {
+      if (!is_log_query) return logql::StageError(stage, "is for log queries only");
+      named = one;
+    } else if (named != nullptr) {
+      return logql::StageError(stage, fmt::format("may not follow '{}'", logql::PrintStage(*named)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckSupported(Plan* plan, const QueryLimits& limits) {
   absl::Status status;
+  logql::ForEachLogSelector(*plan->root, [&](const logql::LogSelectorExpr& log) {
+    if (status.ok()) status = CheckSequence(log, plan->is_log_query);
+  });
   WalkExpr(*plan->root, nullptr, [&](const Expr& expr, const Expr*) {
     if (status.ok()) status = CheckNode(expr, limits);
   });

@@ -18,7 +18,7 @@ bool PipelinePlan::MetadataMatters(const Labels& stream) const {
 absl::Status ChooseColumns(Plan* plan, const QueryLimits&) {
   for (ReadPlan& read : plan->reads) {
     PipelinePlan& pipeline = read.pipeline;
-    pipeline.can_fail = pipeline.unwrap.has_value();
+    pipeline.can_fail = pipeline.kind == SampleKind::kUnwrap;
     for (const logql::Stage& stage : pipeline.stages) {
       const StageTraits traits = TraitsOf(stage);
       pipeline.reads_line |= traits.reads_line;

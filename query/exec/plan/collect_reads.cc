@@ -5,6 +5,7 @@ namespace skald::exec {
 namespace {
 
 SampleKind KindOf(const logql::RangeAggregation& range) {
+  if (!range.counted_label.empty()) return SampleKind::kDistinct;
   if (range.log_range.unwrap.has_value()) return SampleKind::kUnwrap;
   const bool bytes = range.op == logql::RangeOp::kBytesOverTime || range.op == logql::RangeOp::kBytesRate;
   return bytes ? SampleKind::kBytes : SampleKind::kOne;
@@ -31,6 +32,7 @@ absl::Status CollectReads(Plan* plan, const QueryLimits&) {
     read.range = range;
     if (parent != nullptr) read.parent = std::get_if<logql::VectorAggregation>(&parent->node);
     read.pipeline.unwrap = range->log_range.unwrap;
+    if (!range->counted_label.empty()) read.pipeline.unwrap.emplace().label = range->counted_label;
     read.pipeline.kind = KindOf(*range);
     read.kernel = KernelOf(range->op, range->log_range.unwrap.has_value());
     plan->read_of.emplace(range, static_cast<uint32_t>(plan->reads.size()));

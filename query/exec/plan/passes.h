@@ -28,6 +28,9 @@ absl::Status PushGrouping(Plan* plan, const QueryLimits& limits);
 // Reads a range aggregation that stands twice once.
 absl::Status MergeReads(Plan* plan, const QueryLimits& limits);
 
+// Takes the stages that see the answer as a whole off those that see each line by itself.
+absl::Status SplitSequence(Plan* plan, const QueryLimits& limits);
+
 // Takes out stages that do nothing: line filters that keep every line, and in metric queries a line_format
 // whose line nobody reads, with its errors, as Loki does.
 absl::Status DropIdleStages(Plan* plan, const QueryLimits& limits);

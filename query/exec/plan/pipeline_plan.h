@@ -14,17 +14,18 @@
 namespace skald::exec {
 
 enum class SampleKind {
-  kNone,    // a log query: entries, not samples
-  kOne,     // count_over_time, rate, absent_over_time: 1 a line
-  kBytes,   // bytes_over_time, bytes_rate: the line's length after the pipeline
-  kUnwrap,  // the value of a label
+  kNone,      // a log query: entries, not samples
+  kOne,       // count_over_time, rate, absent_over_time: 1 a line
+  kBytes,     // bytes_over_time, bytes_rate: the line's length after the pipeline
+  kDistinct,  // count_distinct_over_time: a hash of the value of a label
+  kUnwrap,    // the value of a label
 };
 
 struct PipelinePlan {
   std::vector<logql::LineFilter> leading;  // run over whole blocks of text, before anything else
   std::vector<logql::Stage> stages;        // run on the rows that are left, in order
   SampleKind kind = SampleKind::kNone;
-  std::optional<logql::Unwrap> unwrap;  // present exactly for kUnwrap
+  std::optional<logql::Unwrap> unwrap;  // present exactly for kUnwrap and kDistinct
   SampleGrouping grouping;              // of samples; its labels sorted
 
   ParserHints hints;                // what parsers need not do

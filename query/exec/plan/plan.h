@@ -43,6 +43,8 @@ struct ReadPlan {
   const logql::VectorAggregation* parent = nullptr;
 
   PipelinePlan pipeline;
+  // Of a log query: stages that see the lines of the whole answer, one after the other, in its order.
+  std::vector<logql::NamedStage> sequence;
   std::vector<NeededText> needed_text;
   RangeKernel kernel = RangeKernel::kSum;  // how samples of one series are put together
   HeaderUse headers = HeaderUse::kNone;

@@ -39,6 +39,7 @@ std::string OperatorText(const logql::BinaryOp& op) {
 
 std::string RangeText(const logql::RangeAggregation& range) {
   std::string out(logql::Name(range.op));
+  if (!range.counted_label.empty()) out += fmt::format(" {}", range.counted_label);
   if (range.parameter.has_value()) out += fmt::format(" {}", *range.parameter);
   out += fmt::format(" [{}]", FormatPrometheusDuration(range.log_range.range_ns));
   if (range.log_range.offset_ns != 0)
@@ -95,6 +96,8 @@ std::string ValueText(const PipelinePlan& pipeline) {
       return "1 a line";
     case SampleKind::kBytes:
       return "bytes of the line";
+    case SampleKind::kDistinct:
+      return fmt::format("a hash of label {}", pipeline.unwrap->label);
     case SampleKind::kUnwrap:
       return fmt::format("label {}", pipeline.unwrap->label);
   }
@@ -147,6 +150,8 @@ std::string HeadersText(const ReadPlan& read) {
   return {};
 }
 
+}  // namespace
+
 bool HasParser(const PipelinePlan& pipeline) {
   for (const logql::Stage& stage : pipeline.stages) {
     if (std::holds_alternative<logql::JsonParser>(stage) ||
@@ -158,8 +163,6 @@ bool HasParser(const PipelinePlan& pipeline) {
   }
   return false;
 }
-
-}  // namespace
 
 std::string Shown(const NeededText& text) {
   std::string out;
@@ -190,6 +193,9 @@ std::vector<ReadFact> FactsOf(const ReadPlan& read) {
   ReadFact stages{"stages", {}};
   for (const logql::Stage& stage : pipeline.stages) stages.values.push_back(logql::PrintStage(stage));
   if (!stages.values.empty()) out.push_back(std::move(stages));
+  ReadFact sequence{"on the answer", {}};
+  for (const logql::NamedStage& stage : read.sequence) sequence.values.push_back(logql::PrintStage(stage));
+  if (!sequence.values.empty()) out.push_back(std::move(sequence));
   if (HasParser(pipeline)) add("extracts", HintsText(pipeline.hints));
   if (read.range != nullptr) {
     add("value", ValueText(pipeline));
@@ -200,25 +206,33 @@ std::vector<ReadFact> FactsOf(const ReadPlan& read) {
   return out;
 }
 
-std::string PlanText(const Plan& plan) {
-  std::string out;
-  for (const PlanStep& step : StepsOf(plan)) {
-    out += fmt::format("{}{}", std::string(step.depth * 2, ' '), step.name);
-    if (step.read.has_value()) out += fmt::format(" <- read {}", *step.read);
-    out += '\n';
-  }
-  for (size_t i = 0; i < plan.reads.size(); ++i) {
-    out += fmt::format("read {}\n", i);
-    for (const ReadFact& fact : FactsOf(plan.reads[i])) {
-      std::string_view name = fact.name;
-      for (const std::string& value : fact.values) {
-        out += fmt::format("  {:<12}{}\n", name, value);
-        name = "";
-      }
+std::string StepText(const PlanStep& step) {
+  std::string out = std::string(step.depth * 2, ' ') + step.name;
+  if (step.read.has_value()) out += fmt::format(" <- read {}", *step.read);
+  return out;
+}
+
+void AppendReadText(std::string* out, size_t number, const ReadPlan& read) {
+  *out += fmt::format("read {}\n", number);
+  for (const ReadFact& fact : FactsOf(read)) {
+    std::string_view name = fact.name;
+    for (const std::string& value : fact.values) {
+      *out += fmt::format("  {:<14}{}\n", name, value);
+      name = "";
     }
   }
-  if (!plan.notes.empty()) out += "passes\n";
-  for (const PlanNote& note : plan.notes) out += fmt::format("  {:<18}{}\n", note.pass, note.text);
+}
+
+void AppendNotesText(std::string* out, const Plan& plan) {
+  if (!plan.notes.empty()) *out += "passes\n";
+  for (const PlanNote& note : plan.notes) *out += fmt::format("  {:<18}{}\n", note.pass, note.text);
+}
+
+std::string PlanText(const Plan& plan) {
+  std::string out;
+  for (const PlanStep& step : StepsOf(plan)) out += StepText(step) + '\n';
+  for (size_t i = 0; i < plan.reads.size(); ++i) AppendReadText(&out, i, plan.reads[i]);
+  AppendNotesText(&out, plan);
   return out;
 }
 
@@ -235,7 +249,8 @@ void WritePlanJson(const Plan& plan, JsonWriter* w) {
     w->BeginObject();
     for (const ReadFact& fact : FactsOf(read)) {
       w->Key(fact.name);
-      const bool list = fact.name == "filters" || fact.name == "needed text" || fact.name == "stages";
+      const bool list = fact.name == "filters" || fact.name == "needed text" || fact.name == "stages" ||
+                        fact.name == "on the answer";
       if (list) w->BeginArray();
       for (const std::string& value : fact.values) w->String(value);
       if (list) w->EndArray();

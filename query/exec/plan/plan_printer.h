@@ -27,6 +27,8 @@ struct ReadFact {
   std::vector<std::string> values;  // not empty
 };
 std::vector<ReadFact> FactsOf(const ReadPlan& read);
+// Whether a stage makes labels of the line.
+bool HasParser(const PipelinePlan& pipeline);
 
 // A text tree: steps, reads, passes.
 //
@@ -38,6 +40,10 @@ std::vector<ReadFact> FactsOf(const ReadPlan& read);
 //   passes
 //     push_filters  read 0: 1 line filters run over whole blocks
 std::string PlanText(const Plan& plan);
+// Its parts: a step's line without its end, a read's lines, the passes' lines.
+std::string StepText(const PlanStep& step);
+void AppendReadText(std::string* out, size_t number, const ReadPlan& read);
+void AppendNotesText(std::string* out, const Plan& plan);
 
 // The same as one JSON object: {"query","computed","steps":[],"reads":[],"passes":[]}.
 void WritePlanJson(const Plan& plan, JsonWriter* w);

@@ -17,15 +17,15 @@ TEST(PlanPrinter, Text) {
       rate [5m] <- read 0
   vector 2
 read 0
-  streams     {app="x"}
-  stages      | json
-              | status>499
-              |~ "path=/a/[0-9]+"
-  extracts    status
-  value       1 a line
-  labels      status
-  columns     lines, metadata
-  headers     no: a stage reads lines
+  streams       {app="x"}
+  stages        | json
+                | status>499
+                |~ "path=/a/[0-9]+"
+  extracts      status
+  value         1 a line
+  labels        status
+  columns       lines, metadata
+  headers       no: a stage reads lines
 passes
   push_grouping     read 0: the sum around it is taken while lines are read
 )");

@@ -20,13 +20,10 @@ constexpr Pass kTreePasses[] = {
     {"merge_reads", MergeReads},
 };
 constexpr Pass kReadPasses[] = {
-    {"drop_idle_stages", DropIdleStages},
-    {"push_filters", PushFilters},
-    {"find_needed_text", FindNeededText},
-    {"find_fields", FindFields},
-    {"choose_columns", ChooseColumns},
-    {"use_headers", UseHeaders},
-    {"keep_order", KeepOrder},
+    {"split_sequence", SplitSequence}, {"drop_idle_stages", DropIdleStages},
+    {"push_filters", PushFilters},     {"find_needed_text", FindNeededText},
+    {"find_fields", FindFields},       {"choose_columns", ChooseColumns},
+    {"use_headers", UseHeaders},       {"keep_order", KeepOrder},
 };
 
 // Sets *done after the pass named `last`.

@@ -55,8 +55,8 @@ StageTraits TraitsOf(const logql::Stage& stage) {
           },
           [](const logql::LabelFormat& s) { return Of(s); },
           [](const logql::Decolorize&) { return StageTraits{.reads_line = true}; },
-          [](const logql::Drop&) { return StageTraits{}; },
-          [](const logql::Keep&) { return StageTraits{}; },
+          [](const logql::Drop&) { return StageTraits{}; }, [](const logql::Keep&) { return StageTraits{}; },
+          [](const logql::NamedStage&) { return StageTraits{}; },  // never in a row's pipeline
       },
       stage);
 }
