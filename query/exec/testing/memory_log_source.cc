@@ -65,6 +65,12 @@ void AddRow(Rows* rows, const MemoryEntry& entry) {
 
 }  // namespace
 
+std::shared_ptr<const Rows> RowsOf(const std::vector<MemoryEntry>& entries) {
+  auto rows = std::make_shared<Rows>();
+  for (const MemoryEntry& entry : entries) AddRow(rows.get(), entry);
+  return rows;
+}
+
 void MemoryLogSource::AddBlock(const std::string& tenant_name, StreamEntries streams) {
   Tenant& tenant = tenants_[tenant_name];
   StoredBlock block;

@@ -19,6 +19,9 @@ struct MemoryEntry {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
+// Rows of one stream, which ascend in time.
+std::shared_ptr<const Rows> RowsOf(const std::vector<MemoryEntry>& entries);
+
 // Not thread-safe while blocks are added; reading is.
 class MemoryLogSource : public LogSource {
  public:
