@@ -15,7 +15,7 @@ using Type = TemplateNode::Type;
 // A template of a query runs on each line: these bound what a bad one costs.
 constexpr size_t kMaxSteps = 1'000'000;
 // Reading or making so much text is a step of its own: functions take time by the length of their arguments.
-constexpr size_t kBytesPerStep = 64;
+constexpr size_t kBytesPerStep = 16;
 constexpr size_t kMaxOutput = 32 << 20;
 constexpr int kMaxDepth = 100;
 

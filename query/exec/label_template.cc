@@ -18,6 +18,7 @@ bool TemplateIsPlain(std::string_view text) {
 }
 
 std::optional<std::string_view> RowTemplateData::Lookup(std::string_view name) const {
+  // Without an error these are names like others: a line may hold them as keys.
   if (name == kErrorLabel && labels_->has_error()) return labels_->error();
   if (name == kErrorDetailsLabel && !labels_->error_details().empty()) return labels_->error_details();
   return labels_->Get(name);
