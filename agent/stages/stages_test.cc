@@ -199,6 +199,37 @@ TEST(Stages, Drop) {
   });
 }
 
+TEST(Stages, Pack) {
+  Check({
+      {"[{pack: {labels: [stream, job, missing], ingest_timestamp: false}}]", "a \"b\"",
+       R"({}|{"_entry":"a \"b\"","job":"x","stream":"stdout"})"},
+      {"[{pack: {ingest_timestamp: false}}]", "l", R"({stream="stdout"}|{"_entry":"l"})"},
+  });
+  auto pipeline = Make("[{pack: {labels: [stream]}}]");
+  ASSERT_TRUE(pipeline.ok());
+  Entry entry;
+  entry.line = "l";
+  const int64_t before = Clock::System().NowNs();
+  ASSERT_TRUE((*pipeline)->Run(&entry));
+  EXPECT_GE(entry.time_ns, before);
+}
+
+TEST(Stages, Sampling) {
+  Check({
+      {"[{sampling: {rate: 1}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{sampling: {rate: 0}}]", "l", "dropped: sampling_stage"},
+      {"[{sampling: {rate: 0.0, drop_counter_reason: few}}]", "l", "dropped: few"},
+  });
+  auto pipeline = Make("[{sampling: {rate: 0.25}}]");
+  ASSERT_TRUE(pipeline.ok());
+  int kept = 0;
+  for (int i = 0; i < 10000; ++i) {
+    Entry entry;
+    kept += (*pipeline)->Run(&entry) ? 1 : 0;
+  }
+  EXPECT_NEAR(kept, 2500, 300);  // seven standard deviations
+}
+
 TEST(Stages, RefusedWhenTheyAreRead) {
   struct ErrorRow {
     const char* stages;
@@ -219,6 +250,9 @@ TEST(Stages, RefusedWhenTheyAreRead) {
       {"[{drop: {}}]", "is required"},
       {"[{drop: {value: a, expression: b}}]", "exclude each other"},
       {"[{drop: {older_than: long}}]", "duration"},
+      {"[{sampling: {}}]", "rate is required"},
+      {"[{sampling: {rate: 1.5}}]", "not between 0 and 1"},
+      {"[{pack: {labels: stream}}]", "a list"},
       {"[{geoip: {}}]", "not done by the agent"},
   };
   for (const ErrorRow& row : rows) {

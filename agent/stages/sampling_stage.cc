@@ -1,0 +1,41 @@
+// sampling: {rate, drop_counter_reason} keeps that part of the entries, chosen at random.
+#include <random>
+
+#include "agent/stages/stage.h"
+#include "agent/stages/stage_config.h"
+#include "base/error.h"
+#include "base/status_macros.h"
+
+namespace skald::agent {
+namespace {
+
+class SamplingStage : public Stage {
+ public:
+  SamplingStage(double rate, std::string reason)
+      : rate_(rate), reason_(std::move(reason)), random_(std::random_device()()) {}
+  bool Run(Entry* entry) override {
+    if (chance_(random_) < rate_) return true;
+    entry->drop_reason = reason_;
+    return false;
+  }
+
+ private:
+  const double rate_;
+  const std::string reason_;
+  std::mt19937_64 random_;
+  std::uniform_real_distribution<double> chance_{0.0, 1.0};
+};
+
+}  // namespace
+
+StageOr MakeSamplingStage(const YAML::Node& config) {
+  RETURN_IF_ERROR(CheckStageKeys(config, {"rate", "drop_counter_reason"}));
+  if (!config.IsMap() || !config["rate"].IsDefined()) return InvalidArgument("rate is required");
+  const auto rate = config["rate"].as<double>();
+  if (!(rate >= 0 && rate <= 1)) return InvalidArgument("rate {} is not between 0 and 1", rate);
+  std::string reason = StageText(config, "drop_counter_reason");
+  if (reason.empty()) reason = "sampling_stage";
+  return std::make_unique<SamplingStage>(rate, std::move(reason));
+}
+
+}  // namespace skald::agent
