@@ -155,9 +155,18 @@ absl::StatusOr<std::shared_ptr<const re2::RE2>> CompileGoRegex(std::string_view 
   options.set_log_errors(false);
   options.set_max_mem(std::max(options.max_mem(), kMaxProgramBytes));
   bool any_byte = false;
-  ForEachPiece(regex,
-               [&](Piece piece, std::string_view) { any_byte = any_byte || piece == Piece::kAnyByte; });
+  std::string_view foreign_name;  // RE2 takes letters of all alphabets in names of groups, Go does not
+  ForEachPiece(regex, [&](Piece piece, std::string_view text) {
+    any_byte = any_byte || piece == Piece::kAnyByte;
+    const auto is_foreign = [](char c) { return static_cast<signed char>(c) < 0; };
+    if (piece == Piece::kNamedGroup && foreign_name.empty() &&
+        std::any_of(text.begin(), text.end(), is_foreign))
+      foreign_name = text;
+  });
   if (any_byte) return InvalidArgument("error parsing regexp: invalid escape sequence: `\\C`");
+  if (!foreign_name.empty()) {
+    return InvalidArgument("error parsing regexp: invalid named capture: `{}`", foreign_name);
+  }
   auto compiled = std::make_shared<const re2::RE2>(GoRegexToRe2(regex), options);
   if (!compiled->ok()) {
     return InvalidArgument("error parsing regexp: {}: `{}`", GoMessage(compiled->error_code()),

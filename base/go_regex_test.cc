@@ -52,6 +52,7 @@ TEST(GoRegex, ErrorsAreGos) {
       {"(?=a)", "invalid or unsupported Perl syntax: `(?=`"},
       {"(?<=a)", "invalid named capture: `(?<=a)`"},
       {"(?<a-b>x)", "invalid named capture: `(?<a-b>`"},
+      {"x(?P<\u00e9>a)", "invalid named capture: `(?P<\u00e9>`"},
       {"(?<a>(", "missing closing ): `(?<a>(`"},
       {"a\\", "trailing backslash at end of expression: ``"},
   };

@@ -165,9 +165,6 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
   const bool one_to_one = matching.cardinality == MatchCardinality::kOneToOne;
   const StepVector& many = swapped ? right : left;
   const StepVector& one = swapped ? left : right;
-  std::vector<uint32_t> all_many(many.size());
-  for (uint32_t i = 0; i < many.size(); ++i) all_many[i] = i;
-  const std::vector<bool> many_present = StepsOf(many, all_many, steps);
 
   StepVector out;
   std::vector<uint32_t> owner(steps, kNone);  // of a step: the one side's series
@@ -177,7 +174,7 @@ absl::StatusOr<StepVector> ApplyVectors(const logql::BinaryOp& op, const StepVec
     const std::vector<uint32_t>& one_members = swapped ? group.left : group.right;
     for (const uint32_t i : one_members) {
       for (const StepValue& point : one[i].points) {
-        if (owner[point.step] != kNone && many_present[point.step]) {
+        if (owner[point.step] != kNone) {  // also where there is nothing to match them with
           return Internal(
               "found duplicate series on the {} hand-side;many-to-many matching not allowed: matching labels "
               "must be "

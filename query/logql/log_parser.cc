@@ -299,9 +299,7 @@ absl::Status LogParser::CheckRegexpStage(std::string_view pattern) {
     if (names.empty()) error = "at least one named capture must be supplied";
     for (size_t i = 0; i < names.size() && error.empty(); ++i) {
       const auto here = names.begin() + static_cast<ptrdiff_t>(i);
-      if (!IsLabelName(names[i])) {
-        error = fmt::format("invalid extracted label name '{}'", names[i]);
-      } else if (std::find(names.begin(), here, names[i]) != here) {
+      if (std::find(names.begin(), here, names[i]) != here) {
         error = fmt::format("duplicate extracted label name '{}'", names[i]);
       }
     }
