@@ -15,6 +15,7 @@
 #include "server/ingest.h"
 #include "server/query_handlers.h"
 #include "server/router.h"
+#include "server/rules_service.h"
 #include "server/status_handlers.h"
 #include "storage/store.h"
 
@@ -56,6 +57,7 @@ class Server {
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;
   std::unique_ptr<IngestService> ingest_;
+  std::unique_ptr<RulesService> rules_;  // null where rules are off
   QueryService query_service_{};
   StatusService status_service_{};
   Router router_;
