@@ -378,6 +378,7 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
       uint64_t metadata_bytes = shared_bytes;
       const uint64_t metadata_count = shared_count + entry.metadata_end - entry.metadata_begin;
       for (uint32_t m = entry.metadata_begin; m < entry.metadata_end; ++m) {
+        if (push.metadata[m].first == kDetectedLevel) continue;
         metadata_bytes += push.metadata[m].first.size() + push.metadata[m].second.size();
       }
       if (const char* reason =
@@ -448,21 +449,20 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
           std::string_view value = WithoutInvalidRunes(push.metadata[m].second, &scratch);
           // A value that had to be changed lives in the scratch only until the next one.
           if (value.data() != push.metadata[m].second.data()) value = changed_values.emplace_back(value);
+          metadata_total += name.size() + value.size();
+          bytes += name.size() + value.size();
+          if (value.empty()) continue;  // no metadata, as in Loki
           pairs.emplace_back(name, value);
           // Of one name the last pair is kept, but one that was renamed beats those that had the name as
           // sent.
           if (name.data() != push.metadata[m].first.data()) {
             renamed.emplace_back(name, value);
-          } else if (!value.empty()) {
+          } else {
             builder.Set(name, value);
           }
-          metadata_total += name.size() + value.size();
-          bytes += name.size() + value.size();
         }
       }
-      for (const auto& [name, value] : renamed) {
-        if (!value.empty()) builder.Set(name, value);
-      }
+      for (const auto& [name, value] : renamed) builder.Set(name, value);
       if (add_level) {
         std::string_view level;
         const std::optional<std::string_view> given =

@@ -101,7 +101,6 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.enforce_metric_name", "not needed: log streams have no metric name"},
     {"limits_config.retention_period", "not available yet: lines are kept for ever"},
     {"limits_config.retention_stream", "not available yet: lines are kept for ever"},
-    {"limits_config.deletion_mode", "not available yet"},
 };
 
 bool IsLimit(std::string_view path) { return path.starts_with("limits_config."); }
@@ -240,8 +239,6 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       {.flag = "", .yaml = "runtime_config.period", .help = "How often the overrides file is looked at."},
       &out->overrides_period_ns);
 
-  RegisterRulesOptions(config, &out->rules);
-
   config->Group("Limits (YAML; 0 = no limit)");
   RegisterLimitOptions(config, &out->limits);
   RegisterTheRest(config);
@@ -294,6 +291,8 @@ void RegisterLimitOptions(Config* config, Limits* out) {
     const absl::Status status = ReadOtlpConfig(node, &l.otlp);
     return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
   });
+  config->Choice(spec("deletion_mode", "Whether delete requests are taken."), &l.deletion_mode,
+                 {"disabled", "filter-only", "filter-and-delete"});
   config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0,
               std::numeric_limits<uint32_t>::max());
   config->Duration(spec("max_query_length", "Time range of a query."), &l.max_query_length_ns);

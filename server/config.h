@@ -8,7 +8,6 @@
 
 #include "base/config.h"
 #include "server/limits.h"
-#include "server/rules_config.h"
 
 namespace skald::server {
 
@@ -50,7 +49,6 @@ struct ServerConfig {
   bool multi_tenant_queries = false;
   int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
 
-  RulesConfig rules;
   Limits limits;
 };
 

@@ -49,6 +49,7 @@ struct Limits {
   uint64_t per_stream_rate_limit = 0;        // bytes a second
   uint64_t per_stream_rate_limit_burst = 0;  // 0 = five times the rate
   OtlpConfig otlp;
+  std::string deletion_mode = "filter-and-delete";  // or filter-only, disabled
 
   // Asking.
   int64_t max_query_series = 5000;
@@ -64,7 +65,7 @@ struct Limits {
   int64_t volume_max_series = 1000;
   int64_t max_concurrent_tail_requests = 10;
   bool volume_enabled = true;
-  bool enable_logql_extensions = false;           // docs/logql-extensions.md
+  bool enable_logql_extensions = false;         // docs/logql-extensions.md
   std::vector<std::string> shard_aggregations;  // approx_topk, or it is refused; others mean nothing here
 };
 

@@ -46,7 +46,7 @@ bool IsNormalMetadataName(std::string_view name) {
 absl::StatusOr<std::string> NormalizeMetadataName(std::string_view name) {
   if (name.empty()) return Internal("label name is empty");
   std::string out;
-  if (name.size() > 4 && name.starts_with("__") && name.ends_with("__")) {
+  if (name.size() >= 4 && name.starts_with("__") && name.ends_with("__")) {
     out = "__";
     AppendCollapsed(&out, name.substr(2, name.size() - 4));
     out += "__";

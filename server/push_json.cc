@@ -68,7 +68,6 @@ std::string_view RawText(od::value value, simdjson::error_code* code) {
 absl::Status ReadLabels(od::value value, DecodedPush* out, PushStream* stream) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type == od::json_type::null) return absl::OkStatus();
   od::object object;
   if (type != od::json_type::object) return Bad("Value looks like object, but can't find closing '}' symbol");
   SKALD_JSON(value.get_object().get(object));
@@ -122,8 +121,7 @@ absl::Status ReadMetadata(od::value value, DecodedPush* out) {
 
 absl::Status ParseTime(std::string_view text, int64_t* time_ns) {
   const char* const end = text.data() + text.size();
-  const char* begin = text.data();
-  if (text.size() > 1 && text[0] == '+' && text[1] != '-') ++begin;
+  const char* const begin = text.data();
   const auto [p, ec] = std::from_chars(begin, end, *time_ns);
   if (ec == std::errc() && p == end && begin != end) return absl::OkStatus();
   return Bad(fmt::format("strconv.ParseInt: parsing \"{}\": {}", text,
@@ -192,7 +190,7 @@ absl::Status ReadLegacyEntry(od::value value, DecodedPush* out) {
 absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type == od::json_type::null) return absl::OkStatus();
+  if (type != od::json_type::object) return Bad("Value looks like object, but can't find closing '}' symbol");
   od::object object;
   SKALD_JSON(value.get_object().get(object));
   RETURN_IF_ERROR(out->CheckRoom());
@@ -211,6 +209,7 @@ absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
     } else if (key == (legacy ? "entries" : "values")) {
       SKALD_JSON(v.type().get(type));
       if (type == od::json_type::null) continue;
+      out->entries.resize(stream.entry_begin);  // of a key that stands twice the last counts
       od::array array;
       SKALD_JSON(v.get_array().get(array));
       for (auto element : array) {
@@ -258,23 +257,23 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) return InvalidArgument("EOF");
   auto parser = std::make_shared<od::parser>();
   std::string& text = out->texts.emplace_back(std::move(body));
-  text.reserve(text.size() + simdjson::SIMDJSON_PADDING);
   od::document document;
-  simdjson::error_code code =
-      parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+  const auto iterate = [&] {
+    text.reserve(text.size() + simdjson::SIMDJSON_PADDING);
+    return parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity()))
+        .get(document);
+  };
+  simdjson::error_code code = iterate();
   if (code == simdjson::UTF8_ERROR) {
     // Lines need not be UTF-8, JSON must be: what is not goes in as U+FFFD.
     std::string valid;
     valid.reserve(text.size() + text.size() / 8 + simdjson::SIMDJSON_PADDING);
     AppendValidUtf8(&valid, text, "\xEF\xBF\xBD");
-    valid.reserve(valid.size() + simdjson::SIMDJSON_PADDING);
     text.swap(valid);
-    code = parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity()))
-               .get(document);
+    code = iterate();
   }
-  if (code != simdjson::SUCCESS) return BadJson(code);
   out->parser = parser;
-  absl::Status status = ReadRequest(document, legacy, out);
+  const absl::Status status = code == simdjson::SUCCESS ? ReadRequest(document, legacy, out) : BadJson(code);
   if (status.ok()) return status;
   // What follows the closing brace is nobody's business: without it, it may be a push.
   const char* const end = text.data() + text.size();
@@ -285,8 +284,7 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   out->streams.clear();
   out->entries.clear();
   out->metadata.clear();
-  code =
-      parser->iterate(simdjson::padded_string_view(text.data(), text.size(), text.capacity())).get(document);
+  code = iterate();
   if (code != simdjson::SUCCESS) return BadJson(code);
   return ReadRequest(document, legacy, out);
 }

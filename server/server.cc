@@ -6,9 +6,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "server/delete_handlers.h"
 #include "server/grpc_server.h"
 #include "server/otlp_handler.h"
 #include "server/push_handler.h"
+#include "storage/filenames.h"
 
 namespace skald::server {
 namespace {
@@ -53,6 +55,9 @@ absl::Status Server::Open(std::string config_yaml) {
         fmt::format("cannot use the data directory {} (choose another with --data-dir)", config_.data_dir));
   }
   store_ = *std::move(store);
+  visible_ = std::make_unique<DeleteView>(store_.get());
+  ASSIGN_OR_RETURN(deletes_,
+                   DeleteService::Open(DeletesFileName(config_.data_dir), visible_.get(), &Clock::System()));
 
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const int concurrency =
@@ -62,14 +67,14 @@ absl::Status Server::Open(std::string config_yaml) {
                                                  static_cast<int64_t>(config_.query_memory));
   scan_pool_ = std::make_unique<ThreadPool>(cores);
   slow_pool_ = std::make_unique<ThreadPool>(1);
-  engine_ = std::make_unique<Engine>(store_.get(), scan_pool_.get(), query_budget_.get());
+  engine_ = std::make_unique<Engine>(visible_.get(), scan_pool_.get(), query_budget_.get());
   queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, &metrics_);
   lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
   ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
 
   query_service_.config = &config_;
   query_service_.limits = limits_.get();
-  query_service_.source = store_.get();
+  query_service_.source = visible_.get();
   query_service_.engine = engine_.get();
   query_service_.queries = queries_.get();
   query_service_.lookups = lookups_.get();
@@ -88,15 +93,11 @@ absl::Status Server::Open(std::string config_yaml) {
   status_service_.run = [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); };
   AddPushRoutes(&config_, ingest_.get(), &router_);
   AddOtlpRoutes(&config_, ingest_.get(), &router_);
+  AddDeleteRoutes(
+      &config_, limits_.get(), deletes_.get(), &Clock::System(),
+      [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); }, &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
-  if (config_.rules.enabled) {
-    RulesConfig rules = config_.rules;
-    if (rules.external_url.empty()) rules.external_url = "http://" + config_.http_listen;
-    ASSIGN_OR_RETURN(rules_, RulesService::Open(rules, config_.auth_enabled, config_.data_dir, engine_.get(),
-                                                store_.get(), &metrics_));
-    AddRulesRoutes(rules_.get(), &router_);
-  }
   metrics_.AddProcessMetrics();
   metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);
   AddStoreMetrics(this, store_.get(), &metrics_);
@@ -109,14 +110,12 @@ absl::Status Server::Open(std::string config_yaml) {
   if (!config_.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_));
   }
-  if (rules_ != nullptr) rules_->Start();
   return absl::OkStatus();
 }
 
 void Server::Shutdown() {
   if (shut_down_.exchange(true)) return;
   stopping_ = true;
-  if (rules_ != nullptr) rules_->Stop();
   if (grpc_ != nullptr) grpc_->Shutdown(kGrpcDrainMs);
   if (http_ != nullptr) http_->Shutdown(config_.shutdown_timeout_ns / kNsPerMilli);
   grpc_ = nullptr;
@@ -124,10 +123,11 @@ void Server::Shutdown() {
   queries_ = nullptr;
   lookups_ = nullptr;
   slow_pool_ = nullptr;
-  rules_ = nullptr;
   ingest_ = nullptr;
   engine_ = nullptr;
   scan_pool_ = nullptr;
+  deletes_ = nullptr;
+  visible_ = nullptr;
   store_ = nullptr;
 }
 

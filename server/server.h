@@ -11,12 +11,13 @@
 #include "base/thread_pool.h"
 #include "query/exec/engine.h"
 #include "server/config.h"
+#include "server/delete_service.h"
 #include "server/http_server.h"
 #include "server/ingest.h"
 #include "server/query_handlers.h"
 #include "server/router.h"
-#include "server/rules_service.h"
 #include "server/status_handlers.h"
+#include "storage/delete_view.h"
 #include "storage/store.h"
 
 namespace skald::server {
@@ -50,6 +51,8 @@ class Server {
   // In order of dependency; Shutdown takes them down from the end.
   std::unique_ptr<TenantLimits> limits_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<DeleteView> visible_;  // the store without what was deleted: what questions see
+  std::unique_ptr<DeleteService> deletes_;
   std::unique_ptr<MemoryBudget> query_budget_;
   std::unique_ptr<ThreadPool> scan_pool_;
   std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
@@ -57,7 +60,6 @@ class Server {
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;
   std::unique_ptr<IngestService> ingest_;
-  std::unique_ptr<RulesService> rules_;  // null where rules are off
   QueryService query_service_{};
   StatusService status_service_{};
   Router router_;

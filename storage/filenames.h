@@ -2,6 +2,7 @@
 //
 //   <directory>/LOCK                      held by the process that has it open
 //   <directory>/meta                      format version and what is fixed for the directory's life
+//   <directory>/deletes                   delete requests that are still to be carried out
 //   <directory>/wal/00000001.log          write-ahead log
 //   <directory>/segments/0000000000000007.seg
 //   <directory>/index/                    label index (RocksDB)
@@ -21,6 +22,7 @@ namespace skald {
 
 inline std::string LockFileName(const std::string& directory) { return directory + "/LOCK"; }
 inline std::string MetaFileName(const std::string& directory) { return directory + "/meta"; }
+inline std::string DeletesFileName(const std::string& directory) { return directory + "/deletes"; }
 inline std::string WalDirectory(const std::string& directory) { return directory + "/wal"; }
 inline std::string SegmentDirectory(const std::string& directory) { return directory + "/segments"; }
 inline std::string IndexDirectory(const std::string& directory) { return directory + "/index"; }

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "proto/rows.h"
 #include "text/json_flatten.h"
 #include "text/logfmt.h"
 
@@ -40,18 +41,14 @@ bool Parse(bool json, std::string_view line, Fields* out) {
   return true;
 }
 
-// The line with the padding behind it that Match asks for.
+// The line as a row of a Rows, which has the padding.
 class Padded {
  public:
-  explicit Padded(std::string_view line) : text_(line), size_(line.size()) {
-    text_ += '\n';
-    text_.append(LineShape::kPadding, '"');
-  }
-  std::string_view line() const { return std::string_view(text_).substr(0, size_); }
+  explicit Padded(std::string_view line) { rows_.Append(0, line); }
+  std::string_view line() const { return rows_.line(0); }
 
  private:
-  std::string text_;
-  size_t size_;
+  Rows rows_;
 };
 
 struct ShapeCase {

@@ -1,0 +1,86 @@
+#include "server/delete_service.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+
+namespace skald::server {
+namespace {
+
+DeleteRequest Request(std::string query) {
+  DeleteRequest request;
+  request.query = std::move(query);
+  request.start_ns = 0;
+  request.end_ns = 100;
+  return request;
+}
+
+std::vector<uint32_t> Matched(const std::string& query) {
+  const auto compiled = CompileDelete(Request(query));
+  EXPECT_TRUE(compiled.ok()) << compiled.status();
+  if (!compiled.ok() || !compiled->filter) return {};
+  Rows rows;
+  rows.Append(1, R"({"level":"error","user":"7"})");
+  rows.Append(2, R"({"level":"info","user":"8"})");
+  rows.Append(3, "plain error");
+  std::vector<uint32_t> matched;
+  compiled->filter(Labels{{"app", "a"}}, rows, 0, 3, &matched);
+  return matched;
+}
+
+TEST(CompileDelete, Filters) {
+  using Rows3 = std::vector<uint32_t>;
+  EXPECT_EQ(Matched(R"({app="a"} |= "error")"), (Rows3{0, 2}));
+  EXPECT_EQ(Matched(R"({app="a"} !~ "err.r")"), (Rows3{1}));
+  EXPECT_EQ(Matched(R"({app="a"} | json | user="8")"), (Rows3{1}));
+  EXPECT_EQ(Matched(R"({app="a"} |= "error" | json | user="7" )"), (Rows3{0}));
+  EXPECT_FALSE(CompileDelete(Request(R"({app="a"})"))->filter);
+}
+
+TEST(CompileDelete, Refusals) {
+  for (const char* query : {"", "{}", "{app=", R"(rate({app="a"}[5m]))", R"({app="a"} |~ "(")",
+                            R"({app="a"} | json a="b..c")", R"({app=~".*"})"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(CompileDelete(Request(query)).status())) << query;
+  }
+}
+
+class StillClock final : public Clock {
+ public:
+  int64_t NowNs() const override { return now_ns; }
+  int64_t now_ns = 1'000;
+};
+
+TEST(DeleteService, CreateListCancelReopen) {
+  const std::string directory = ::testing::TempDir() + "/skald_deletes_" + std::to_string(::getpid());
+  std::filesystem::create_directories(directory);
+  const std::string path = directory + "/deletes";
+  StillClock clock;
+  DeleteView view(nullptr);
+  std::string first;
+  {
+    auto service = DeleteService::Open(path, &view, &clock);
+    ASSERT_TRUE(service.ok()) << service.status();
+    DeleteRequest request = Request(R"({app="a"})");
+    request.tenant = "t";
+    first = *(*service)->Create(request);
+    EXPECT_EQ(first.size(), 8u);
+    EXPECT_TRUE((*service)->Create(request).ok());
+    request.query = "{";
+    EXPECT_TRUE(absl::IsInvalidArgument((*service)->Create(request).status()));
+  }
+  auto service = DeleteService::Open(path, &view, &clock);
+  ASSERT_TRUE(service.ok()) << service.status();
+  EXPECT_EQ((*service)->List("t").size(), 2u);
+  EXPECT_TRUE((*service)->List("u").empty());
+  EXPECT_TRUE(absl::IsNotFound((*service)->Cancel("u", first, false)));
+  clock.now_ns += int64_t{25 * 3600} * 1'000'000'000;
+  EXPECT_TRUE(absl::IsFailedPrecondition((*service)->Cancel("t", first, false)));
+  EXPECT_TRUE((*service)->Cancel("t", first, true).ok());
+  EXPECT_EQ((*service)->List("t").size(), 1u);
+  std::filesystem::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace skald::server

@@ -1,0 +1,66 @@
+// A log source without the lines that pending deletes hide. Blocks that no delete touches are given out as
+// they are; of the others, rows, counts and times are those of what is left.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/log_source.h"
+
+namespace skald {
+
+// Appends those of rows [begin, end), all of one stream, that a delete means, in ascending order. The rows
+// have all their columns. Thread-safe. What such a filter says is not this room's business: it comes from the
+// one who understands queries.
+using RowFilter = std::function<void(const Labels& stream, const Rows& rows, uint32_t begin, uint32_t end,
+                                     std::vector<uint32_t>* matched)>;
+
+struct ActiveDelete {
+  std::vector<Matcher> matchers;
+  int64_t start_ns = 0;  // both inclusive
+  int64_t end_ns = 0;
+  RowFilter filter;  // none: every row of the streams in that time
+};
+
+// Thread-safe. A Select that begins after Set sees what was set.
+class DeleteView final : public LogSource {
+ public:
+  // inner outlives it.
+  explicit DeleteView(const LogSource* inner) : inner_(inner) {}
+
+  // Replaces the tenant's deletes.
+  void Set(std::string_view tenant, std::vector<ActiveDelete> deletes);
+
+  // Besides the inner source's errors those of reading a block that a delete may touch in part; a damaged
+  // block is given out as it is, so that its reader finds out.
+  absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                   TimeRange range) const override;
+  // Names and series go by streams, not by lines: they are the inner source's.
+  absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                                TimeRange range) const override;
+  absl::StatusOr<std::vector<StreamRef>> StoredSeries(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers, TimeRange range,
+                                                      int64_t idle_ns) const override;
+  absl::StatusOr<std::vector<std::string>> LabelNames(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers,
+                                                      TimeRange range) const override;
+  absl::StatusOr<std::vector<std::string>> LabelValues(std::string_view tenant, std::string_view name,
+                                                       const std::vector<Matcher>& matchers,
+                                                       TimeRange range) const override;
+
+ private:
+  using Deletes = std::shared_ptr<const std::vector<ActiveDelete>>;
+
+  const LogSource* const inner_;
+  mutable std::mutex mu_;
+  absl::flat_hash_map<std::string, Deletes> by_tenant_;  // guarded by mu_
+};
+
+}  // namespace skald
