@@ -38,8 +38,9 @@ struct Options {
   std::string label_name;              // labels
   std::vector<std::string> selectors;  // series
   bool analyze_labels = false;
-  std::string target_labels;  // volume
-  std::string field_name;     // detected-fields
+  std::string target_labels;       // volume
+  std::string field_name;          // detected-fields
+  std::vector<std::string> files;  // rules
 };
 
 struct Streams {

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/rules_commands.h"
 
 namespace skald::cli {
 namespace {
@@ -74,6 +75,7 @@ class CommandLine {
     AddVolume();
     AddDetectedFields();
     AddFormat();
+    AddRules();
   }
 
   int Run(int argc, char** argv) {
@@ -278,6 +280,21 @@ class CommandLine {
 
   void AddFormat() {
     AddQueryText(AddVerb("fmt", "Check a query and print it well laid out; needs no server", RunFormat));
+  }
+
+  void AddRules() {
+    CLI::App* rules = app_.add_subcommand("rules", "Check and test rule files; needs no server");
+    rules->fallthrough();
+    rules->require_subcommand(1);
+    const auto add = [&](const char* name, const char* help, Command command) {
+      CLI::App* verb = rules->add_subcommand(name, help);
+      verb->fallthrough();
+      verb->callback([this, command] { run_ = command; });
+      verb->add_option("file", options_.files, "Files")->required();
+    };
+    add("check", "Find every problem of rule files, with file, line and what to write instead",
+        RunRulesCheck);
+    add("test", "Run unit tests of rules: promtool's format, with log lines as input", RunRulesTest);
   }
 
   CLI::App app_{"skaldctl asks a Skald (or Loki) server for logs, labels and metrics.", "skaldctl"};

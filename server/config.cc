@@ -239,6 +239,8 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       {.flag = "", .yaml = "runtime_config.period", .help = "How often the overrides file is looked at."},
       &out->overrides_period_ns);
 
+  RegisterRulesOptions(config, &out->rules);
+
   config->Group("Limits (YAML; 0 = no limit)");
   RegisterLimitOptions(config, &out->limits);
   RegisterTheRest(config);

@@ -8,6 +8,7 @@
 
 #include "base/config.h"
 #include "server/limits.h"
+#include "server/rules_config.h"
 
 namespace skald::server {
 
@@ -49,6 +50,7 @@ struct ServerConfig {
   bool multi_tenant_queries = false;
   int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
 
+  RulesConfig rules;
   Limits limits;
 };
 

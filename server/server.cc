@@ -98,6 +98,13 @@ absl::Status Server::Open(std::string config_yaml) {
       [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); }, &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
+  if (config_.rules.enabled) {
+    RulesConfig rules = config_.rules;
+    if (rules.external_url.empty()) rules.external_url = "http://" + config_.http_listen;
+    ASSIGN_OR_RETURN(rules_, RulesService::Open(rules, config_.auth_enabled, config_.data_dir, engine_.get(),
+                                                store_.get(), &metrics_));
+    AddRulesRoutes(rules_.get(), &router_);
+  }
   metrics_.AddProcessMetrics();
   metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);
   AddStoreMetrics(this, store_.get(), &metrics_);
@@ -110,12 +117,14 @@ absl::Status Server::Open(std::string config_yaml) {
   if (!config_.grpc_listen.empty()) {
     ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_));
   }
+  if (rules_ != nullptr) rules_->Start();
   return absl::OkStatus();
 }
 
 void Server::Shutdown() {
   if (shut_down_.exchange(true)) return;
   stopping_ = true;
+  if (rules_ != nullptr) rules_->Stop();
   if (grpc_ != nullptr) grpc_->Shutdown(kGrpcDrainMs);
   if (http_ != nullptr) http_->Shutdown(config_.shutdown_timeout_ns / kNsPerMilli);
   grpc_ = nullptr;
@@ -123,6 +132,7 @@ void Server::Shutdown() {
   queries_ = nullptr;
   lookups_ = nullptr;
   slow_pool_ = nullptr;
+  rules_ = nullptr;
   ingest_ = nullptr;
   engine_ = nullptr;
   scan_pool_ = nullptr;

@@ -16,6 +16,7 @@
 #include "server/ingest.h"
 #include "server/query_handlers.h"
 #include "server/router.h"
+#include "server/rules_service.h"
 #include "server/status_handlers.h"
 #include "storage/delete_view.h"
 #include "storage/store.h"
@@ -60,6 +61,7 @@ class Server {
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;
   std::unique_ptr<IngestService> ingest_;
+  std::unique_ptr<RulesService> rules_;  // null where rules are off
   QueryService query_service_{};
   StatusService status_service_{};
   Router router_;

@@ -7,7 +7,6 @@
 #include <utility>
 #include <vector>
 
-#include "proto/rows.h"
 #include "text/json_flatten.h"
 #include "text/logfmt.h"
 
@@ -41,14 +40,18 @@ bool Parse(bool json, std::string_view line, Fields* out) {
   return true;
 }
 
-// The line as a row of a Rows, which has the padding.
+// The line with the padding behind it that Match asks for.
 class Padded {
  public:
-  explicit Padded(std::string_view line) { rows_.Append(0, line); }
-  std::string_view line() const { return rows_.line(0); }
+  explicit Padded(std::string_view line) : text_(line), size_(line.size()) {
+    text_ += '\n';
+    text_.append(LineShape::kPadding, '"');
+  }
+  std::string_view line() const { return std::string_view(text_).substr(0, size_); }
 
  private:
-  Rows rows_;
+  std::string text_;
+  size_t size_;
 };
 
 struct ShapeCase {

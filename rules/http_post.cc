@@ -1,0 +1,166 @@
+#include "rules/http_post.h"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <ctime>
+#include <mutex>
+
+#include "base/file.h"
+
+namespace skald::rules {
+namespace {
+
+constexpr size_t kMaxBody = 1024;
+
+std::string Trimmed(std::string text) {
+  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.pop_back();
+  size_t begin = 0;
+  while (begin < text.size() && std::isspace(static_cast<unsigned char>(text[begin])) != 0) ++begin;
+  return text.substr(begin);
+}
+
+size_t OnBody(char* data, size_t size, size_t count, void* user) {
+  auto* body = static_cast<std::string*>(user);
+  body->append(data, std::min(size * count, kMaxBody - std::min(kMaxBody, body->size())));
+  return size * count;
+}
+
+size_t OnHeader(char* data, size_t size, size_t count, void* user) {
+  std::string line(data, size * count);
+  constexpr std::string_view kName = "retry-after:";
+  std::string lower = line.substr(0, kName.size());
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (lower == kName) *static_cast<std::string*>(user) = Trimmed(line.substr(kName.size()));
+  return size * count;
+}
+
+}  // namespace
+
+struct HttpPoster::Handle {
+  CURL* curl = nullptr;
+};
+
+std::string HttpResult::Text() const {
+  if (status == 0) return error;
+  return body.empty() ? fmt::format("status {}", status)
+                      : fmt::format("status {}: {}", status, Trimmed(body));
+}
+
+HttpPoster::HttpPoster(HttpTarget target) : target_(std::move(target)), handle_(std::make_unique<Handle>()) {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  handle_->curl = curl_easy_init();
+}
+
+HttpPoster::~HttpPoster() {
+  if (handle_->curl != nullptr) curl_easy_cleanup(handle_->curl);
+}
+
+HttpResult HttpPoster::Post(const std::string& body,
+                            const std::vector<std::pair<std::string, std::string>>& headers) {
+  HttpResult result;
+  CURL* curl = handle_->curl;
+  if (curl == nullptr) {
+    result.error = "no HTTP client";
+    return result;
+  }
+  // The connection stays over a reset.
+  curl_easy_reset(curl);
+  std::string retry_after;
+  char error[CURL_ERROR_SIZE] = "";
+  curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
+  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl, CURLOPT_URL, target_.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(target_.timeout_ms));
+  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                   static_cast<long>(std::min<int64_t>(target_.timeout_ms, 5000)));
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &result.body);
+  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
+  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &retry_after);
+  curl_easy_setopt(curl, CURLOPT_USERAGENT, "skald");
+
+  const auto secret = [&](const std::string& value, const std::string& file) {
+    if (file.empty()) return value;
+    absl::StatusOr<std::string> text = ReadWholeFile(file);
+    if (!text.ok()) result.error = std::string(text.status().message());
+    return text.ok() ? Trimmed(*std::move(text)) : std::string();
+  };
+  curl_slist* list = nullptr;
+  const auto add = [&list](const std::string& name, const std::string& value) {
+    list = curl_slist_append(list, (name + ": " + value).c_str());
+  };
+  for (const auto& [name, value] : target_.headers) add(name, value);
+  for (const auto& [name, value] : headers) add(name, value);
+  add("Expect", "");
+  const std::string credentials = secret(target_.credentials, target_.credentials_file);
+  if (!credentials.empty()) add("Authorization", target_.authorization_type + " " + credentials);
+  const std::string password = secret(target_.basic_password, target_.basic_password_file);
+  if (!target_.basic_username.empty()) {
+    curl_easy_setopt(curl, CURLOPT_HTTPAUTH, static_cast<long>(CURLAUTH_BASIC));
+    curl_easy_setopt(curl, CURLOPT_USERNAME, target_.basic_username.c_str());
+    curl_easy_setopt(curl, CURLOPT_PASSWORD, password.c_str());
+  }
+  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
+  if (!target_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, target_.ca_file.c_str());
+  if (!target_.cert_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, target_.cert_file.c_str());
+  if (!target_.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, target_.key_file.c_str());
+  curl_slist* connect_to = nullptr;
+  std::string url = target_.url;
+  if (!target_.server_name.empty()) {
+    // The certificate is checked against server_name: the name goes into the URL, the connection to the host.
+    const size_t begin = url.find("://") + 3;
+    const size_t end = std::min(url.find('/', begin), url.size());
+    const std::string authority = url.substr(begin, end - begin);
+    const size_t colon = authority.rfind(':');
+    const std::string host = authority.substr(0, colon);
+    const std::string port = colon == std::string::npos ? "443" : authority.substr(colon + 1);
+    url.replace(begin, end - begin, target_.server_name + ":" + port);
+    connect_to =
+        curl_slist_append(nullptr, fmt::format("{}:{}:{}:{}", target_.server_name, port, host, port).c_str());
+    curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl, CURLOPT_CONNECT_TO, connect_to);
+  }
+  if (target_.insecure_skip_verify) {
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+  }
+  const CURLcode code = result.error.empty() ? curl_easy_perform(curl) : CURLE_READ_ERROR;
+  if (code == CURLE_OK) {
+    long status = 0;
+    curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    result.status = static_cast<int>(status);
+    if (!retry_after.empty()) result.retry_after_ms = ParseRetryAfter(retry_after, std::time(nullptr));
+  } else if (result.error.empty()) {
+    result.error = error[0] != '\0' ? error : curl_easy_strerror(code);
+  }
+  curl_slist_free_all(list);
+  curl_slist_free_all(connect_to);
+  return result;
+}
+
+int64_t ParseRetryAfter(const std::string& value, int64_t now_seconds) {
+  if (value.empty()) return 0;
+  if (value.size() < 8 && value.find_first_not_of("0123456789") == std::string::npos) {
+    return std::stoll(value) * 1000;
+  }
+  const time_t date = curl_getdate(value.c_str(), nullptr);
+  return date <= now_seconds ? 0 : (static_cast<int64_t>(date) - now_seconds) * 1000;
+}
+
+std::string PublicUrl(const std::string& url) {
+  const size_t scheme = url.find("://");
+  if (scheme == std::string::npos) return url;
+  const size_t end = std::min(url.find('/', scheme + 3), url.size());
+  const size_t at = url.rfind('@', end);
+  if (at == std::string::npos || at < scheme) return url;
+  return url.substr(0, scheme + 3) + url.substr(at + 1);
+}
+
+}  // namespace skald::rules

@@ -1,0 +1,66 @@
+// POST over HTTP and HTTPS to receivers that rules speak to, by libcurl.
+#pragma once
+
+#include <absl/status/status.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace skald::rules {
+
+// Where to and how. Files are read at each request, so that rotated secrets take effect.
+struct HttpTarget {
+  std::string url;
+  std::string basic_username;
+  std::string basic_password;
+  std::string basic_password_file;
+  std::string authorization_type = "Bearer";
+  std::string credentials;
+  std::string credentials_file;
+  std::string ca_file;
+  std::string cert_file;
+  std::string key_file;
+  std::string server_name;
+  bool insecure_skip_verify = false;
+  std::vector<std::pair<std::string, std::string>> headers;
+  int64_t timeout_ms = 10'000;
+};
+
+struct HttpResult {
+  int status = 0;              // 0 = no answer
+  std::string error;           // why there is none
+  std::string body;            // its first kilobyte
+  int64_t retry_after_ms = 0;  // what the answer asks for, 0 = nothing
+
+  bool ok() const { return status / 100 == 2; }
+  // Worth another attempt: no answer, 5xx, 408 or 429.
+  bool retryable() const { return status == 0 || status / 100 == 5 || status == 408 || status == 429; }
+  std::string Text() const;  // for logs
+};
+
+// Keeps its connection. Not thread-safe.
+class HttpPoster {
+ public:
+  explicit HttpPoster(HttpTarget target);
+  ~HttpPoster();
+  HttpPoster(const HttpPoster&) = delete;
+  HttpPoster& operator=(const HttpPoster&) = delete;
+
+  HttpResult Post(const std::string& body, const std::vector<std::pair<std::string, std::string>>& headers);
+
+ private:
+  struct Handle;
+  const HttpTarget target_;
+  std::unique_ptr<Handle> handle_;
+};
+
+// Seconds or an HTTP date, in ms from now; 0 where it is neither or past.
+int64_t ParseRetryAfter(const std::string& value, int64_t now_seconds);
+
+// The URL without user and password, for logs and metrics.
+std::string PublicUrl(const std::string& url);
+
+}  // namespace skald::rules

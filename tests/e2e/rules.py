@@ -1,0 +1,313 @@
+#!/usr/bin/python3
+"""Alerts from logs against a real Alertmanager and a real Prometheus, where Debian's packages of them are installed: pending, firing,
+webhook, resolved; kill -9 while pending; an Alertmanager that is down for a while; recordings with their stale markers."""
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import NS, ROOT, Process, Server, check, equal, free_port, main, running, wait_until  # noqa: E402
+
+RULES = """
+groups:
+- name: errors
+  interval: 1s
+  query_offset: 1s
+  rules:
+  - alert: Errors
+    expr: sum by (app) (count_over_time({app=~".+"} |= "error" [3s])) > 0
+    for: 6s
+    labels: {severity: page}
+    annotations: {summary: "{{ $labels.app }} has {{ $value | humanize }} errors"}
+  - record: app:errors:count3s
+    expr: sum by (app) (count_over_time({app=~".+"} |= "error" [3s]))
+    labels: {from: logs}
+"""
+
+
+def fetch(url, timeout=5):
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return json.load(answer)
+    except (OSError, ValueError):
+        return None
+
+
+class Webhook:
+    """Keeps what an Alertmanager posts."""
+
+    def __init__(self):
+        self.received = []
+        received = self.received
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                received.append((time.time(), json.loads(body)))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def alerts(self, status, app):
+        return [(t, alert) for t, body in list(self.received) for alert in body["alerts"]
+                if alert["status"] == status and alert["labels"].get("app") == app]
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Alertmanager(Process):
+    def __init__(self, directory, webhook):
+        self.port = free_port()
+        config = os.path.join(directory, "alertmanager.yml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(f"""
+route: {{receiver: hook, group_by: [alertname, app], group_wait: 200ms, group_interval: 1s, repeat_interval: 1h}}
+receivers:
+- name: hook
+  webhook_configs: [{{url: "http://127.0.0.1:{webhook.port}/", send_resolved: true}}]
+""")
+        super().__init__("alertmanager", [
+            "prometheus-alertmanager", f"--config.file={config}", f"--storage.path={directory}/alertmanager",
+            f"--web.listen-address=127.0.0.1:{self.port}", "--cluster.listen-address="],
+            os.path.join(directory, "alertmanager.log"))
+
+    def start(self):
+        super().start()
+        wait_until("alertmanager ready", lambda: fetch(f"http://127.0.0.1:{self.port}/api/v2/status"))
+
+
+class Prometheus(Process):
+    def __init__(self, directory):
+        self.port = free_port()
+        config = os.path.join(directory, "prometheus.yml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("global: {scrape_interval: 1h}\n")
+        super().__init__("prometheus", [
+            "prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}/prometheus",
+            f"--web.listen-address=127.0.0.1:{self.port}", "--web.enable-remote-write-receiver"],
+            os.path.join(directory, "prometheus.log"))
+
+    def start(self):
+        super().start()
+        wait_until("prometheus ready", lambda: self.query("vector(1)"))
+
+    def query(self, text, **more):
+        path = "query_range" if "step" in more else "query"
+        answer = fetch(f"http://127.0.0.1:{self.port}/api/v1/{path}?" + urllib.parse.urlencode({"query": text, **more}))
+        return answer and answer["data"]["result"]
+
+
+class Errors:
+    """A service that logs an error three times a second."""
+
+    def __init__(self, server, app):
+        self.server, self.app, self.stopping = server, app, threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        while not self.stopping.wait(0.3):
+            try:
+                self.server.push_ok([({"app": self.app}, [(time.time_ns(), "an error happened")])])
+            except OSError:
+                pass  # the server is down; the service goes on
+
+    def stop(self):
+        self.stopping.set()
+        self.thread.join()
+
+
+def make_server(directory, config, rules=RULES):
+    server = Server(directory, config)
+    folder = os.path.join(server.data, "rules", "fake")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "errors.yaml"), "w", encoding="utf-8") as file:
+        file.write(rules)
+    return server
+
+
+def alerts(server):
+    return {a["labels"]["app"]: a for a in server.get("/prometheus/api/v1/alerts").json()["data"]["alerts"]}
+
+
+def seconds(text):
+    """RFC 3339 in UTC -> Unix seconds."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return (time.mktime(time.strptime(whole + " UTC", "%Y-%m-%dT%H:%M:%S %Z")) - time.timezone
+            + (float("0." + fraction) if fraction else 0))
+
+
+def audit(server, event):
+    with open(os.path.join(server.data, "ruler", "audit.jsonl"), encoding="utf-8") as file:
+        return [line for line in map(json.loads, file) if line["event"] == event]
+
+
+def fires_through_alertmanager_and_a_kill(directory):
+    webhook = Webhook()
+    alertmanager = Alertmanager(directory, webhook)
+    server = make_server(directory, f"ruler: {{alertmanager_url: 'http://127.0.0.1:{alertmanager.port}', resend_delay: 2s}}\n")
+    with running(alertmanager), running(server):
+        service = Errors(server, "api")
+        began = time.time()
+        pending = wait_until("pending", lambda: alerts(server).get("api"))
+        equal(pending["state"], "pending", "state of the alert")
+        server.kill()
+        server.start()
+        firing = wait_until("the webhook has the firing alert", lambda: webhook.alerts("firing", "api"))[0]
+        active, started = seconds(pending["activeAt"]), seconds(firing[1]["startsAt"])
+        print(f"  first error to webhook {firing[0] - began:.1f} s, active to firing {started - active:.3f} s with a kill -9 between", flush=True)
+        check(5.999 <= started - active <= 7.001, f"fired {started - active:.3f} s after it became active, for is 6 s")
+        equal(seconds(alerts(server)["api"]["activeAt"]), active, "activeAt over the kill")
+        check(firing[1]["annotations"]["summary"].startswith("api has "), str(firing[1]))
+        equal(firing[1]["labels"], {"alertname": "Errors", "app": "api", "severity": "page"}, "labels at the webhook")
+        service.stop()
+        wait_until("the webhook has the resolved alert", lambda: webhook.alerts("resolved", "api"))
+        lines = wait_until("history", lambda: [
+            json.loads(line) for _, line in server.lines('{skald_source="alerts"} | alertname="Errors"', int((began - 60) * NS),
+                                                         time.time_ns() + 60 * NS)][:3])
+        equal([(line["from"], line["to"]) for line in lines],
+              [("inactive", "pending"), ("pending", "firing"), ("firing", "inactive")], "history by LogQL")
+        equal(len(audit(server, "transition")), 3, "changes in the audit")
+        check(any(send["outcome"] == "delivered" for send in audit(server, "send")), "sends in the audit")
+    webhook.close()
+
+
+def transitions_arrive_in_order_after_an_outage(directory):
+    webhook = Webhook()
+    alertmanager = Alertmanager(directory, webhook)
+    server = make_server(directory, f"ruler: {{alertmanager_url: 'http://127.0.0.1:{alertmanager.port}', resend_delay: 2s}}\n")
+    with running(alertmanager), running(server):
+        first = Errors(server, "one")
+        wait_until("one fires at the webhook", lambda: webhook.alerts("firing", "one"))
+        alertmanager.stop()
+        before = len(audit(server, "send"))
+        second = Errors(server, "two")
+        wait_until("two fires", lambda: alerts(server).get("two", {}).get("state") == "firing")
+        first.stop()
+        wait_until("one is resolved", lambda: "one" not in alerts(server))
+        third = Errors(server, "three")
+        wait_until("three fires", lambda: alerts(server).get("three", {}).get("state") == "firing")
+        check(all(send["outcome"] == "will retry" for send in audit(server, "send")[before:]), "nothing can be delivered")
+        server.kill()  # the queue outlives the process too
+        server.start()
+        alertmanager.start()
+        wait_until("two fires at the webhook", lambda: webhook.alerts("firing", "two"), 40)
+        wait_until("three fires at the webhook", lambda: webhook.alerts("firing", "three"), 40)
+        wait_until("one is resolved at the webhook", lambda: webhook.alerts("resolved", "one"), 40)
+        order = []
+        for send in audit(server, "send")[before:]:
+            if send["outcome"] == "delivered":
+                for alert in send["alerts"]:
+                    change = (alert["labels"]["app"], alert["status"])
+                    if change not in order and change != ("one", "firing"):
+                        order.append(change)
+        equal(order, [("two", "firing"), ("one", "resolved"), ("three", "firing")], "order of delivery")
+        second.stop()
+        third.stop()
+    webhook.close()
+
+
+def recordings_reach_prometheus(directory):
+    prometheus = Prometheus(directory)
+    server = make_server(directory, f"""
+ruler:
+  remote_write:
+    enabled: true
+    clients: {{main: {{url: 'http://127.0.0.1:{prometheus.port}/api/v1/write'}}}}
+""")
+    name = 'app:errors:count3s{app="api",from="logs"}'
+    with running(prometheus), running(server):
+        service = Errors(server, "api")
+        wait_until("the recording", lambda: prometheus.query(name))
+        prometheus.stop()  # its samples wait
+        time.sleep(3)
+        prometheus.start()
+        wait_until("the alert's series", lambda: prometheus.query('ALERTS{alertname="Errors",alertstate="firing",app="api"}'))
+        for_state = prometheus.query('ALERTS_FOR_STATE{alertname="Errors",app="api"}')
+        equal(int(float(for_state[0]["value"][1])), int(seconds(alerts(server)["api"]["activeAt"])), "ALERTS_FOR_STATE")
+        service.stop()
+        wait_until("the end of the recording by its stale marker", lambda: prometheus.query(name) == [])
+        ended = time.time()
+        raw = fetch(f"http://127.0.0.1:{prometheus.port}/api/v1/query?" + urllib.parse.urlencode({"query": name + "[5m]"}))
+        values = raw["data"]["result"][0]["values"]
+        check(len(values) >= 6, f"{len(values)} samples")
+        gaps = [b[0] - a[0] for a, b in zip(values, values[1:])]
+        check(max(gaps) < 2.5, f"samples of the outage are missing: gaps {gaps}")
+        for at, value in values:
+            own = server.get("/loki/api/v1/query", {
+                "query": 'sum by (app) (count_over_time({app="api"} |= "error" [3s]))', "time": f"{at:.3f}"}).json()["data"]["result"]
+            equal(float(value), float(own[0]["value"][1]), f"recording at {at}")
+        check(ended - values[-1][0] < 60, "a series without a marker would go on for five minutes")
+        print(f"  {len(values)} samples of the recording equal to the engine's answers", flush=True)
+
+
+def files_and_api_change_rules_at_once(directory):
+    server = make_server(directory, "ruler: {poll_interval: 200ms}\n")
+    path = os.path.join(server.data, "rules", "fake", "errors.yaml")
+    with running(server):
+        def names():
+            groups = server.get("/prometheus/api/v1/rules").json()["data"]["groups"]
+            return sorted(rule["name"] for group in groups for rule in group["rules"])
+
+        wait_until("both rules", lambda: names() == ["Errors", "app:errors:count3s"])
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(RULES.replace("sum by (app) (count_over_time({app=~\".+\"} |= \"error\" [3s])) > 0", "'{app=\"x\"}'"))
+        wait_until("the bad file is told", lambda: server.metric("skald_rule_files_with_problems") == 1)
+        equal(names(), ["Errors", "app:errors:count3s"], "rules that run beside a bad file")
+        check("errors.yaml:8:" in server.log() and "count_over_time" in server.log(), "the log names file, line and what to write")
+        group = "name: g\ninterval: 1s\nrules:\n- alert: Always\n  expr: vector(1)\n  for: 1h\n"
+        answer = server.request("POST", "/loki/api/v1/rules/my%20space", body=group.encode())
+        equal((answer.status, answer.json()), (202, {"status": "success", "data": None, "errorType": "", "error": ""}), "POST")
+        wait_until("the new rule", lambda: "Always" in names())
+        check("expr: vector(1)" in server.get("/api/prom/rules/my%20space/g").text, "GET of a group")
+        check('"my space":' in server.get("/loki/api/v1/rules").text, "GET of all")
+        equal(server.request("POST", "/loki/api/v1/rules/x", body=b"name: g\nrules: [{alert: A, expr: up}]").status, 400, "a bad rule")
+        active = wait_until("pending", lambda: [a for a in server.get("/prometheus/api/v1/alerts").json()["data"]["alerts"]])[0]
+        server.kill()
+        server.start()
+        again = wait_until("pending again", lambda: [a for a in server.get("/prometheus/api/v1/alerts").json()["data"]["alerts"]])[0]
+        equal(again["activeAt"], active["activeAt"], "activeAt over a restart")
+        equal(server.request("DELETE", "/loki/api/v1/rules/my%20space/g").status, 202, "DELETE")
+        equal(server.request("DELETE", "/loki/api/v1/rules/my%20space").status, 404, "DELETE of nothing")
+        check("Always" not in names(), "the rule is gone")
+
+
+def drills_cause_what_they_name(directory):
+    """Those of deploy/rules that wait for no `for`, with an interval of a second in place of fifteen."""
+    server = make_server(directory, "")
+    for name in ("login", "crash-loop"):
+        with open(os.path.join(ROOT, "deploy", "rules", name + ".yaml"), encoding="utf-8") as file:
+            text = file.read().replace("interval: 15s", "interval: 1s")
+        with open(os.path.join(server.data, "rules", "fake", name + ".yaml"), "w", encoding="utf-8") as file:
+            file.write(text)
+    with running(server):
+        for name in ("login", "crash"):
+            ran = subprocess.run([sys.executable, os.path.join(ROOT, "deploy", "rules", "drill"), "--timeout", "60",
+                                  f"--url=http://127.0.0.1:{server.port}", name], capture_output=True, text=True, timeout=90)
+            check(ran.returncode == 0, f"drill {name}: {ran.stdout}{ran.stderr}")
+            print("  " + ran.stdout.strip().replace("\n", "; "), flush=True)
+
+
+if __name__ == "__main__":
+    tests = [files_and_api_change_rules_at_once, drills_cause_what_they_name]
+    if shutil.which("prometheus-alertmanager"):
+        tests += [fires_through_alertmanager_and_a_kill, transitions_arrive_in_order_after_an_outage]
+    if shutil.which("prometheus"):
+        tests += [recordings_reach_prometheus]
+    main(*tests)
