@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "server/web_socket.h"
 
 namespace skald::server {
 namespace {
@@ -47,10 +48,9 @@ class HttpConnection::Answer : public Responder {
   }
   void Send(HttpResponse response) override {
     if (sent_.exchange(true)) return;
-    asio::post(connection_->stream_.get_executor(),
-               [connection = connection_, response = std::move(response)]() mutable {
-                 connection->Respond(std::move(response));
-               });
+    asio::post(connection_->executor_, [connection = connection_, response = std::move(response)]() mutable {
+      connection->Respond(std::move(response));
+    });
   }
 
  private:
@@ -59,7 +59,7 @@ class HttpConnection::Answer : public Responder {
 };
 
 HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<HttpShared> shared)
-    : shared_(std::move(shared)), stream_(std::move(socket)) {
+    : shared_(std::move(shared)), stream_(std::move(socket)), executor_(stream_.get_executor()) {
   error_code ignored;
   const auto remote = stream_.socket().remote_endpoint(ignored);
   if (!ignored) remote_ = fmt::format("{}:{}", remote.address().to_string(), remote.port());
@@ -73,11 +73,11 @@ HttpConnection::~HttpConnection() {
 }
 
 void HttpConnection::Start() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] { self->WaitForRequest(); });
+  asio::post(executor_, [self = shared_from_this()] { self->WaitForRequest(); });
 }
 
 void HttpConnection::Refuse() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+  asio::post(executor_, [self = shared_from_this()] {
     self->keep_alive_ = false;
     self->answered_ = false;
     self->Respond(TextResponse(503, "too many connections"));
@@ -85,14 +85,16 @@ void HttpConnection::Refuse() {
 }
 
 void HttpConnection::Drain() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+  asio::post(executor_, [self = shared_from_this()] {
+    if (const auto socket = self->socket_.lock()) return socket->Close(1001, "the server is stopping");
     if (self->idle_) self->Close();
   });
 }
 
 void HttpConnection::Abort() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+  asio::post(executor_, [self = shared_from_this()] {
     if (self->cancel_ != nullptr) self->cancel_->Cancel();
+    if (const auto socket = self->socket_.lock()) return socket->Abort();
     self->Close();
   });
 }
@@ -101,7 +103,7 @@ void HttpConnection::Expire(int64_t ms) { stream_.expires_after(std::chrono::mil
 
 void HttpConnection::Close() {
   closed_ = true;
-  stream_.close();
+  if (!handed_over_) stream_.close();
 }
 
 void HttpConnection::ReleaseBody() {
@@ -220,6 +222,7 @@ void HttpConnection::OnBody() {
   stream_.expires_never();
   if (route_ == nullptr) return Respond(std::move(answer_));
   request_->body = std::move(parser_->get().body());
+  if (route_->upgrade) return HandOver();
   WatchClient();
   // A handler must not throw; one that does has answered nothing, and the dropped Answer says so.
   auto answer = std::make_shared<Answer>(shared_from_this());
@@ -229,6 +232,20 @@ void HttpConnection::OnBody() {
     LogError("handler failed", "path={} error=\"{}\"", request_->path, e.what());
     answer->Send(TextResponse(500, fmt::format("error while processing request: {}", e.what())));
   }
+}
+
+void HttpConnection::HandOver() {
+  Upgrade upgrade = route_->upgrade(request_);
+  if (upgrade.session == nullptr) return Respond(std::move(upgrade.refusal));
+  if (!boost::beast::websocket::is_upgrade(parser_->get()))
+    return Respond(TextResponse(400, "Bad Request\n"));
+  Measure(101);
+  handed_over_ = true;
+  answered_ = true;
+  auto socket =
+      std::make_shared<WebSocket>(std::move(stream_), shared_from_this(), std::move(upgrade.session));
+  socket_ = socket;
+  socket->Accept(parser_->get());
 }
 
 void HttpConnection::WatchClient() {

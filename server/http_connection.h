@@ -17,6 +17,8 @@
 
 namespace skald::server {
 
+class WebSocket;
+
 // What connections share with their server. Thread-safe.
 struct HttpShared {
   HttpShared(HttpServerOptions o, const Router* r, Metrics* m)
@@ -51,6 +53,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
  private:
   class Answer;
+  friend class WebSocket;
   using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   using Response = boost::beast::http::response<boost::beast::http::string_body>;
 
@@ -59,6 +62,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void OnHead();
   void ReadBody();
   void OnBody();
+  void HandOver();
   void WatchClient();
   void Respond(HttpResponse response);
   void Measure(int status);
@@ -69,7 +73,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Expire(int64_t ms);
 
   std::shared_ptr<HttpShared> shared_;
-  boost::beast::tcp_stream stream_;
+  boost::beast::tcp_stream stream_;              // given away when the connection becomes a WebSocket
+  const boost::asio::any_io_executor executor_;  // the strand
+  std::weak_ptr<WebSocket> socket_;
+  bool handed_over_ = false;
   boost::beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
   std::shared_ptr<HttpRequest> request_;

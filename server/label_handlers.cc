@@ -43,8 +43,8 @@ bool StoredOnly(const QueryService& service, TimeRange range) {
   return within_ns > 0 && range.end_ns < service.clock->NowNs() - within_ns;
 }
 
-absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::string& tenant,
-                                       const Params& params) {
+absl::StatusOr<std::vector<std::string>> LabelNames(const QueryService& service, const std::string& tenant,
+                                                    const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, tenant, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
@@ -54,14 +54,13 @@ absl::StatusOr<std::string> LabelNames(const QueryService& service, const std::s
     for (const StreamRef& stream : streams) {
       for (const auto& [name, value] : *stream.labels) names.insert(name);
     }
-    return StringListJson({names.begin(), names.end()});
+    return std::vector<std::string>(names.begin(), names.end());
   }
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, service.source->LabelNames(tenant, matchers, range));
-  return StringListJson(names);
+  return service.source->LabelNames(tenant, matchers, range);
 }
 
-absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::string& tenant,
-                                        std::string_view name, const Params& params) {
+absl::StatusOr<std::vector<std::string>> LabelValues(const QueryService& service, const std::string& tenant,
+                                                     std::string_view name, const Params& params) {
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(service, tenant, params));
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, OptionalSelector(params));
   if (StoredOnly(service, range)) {
@@ -71,11 +70,9 @@ absl::StatusOr<std::string> LabelValues(const QueryService& service, const std::
     for (const StreamRef& stream : streams) {
       if (stream.labels->Has(name)) values.emplace(stream.labels->Get(name));
     }
-    return StringListJson({values.begin(), values.end()});
+    return std::vector<std::string>(values.begin(), values.end());
   }
-  ASSIGN_OR_RETURN(const std::vector<std::string> values,
-                   service.source->LabelValues(tenant, name, matchers, range));
-  return StringListJson(values);
+  return service.source->LabelValues(tenant, name, matchers, range);
 }
 
 // "{}", blanks ignored.
@@ -118,6 +115,14 @@ absl::StatusOr<std::string> Series(const QueryService& service, const std::strin
   return SeriesJson(out);
 }
 
+HttpResponse ListAnswer(const absl::StatusOr<std::vector<std::string>>& list) {
+  return list.ok() ? JsonResponse(StringListJson(*list)) : QueryError(list.status());
+}
+
+HttpResponse LegacyListAnswer(const absl::StatusOr<std::vector<std::string>>& list) {
+  return list.ok() ? JsonResponse(LegacyListJson(*list)) : QueryError(list.status());
+}
+
 }  // namespace
 
 void AddLabelRoutes(const QueryService* service, Router* router) {
@@ -125,12 +130,20 @@ void AddLabelRoutes(const QueryService* service, Router* router) {
     router->Add({"GET", "POST"}, path, QueryRoute(service, service->lookups, std::move(work)));
   };
   const QueryWork names = [service](const HttpRequest&, const std::string& tenant, const Params& params,
-                                    int64_t) { return JsonAnswer(LabelNames(*service, tenant, params)); };
+                                    int64_t) { return ListAnswer(LabelNames(*service, tenant, params)); };
   add("/loki/api/v1/labels", names);
   add("/loki/api/v1/label", names);
   add("/loki/api/v1/label/{name}/values",
       [service](const HttpRequest& request, const std::string& tenant, const Params& params, int64_t) {
-        return JsonAnswer(LabelValues(*service, tenant, request.PathParam("name"), params));
+        return ListAnswer(LabelValues(*service, tenant, request.PathParam("name"), params));
+      });
+  add("/api/prom/label",
+      [service](const HttpRequest&, const std::string& tenant, const Params& params, int64_t) {
+        return LegacyListAnswer(LabelNames(*service, tenant, params));
+      });
+  add("/api/prom/label/{name}/values",
+      [service](const HttpRequest& request, const std::string& tenant, const Params& params, int64_t) {
+        return LegacyListAnswer(LabelValues(*service, tenant, request.PathParam("name"), params));
       });
   const QueryWork series = [service](const HttpRequest&, const std::string& tenant, const Params& params,
                                      int64_t) { return JsonAnswer(Series(*service, tenant, params)); };

@@ -96,27 +96,40 @@ void FormatQuery(const HttpRequestPtr& request, const ResponderPtr& responder) {
 
 }  // namespace
 
+namespace {
+
+// Who asks, for taking turns: the user that Grafana names, else the other end's address.
+std::string ClientOf(const HttpRequest& request) {
+  if (const std::string_view user = request.Header("X-Grafana-User"); !user.empty()) return std::string(user);
+  return request.remote.substr(0, request.remote.rfind(':'));
+}
+
+}  // namespace
+
 Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work) {
   Route route;
   route.too_large = [](const HttpRequest&, uint64_t) { return TextResponse(400, "http: POST too large"); };
   route.handle = [service, pool, work = std::move(work)](const HttpRequestPtr& request,
                                                          const ResponderPtr& responder) {
-    TenantOrError tenant =
-        ResolveTenant(service->config->auth_enabled, request->Header("X-Scope-OrgID"), false);
+    const std::string_view header = request->Header("X-Scope-OrgID");
+    TenantOrError tenant = service->config->multi_tenant_queries
+                               ? ResolveTenants(service->config->auth_enabled, header)
+                               : ResolveTenant(service->config->auth_enabled, header, false);
     if (tenant.tenant.empty()) return responder->Send(TenantErrorResponse(tenant, false));
-    const bool taken = pool->Add(tenant.tenant, [request, responder, work, id = tenant.tenant] {
-      const int64_t waited_ns = MonotonicNs() - request->start_ns;
-      if (absl::Status status = request->cancel->Check(); !status.ok())
-        return responder->Send(QueryError(status));
-      absl::StatusOr<Params> params = Params::Of(*request);
-      if (!params.ok()) return responder->Send(QueryError(params.status()));
-      try {
-        responder->Send(work(*request, id, *params, waited_ns));
-      } catch (const std::exception& e) {
-        LogError("query failed", "path={} error=\"{}\"", request->path, e.what());
-        responder->Send(TextResponse(500, fmt::format("error while processing request: {}", e.what())));
-      }
-    });
+    const bool taken =
+        pool->Add(tenant.tenant, ClientOf(*request), [request, responder, work, id = tenant.tenant] {
+          const int64_t waited_ns = MonotonicNs() - request->start_ns;
+          if (absl::Status status = request->cancel->Check(); !status.ok())
+            return responder->Send(QueryError(status));
+          absl::StatusOr<Params> params = Params::Of(*request);
+          if (!params.ok()) return responder->Send(QueryError(params.status()));
+          try {
+            responder->Send(work(*request, id, *params, waited_ns));
+          } catch (const std::exception& e) {
+            LogError("query failed", "path={} error=\"{}\"", request->path, e.what());
+            responder->Send(TextResponse(500, fmt::format("error while processing request: {}", e.what())));
+          }
+        });
     if (!taken) responder->Send(TextResponse(429, "too many outstanding requests"));
   };
   return route;
@@ -133,7 +146,7 @@ TimeRange InclusiveRange(const Bounds& bounds) {
 QueryLimits LimitsOf(const QueryService& service, const Limits& l, const HttpRequest& request) {
   QueryLimits out;
   out.max_query_series = static_cast<uint32_t>(l.max_query_series);
-  out.truncate_series = IsDrilldown(request);
+  out.truncate_series = IsDrilldown(request) || request.Header("X-Skald-Partial") == "allow";
   out.max_entries_limit = static_cast<uint32_t>(l.max_entries_limit_per_query);
   out.approx_topk = std::find(l.shard_aggregations.begin(), l.shard_aggregations.end(), "approx_topk") !=
                     l.shard_aggregations.end();
@@ -169,6 +182,8 @@ void AddReadRoutes(const QueryService* service, Router* router) {
   AddLabelRoutes(service, router);
   AddDetectedRoutes(service, router);
   AddIndexRoutes(service, router);
+  AddLegacyRoutes(service, router);
+  AddTailRoutes(service, router);
 }
 
 void AddQueryRoutes(const QueryService* service, Router* router) {

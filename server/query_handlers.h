@@ -6,11 +6,13 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/thread_pool.h"
 #include "query/exec/engine.h"
 #include "server/config.h"
 #include "server/params.h"
 #include "server/query_pool.h"
 #include "server/router.h"
+#include "server/tail_hub.h"
 #include "server/tenant_limits.h"
 #include "storage/log_source.h"
 
@@ -24,6 +26,8 @@ struct QueryService {
   const Engine* engine;
   QueryPool* queries;  // for what reads lines
   QueryPool* lookups;  // for what reads the index only
+  TailHub* tails;
+  ThreadPool* tail_pool;  // filters lines for live tails
   const Clock* clock;
   Metrics* metrics;
 };
@@ -37,6 +41,8 @@ void AddExplainRoute(const QueryService* service, Router* router);
 void AddLabelRoutes(const QueryService* service, Router* router);
 void AddDetectedRoutes(const QueryService* service, Router* router);
 void AddIndexRoutes(const QueryService* service, Router* router);
+void AddLegacyRoutes(const QueryService* service, Router* router);
+void AddTailRoutes(const QueryService* service, Router* router);
 
 // What handlers of questions have in common.
 

@@ -314,6 +314,20 @@ std::string StringListJson(const std::vector<std::string>& values) {
   return out;
 }
 
+std::string LegacyListJson(const std::vector<std::string>& values) {
+  std::string out;
+  JsonWriter w(&out);
+  w.BeginObject();
+  if (!values.empty()) {
+    w.Key("values").BeginArray();
+    for (const std::string& value : values) w.String(value);
+    w.EndArray();
+  }
+  w.EndObject();
+  out += '\n';
+  return out;
+}
+
 std::string SeriesJson(const std::vector<Labels>& series) {
   std::string out;
   JsonWriter w(&out);

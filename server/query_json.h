@@ -29,6 +29,9 @@ std::string StatsJson(const QueryStats& stats, const QueryTiming& timing);
 // {"status":"success","data":[...]}\n, without "data" where the list is empty.
 std::string StringListJson(const std::vector<std::string>& values);
 
+// {"values":[...]}\n, {}\n where the list is empty: the form before /loki/api/v1.
+std::string LegacyListJson(const std::vector<std::string>& values);
+
 // {"status":"success","data":[{...},...]}\n
 std::string SeriesJson(const std::vector<Labels>& series);
 

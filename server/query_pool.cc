@@ -25,12 +25,14 @@ QueryPool::~QueryPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-bool QueryPool::Add(const std::string& tenant, std::function<void()> task) {
+bool QueryPool::Add(const std::string& tenant, const std::string& client, std::function<void()> task) {
   {
     const std::lock_guard lock(mu_);
     auto it = waiting_.find(tenant);
-    if (it != waiting_.end() && it->second.size() >= max_waiting_) return false;
-    waiting_[tenant].push_back(std::move(task));
+    if (it != waiting_.end() && it->second.waiting >= max_waiting_) return false;
+    Tenant& queue = waiting_[tenant];
+    queue.by_client[client].push_back(std::move(task));
+    ++queue.waiting;
     ++waiting_count_;
   }
   wake_.notify_one();
@@ -45,9 +47,14 @@ void QueryPool::Run() {
     auto it = waiting_.upper_bound(last_tenant_);
     if (it == waiting_.end()) it = waiting_.begin();
     last_tenant_ = it->first;
-    std::function<void()> task = std::move(it->second.front());
-    it->second.pop_front();
-    if (it->second.empty()) waiting_.erase(it);
+    Tenant& tenant = it->second;
+    auto client = tenant.by_client.upper_bound(tenant.last_client);
+    if (client == tenant.by_client.end()) client = tenant.by_client.begin();
+    tenant.last_client = client->first;
+    std::function<void()> task = std::move(client->second.front());
+    client->second.pop_front();
+    if (client->second.empty()) tenant.by_client.erase(client);
+    if (--tenant.waiting == 0) waiting_.erase(it);
     --waiting_count_;
     ++running_;
     lock.unlock();

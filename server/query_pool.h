@@ -1,5 +1,5 @@
-// Runs questions on a bounded number of threads, tenants in turn, so that one tenant's many questions do not
-// keep the others waiting.
+// Runs questions on a bounded number of threads, tenants in turn and within a tenant its clients in turn, so
+// that one's many questions do not keep the others waiting.
 #pragma once
 
 #include <condition_variable>
@@ -26,7 +26,7 @@ class QueryPool {
   QueryPool& operator=(const QueryPool&) = delete;
 
   // False when too many of the tenant wait already; the task is then not taken.
-  bool Add(const std::string& tenant, std::function<void()> task);
+  bool Add(const std::string& tenant, const std::string& client, std::function<void()> task);
 
  private:
   void Run();
@@ -35,11 +35,16 @@ class QueryPool {
   const size_t max_waiting_;
   std::mutex mu_;
   std::condition_variable wake_;
-  std::map<std::string, std::deque<std::function<void()>>> waiting_;  // guarded by mu_; no empty queues
-  std::string last_tenant_;                                           // guarded by mu_; served most recently
-  size_t waiting_count_ = 0;                                          // guarded by mu_
-  size_t running_ = 0;                                                // guarded by mu_
-  bool stopping_ = false;                                             // guarded by mu_
+  struct Tenant {
+    std::map<std::string, std::deque<std::function<void()>>> by_client;  // no empty queues
+    std::string last_client;                                             // served most recently
+    size_t waiting = 0;
+  };
+  std::map<std::string, Tenant> waiting_;  // guarded by mu_; none that wait for nothing
+  std::string last_tenant_;                // guarded by mu_; served most recently
+  size_t waiting_count_ = 0;               // guarded by mu_
+  size_t running_ = 0;                     // guarded by mu_
+  bool stopping_ = false;                  // guarded by mu_
   std::vector<std::thread> threads_;
 };
 

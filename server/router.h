@@ -14,8 +14,18 @@ namespace skald::server {
 
 using Handler = std::function<void(HttpRequestPtr, ResponderPtr)>;
 
+class WebSocketSession;  // server/web_socket.h
+
+// What becomes of a request for a WebSocket: a session, or the answer that refuses it.
+struct Upgrade {
+  std::shared_ptr<WebSocketSession> session;
+  HttpResponse refusal;
+};
+
 struct Route {
   Handler handle;
+  // In place of `handle` for a path that speaks WebSocket; runs on the connection's thread and must not wait.
+  std::function<Upgrade(const HttpRequestPtr&)> upgrade;
   // Bodies beyond it are not read; too_large answers instead, with the size where it is known (else 0).
   uint64_t max_body_bytes = uint64_t{10} << 20;
   std::function<HttpResponse(const HttpRequest&, uint64_t size)> too_large;

@@ -48,6 +48,7 @@ absl::Status Server::Open(std::string config_yaml) {
   options.wal_sync_interval_ms = std::max<int64_t>(config_.wal_sync_interval_ns / kNsPerMilli, 1);
   options.head_memory_bytes = config_.head_memory;
   options.head_max_age_ms = config_.head_max_age_ns / kNsPerMilli;
+  options.fresh_rows = [this](const FreshRows& rows) { tails_.Publish(rows); };
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
     return Annotate(
@@ -66,18 +67,22 @@ absl::Status Server::Open(std::string config_yaml) {
   query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)",
                                                  static_cast<int64_t>(config_.query_memory));
   scan_pool_ = std::make_unique<ThreadPool>(cores);
+  tail_pool_ = std::make_unique<ThreadPool>(2);
   slow_pool_ = std::make_unique<ThreadPool>(1);
-  engine_ = std::make_unique<Engine>(visible_.get(), scan_pool_.get(), query_budget_.get());
+  tenants_ = std::make_unique<MultiTenantSource>(visible_.get());
+  engine_ = std::make_unique<Engine>(tenants_.get(), scan_pool_.get(), query_budget_.get());
   queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, &metrics_);
   lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
   ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
 
   query_service_.config = &config_;
   query_service_.limits = limits_.get();
-  query_service_.source = visible_.get();
+  query_service_.source = tenants_.get();
   query_service_.engine = engine_.get();
   query_service_.queries = queries_.get();
   query_service_.lookups = lookups_.get();
+  query_service_.tails = &tails_;
+  query_service_.tail_pool = tail_pool_.get();
   query_service_.clock = &Clock::System();
   query_service_.metrics = &metrics_;
   status_service_.config = &config_;
@@ -131,11 +136,13 @@ void Server::Shutdown() {
   metrics_.RemoveCallbacks(this);
   queries_ = nullptr;
   lookups_ = nullptr;
+  tail_pool_ = nullptr;
   slow_pool_ = nullptr;
   rules_ = nullptr;
   ingest_ = nullptr;
   engine_ = nullptr;
   scan_pool_ = nullptr;
+  tenants_ = nullptr;
   deletes_ = nullptr;
   visible_ = nullptr;
   store_ = nullptr;

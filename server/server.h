@@ -14,6 +14,7 @@
 #include "server/delete_service.h"
 #include "server/http_server.h"
 #include "server/ingest.h"
+#include "server/multi_tenant_source.h"
 #include "server/query_handlers.h"
 #include "server/router.h"
 #include "server/rules_service.h"
@@ -51,11 +52,14 @@ class Server {
   std::atomic<bool> shut_down_{false};
   // In order of dependency; Shutdown takes them down from the end.
   std::unique_ptr<TenantLimits> limits_;
+  TailHub tails_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<DeleteView> visible_;  // the store without what was deleted: what questions see
   std::unique_ptr<DeleteService> deletes_;
+  std::unique_ptr<MultiTenantSource> tenants_;  // what questions see
   std::unique_ptr<MemoryBudget> query_budget_;
   std::unique_ptr<ThreadPool> scan_pool_;
+  std::unique_ptr<ThreadPool> tail_pool_;
   std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<QueryPool> queries_;

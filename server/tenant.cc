@@ -1,6 +1,7 @@
 #include "server/tenant.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <vector>
@@ -22,9 +23,8 @@ std::string CheckId(std::string_view id) {
   return "";
 }
 
-}  // namespace
-
-TenantOrError ResolveTenant(bool auth_enabled, std::string_view header, bool push) {
+// Where several ids are a tenant, they are joined with `|`; else `several` is the status of the error.
+TenantOrError Resolve(bool auth_enabled, std::string_view header, bool join, int several) {
   if (!auth_enabled) return {std::string(kOnlyTenant), 200, ""};
   if (header.empty()) return {"", 401, "no org id"};
   std::vector<std::string> ids;
@@ -37,8 +37,19 @@ TenantOrError ResolveTenant(bool auth_enabled, std::string_view header, bool pus
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.emplace_back(id);
   }
   if (ids.empty()) return {"", 401, "no org id"};
-  if (ids.size() > 1) return {"", push ? 400 : 500, "multiple org IDs present"};
-  return {std::move(ids[0]), 200, ""};
+  if (ids.size() > 1 && !join) return {"", several, "multiple org IDs present"};
+  std::sort(ids.begin(), ids.end());
+  return {fmt::format("{}", fmt::join(ids, "|")), 200, ""};
+}
+
+}  // namespace
+
+TenantOrError ResolveTenant(bool auth_enabled, std::string_view header, bool push) {
+  return Resolve(auth_enabled, header, false, push ? 400 : 500);
+}
+
+TenantOrError ResolveTenants(bool auth_enabled, std::string_view header) {
+  return Resolve(auth_enabled, header, true, 0);
 }
 
 HttpResponse TenantErrorResponse(const TenantOrError& error, bool push) {

@@ -21,6 +21,8 @@ struct TenantOrError {
 // end is cut off. `a|b` names several: `multiple org IDs present`, 500 for questions and 400 for pushes, as
 // Loki answers unless it is told to allow them.
 TenantOrError ResolveTenant(bool auth_enabled, std::string_view header, bool push);
+// For questions that may be asked of several tenants: `a|b` gives "a|b", sorted and without repetitions.
+TenantOrError ResolveTenants(bool auth_enabled, std::string_view header);
 // The same, as the answer to send when there is no tenant.
 HttpResponse TenantErrorResponse(const TenantOrError& error, bool push);
 

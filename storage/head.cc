@@ -168,6 +168,7 @@ HeadUpdate PrepareAppend(const StreamHead& head, std::shared_ptr<const Rows> row
     rows = std::make_shared<const Rows>(Without(*rows, repeated));
   }
   update.added_rows = rows->size();
+  update.fresh = rows;
 
   // Like a binary counter: a new small chunk takes in those before it that are not much larger, so that each
   // line is copied a few times at most and the list stays short.

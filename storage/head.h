@@ -56,6 +56,7 @@ struct StreamHead {
 
 // What appending rows makes of a head. Prepared without a lock, published under one.
 struct HeadUpdate {
+  std::shared_ptr<const Rows> fresh;                       // what was added, without repetitions; may be null
   std::vector<std::shared_ptr<const HeadChunk>> chunks;    // in place of the head's
   std::vector<std::shared_ptr<const SealedBlock>> sealed;  // behind the head's
   uint64_t added_rows = 0;

@@ -105,6 +105,7 @@ void LocalStore::StartShards() {
   environment.blobs = blobs_.get();
   environment.new_segment_group = [this] { return NewSegmentGroup(); };
   environment.flushed = [this](const SegmentCommit& commit) { OnFlushed(commit); };
+  environment.fresh_rows = options_.fresh_rows;
   environment.progress = [this] { room_changed_.notify_all(); };
   for (uint32_t i = 0; i < shard_count_; ++i) {
     ShardOptions shard;
@@ -403,6 +404,7 @@ absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std:
           }
         }));
     absl::StatusOr<Selection> selection = builder.Finish(segments_.get(), attempt == kTries);
+    if (selection.ok()) selection->shard_versions = std::move(view.versions);
     if (selection.ok() || selection.status().code() != absl::StatusCode::kNotFound) return selection;
   }
 }

@@ -119,6 +119,7 @@ class Block {
 };
 
 struct Selection {
+  std::vector<uint64_t> shard_versions;              // what of the heads it has, see FreshRows; may be empty
   std::vector<StreamRef> streams;                    // sorted by label text
   std::vector<std::shared_ptr<const Block>> blocks;  // sorted by min_ns; each overlaps the asked range
 };

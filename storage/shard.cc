@@ -213,7 +213,7 @@ void Shard::Apply(const PendingBatch& batch) {
     }
     HeadUpdate update = PrepareAppend(*head, part.rows, options_.block_text_bytes);
 
-    std::lock_guard lock(mu_);
+    std::unique_lock lock(mu_);
     HeadSet& set = *active_;
     if (created) {
       const bool counted = frozen_ && frozen_->streams.contains(Raw(known.info->id));
@@ -234,6 +234,12 @@ void Shard::Apply(const PendingBatch& batch) {
     memory_bytes_.fetch_add(static_cast<uint64_t>(update.memory_delta), std::memory_order_relaxed);
     appended_rows_ += update.added_rows;
     duplicate_rows_ += update.duplicate_rows;
+    const uint64_t version = ++version_;
+    lock.unlock();
+    if (environment_.fresh_rows && update.fresh) {
+      environment_.fresh_rows({batch.tenant, known.info->id, known.info->labels, std::move(update.fresh),
+                               options_.number, version});
+    }
   }
 }
 
@@ -332,6 +338,7 @@ void Shard::View(const Roaring& ids, TimeRange range, HeadView* view) const {
   {
     std::lock_guard lock(mu_);
     add_all(*active_);
+    view->versions.push_back(version_);
     // These rows too may be in segments by the time the index is read.
     view->in_memory.push_back(active_->segment_group);
     frozen = frozen_;

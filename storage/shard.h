@@ -41,6 +41,16 @@ struct PendingBatch {
   std::function<void()> applied;  // called by the last shard that is done with it
 };
 
+// Rows of one stream that readers can see from now on.
+struct FreshRows {
+  std::string_view tenant;
+  StreamId stream{0};
+  std::shared_ptr<const Labels> labels;
+  std::shared_ptr<const Rows> rows;
+  uint32_t shard = 0;
+  uint64_t version = 0;  // of the shard: a Selection whose shard_versions[shard] is not below it has the rows
+};
+
 struct ShardOptions {
   uint32_t number = 0;
   uint32_t count = 1;
@@ -55,6 +65,7 @@ struct ShardEnvironment {
   BlobStore* blobs = nullptr;
   std::function<uint64_t()> new_segment_group;
   std::function<void(const SegmentCommit&)> flushed;  // after the index knows, and the heads are dropped
+  std::function<void(const FreshRows&)> fresh_rows;   // on the shard's thread, in order; may be null
   std::function<void()> progress;                     // heads became smaller or a flush failed
 };
 
@@ -76,6 +87,7 @@ struct HeadView {
   };
   std::vector<Stream>
       streams;  // a stream may stand in it twice: with what is being flushed, and with what came since
+  std::vector<uint64_t> versions;  // of the shards, in their order
   std::vector<uint64_t>
       in_memory;  // segment groups that the heads seen here turn into: not to be read from the index
 };
@@ -153,6 +165,7 @@ class Shard {
   uint64_t failed_flushes_ = 0;  // guarded by mu_
   absl::Status flush_status_;    // guarded by mu_
   uint64_t appended_rows_ = 0;   // guarded by mu_
+  uint64_t version_ = 0;         // guarded by mu_; counts what was added to heads
   uint64_t duplicate_rows_ = 0;  // guarded by mu_
   bool stopping_ = false;        // guarded by mu_
   bool stop_flusher_ = false;    // guarded by mu_

@@ -18,6 +18,8 @@
 
 namespace skald {
 
+struct FreshRows;  // storage/shard.h
+
 enum class WalSync { kAlways, kInterval, kOff };
 
 // Validated by Store::Open. Defaults are those of the server.
@@ -31,6 +33,8 @@ struct StoreOptions {
                                << 20;  // over all shards; a shard is flushed to a segment beyond its part
   int64_t head_max_age_ms = 30 * 60 * 1000;  // lines stay in memory and log no longer than this
   uint64_t wal_file_bytes = uint64_t{64} << 20;
+  // Told of all rows as they become visible, on the writers' threads; must not block. May be null.
+  std::function<void(const FreshRows&)> fresh_rows;
 };
 
 // One stream's part of a batch.

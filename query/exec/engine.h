@@ -79,6 +79,9 @@ class Engine {
                                             const QueryLimits& limits, bool analyze,
                                             CancelToken* cancel) const;
 
+  // The same over another source.
+  Engine Over(const LogSource* source) const { return Engine(source, pool_, budget_); }
+
  private:
   // Checks the query against the limits and plans it.
   static absl::StatusOr<exec::Plan> PlanOf(const logql::ExprPtr& expr, const QueryParams& params,
