@@ -267,6 +267,7 @@ class Evaluator {
         return best;
       }
       default: {
+        if (members.size() == 1) return 0;  // a NaN too is 0 away from itself
         ambiguous_ |= !finite;
         double squares = 0;
         for (const VectorSample& sample : members)
@@ -355,7 +356,6 @@ class Evaluator {
                      const Vector& r, Vector* out) {
     const bool swapped = matching.cardinality == logql::MatchCardinality::kOneToMany;
     const bool one_to_one = matching.cardinality == logql::MatchCardinality::kOneToOne;
-    if (l.empty() || r.empty()) return absl::OkStatus();
     const Vector& many = swapped ? r : l;
     const Vector& one = swapped ? l : r;
     std::map<StringMap, const VectorSample*> ones;
