@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""Delete requests: what they name is gone at once, stays gone after a restart and after kill -9, and comes back when they are cancelled."""
+import os
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import NS, T0, Server, check, equal, main, running  # noqa: E402
+
+PATH = "/loki/api/v1/delete"
+S = T0 // NS
+
+
+def fill(server):
+    server.push_ok([({"app": app}, [(T0 + n * NS, f"{'error' if n % 10 == 0 else 'info'} {app} {n}") for n in range(100)])
+                    for app in ("a", "b")])
+
+
+def delete(server, query, start=S, end=S + 3600):
+    answer = server.request("POST", PATH, {"query": query, "start": start, "end": end})
+    equal((answer.status, answer.text), (204, ""), f"delete {query}")
+    return {name.lower(): value for name, value in answer.headers.items()}["x-delete-request-id"]
+
+
+def counts(server):
+    """By counting (which block headers may answer) and by reading; both must agree."""
+    counted = {app: server.count(f'{{app="{app}"}}') for app in ("a", "b")}
+    read = {app: len(server.lines(f'{{app="{app}"}}')) for app in ("a", "b")}
+    equal(counted, read, "counted and read")
+    return read
+
+
+def life(directory):
+    with running(Server(directory)) as server:
+        fill(server)
+        equal(counts(server), {"a": 100, "b": 100}, "before")
+        by_time = delete(server, '{app="a"}', S + 10, S + 19)
+        equal(counts(server), {"a": 90, "b": 100}, "both ends inclusive, in memory")
+        equal([line for _, line in server.lines('{app="a"}')][9:11], ["info a 9", "error a 20"], "around the gap")
+        server.flush()
+        equal(counts(server), {"a": 90, "b": 100}, "in a segment")
+        by_filter = delete(server, '{app=~".+"} |= "error"')
+        equal(counts(server), {"a": 81, "b": 90}, "a line filter over two streams")
+        whole = delete(server, '{app="b"} | logfmt | app="nothing"')
+        equal(counts(server), {"a": 81, "b": 90}, "a stage that nothing passes")
+        listed = server.get(PATH).json()
+        equal([r["request_id"] for r in listed], [by_time, by_filter, whole], "the list, in order of creation")
+        equal({k: listed[0][k] for k in ("start_time", "end_time", "query", "status", "user_id")},
+              {"start_time": S + 10, "end_time": S + 19, "query": '{app="a"}', "status": "received", "user_id": ""}, "an element")
+        equal(server.get(PATH, {"start": S + 3601, "end": S + 3700}).text, "[]\n", "outside of the asked time")
+
+        server.kill()
+        server.start()
+        equal(counts(server), {"a": 81, "b": 90}, "after kill -9")
+        server.stop()
+        server.start()
+        equal(counts(server), {"a": 81, "b": 90}, "after a restart")
+
+        equal(server.request("DELETE", PATH, {"request_id": "nope"}).status, 404, "an unknown request")
+        equal(server.request("DELETE", PATH).status, 400, "cancelling without saying what")
+        equal(server.request("DELETE", PATH, {"request_id": by_filter}).status, 204, "cancel")
+        equal(counts(server), {"a": 90, "b": 100}, "after the cancel")
+        server.kill()
+        server.start()
+        equal(counts(server), {"a": 90, "b": 100}, "the cancel is durable too")
+
+
+def refusals(directory):
+    with running(Server(directory)) as server:
+        good = {"query": '{a="b"}', "start": S, "end": S + 10}
+        rows = [
+            ({}, 400, "query not set\n"),
+            ({"query": '{a="b"}'}, 400, "start time not set\n"),
+            ({**good, "query": "{a="}, 400, "invalid query expression\n"),
+            ({**good, "query": "{}"}, 400, "invalid query expression\n"),
+            ({**good, "query": 'rate({a="b"}[5m])'}, 400, "invalid query expression\n"),
+            ({**good, "query": '{a="b"} |~ "("'}, 400, "invalid query expression\n"),
+            ({**good, "start": "x"}, 400, "invalid start time: require unix seconds or RFC3339 format\n"),
+            ({**good, "start": "123"}, 400, "invalid start time: require unix seconds or RFC3339 format\n"),
+            ({**good, "end": "x"}, 400, "invalid end time: require unix seconds or RFC3339 format\n"),
+            ({**good, "end": "9999999999"}, 400, "deletes in the future are not allowed\n"),
+            ({**good, "end": S}, 400, "start time can't be greater than or equal to end time\n"),
+            ({**good, "query": '{a="b"} |= "x"', "max_interval": "z"}, 400, "invalid max_interval: valid time units are 's', 'm', 'h'\n"),
+            ({**good, "query": '{a="b"} |= "x"', "max_interval": "48h"}, 400, "max_interval can't be greater than 24h0m0s\n"),
+            ({**good, "query": '{a="b"} |= "x"', "max_interval": "1m"}, 400,
+             "max_interval can't be greater than the interval to be deleted (10s)\n"),
+            ({**good, "max_interval": "z"}, 204, ""),
+        ]
+        for params, status, text in rows:
+            answer = server.request("PUT", PATH, params)
+            equal((answer.status, answer.text), (status, text), f"{params}")
+        answer = server.request("POST", PATH, None, "query=%7Ba%3D%22b%22%7D&start=1", {"Content-Type": "application/x-www-form-urlencoded"})
+        equal((answer.status, answer.text), (400, "query not set\n"), "a form body is not looked at")
+    with running(Server(directory + "-off", "limits_config:\n  deletion_mode: disabled\n")) as server:
+        answer = server.get(PATH)
+        equal((answer.status, answer.text), (403, "deletion is not available for this tenant\n"), "deletion_mode: disabled")
+
+
+def while_asked(directory):
+    """Questions that run while requests come and go see a state with the delete or one without."""
+    with running(Server(directory)) as server:
+        fill(server)
+        stop, wrong = threading.Event(), []
+
+        def ask():
+            while not stop.is_set():
+                got = server.count('{app="a"}')
+                if got not in (100, 90):
+                    wrong.append(got)
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            request = delete(server, '{app="a"} |= "error"')
+            equal(server.count('{app="a"}'), 90, "at once")
+            equal(server.request("DELETE", PATH, {"request_id": request}).status, 204, "cancel")
+            equal(server.count('{app="a"}'), 100, "at once")
+        stop.set()
+        for thread in threads:
+            thread.join()
+        check(not wrong, f"counts that never were: {wrong}")
+
+
+if __name__ == "__main__":
+    main(life, refusals, while_asked)
