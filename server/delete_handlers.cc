@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json_writer.h"
 #include "base/status_macros.h"
+#include "base/types.h"
 #include "query/logql/parser.h"
 #include "server/tenant.h"
 #include "server/url.h"
@@ -27,7 +28,7 @@ std::optional<int64_t> ParseDeleteTime(std::string_view text) {
       std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; })) {
     int64_t seconds = 0;
     std::from_chars(text.data(), text.data() + text.size(), seconds);
-    return seconds * kSecondNs;
+    return std::min(seconds, kMaxTimeNs / kSecondNs) * kSecondNs;
   }
   const absl::StatusOr<int64_t> parsed = ParseRfc3339(text);
   if (!parsed.ok()) return std::nullopt;

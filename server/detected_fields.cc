@@ -14,7 +14,6 @@
 #include "proto/rows.h"
 #include "query/exec/pipeline.h"
 #include "query/exec/plan/planner.h"
-#include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 #include "text/duration.h"
 #include "text/go_float.h"

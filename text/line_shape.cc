@@ -29,8 +29,8 @@ struct Sse {
   }
   // A quote or a backslash.
   static uint32_t StringEnds(Vector v) {
-    return static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                                                _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
+    return static_cast<uint32_t>(_mm_movemask_epi8(
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
   }
   // What is none of - . / 0-9 + e E.
   static uint32_t NumberEnds(Vector v) {
@@ -78,8 +78,8 @@ struct Avx2 {
   }
   SKALD_AVX2 static uint32_t BareEnds(Vector v) {
     const __m256i blank = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x20)), v);
-    const __m256i other =
-        _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('=')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')));
+    const __m256i other = _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('=')),
+                                          _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')));
     return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(blank, other)));
   }
 };
