@@ -272,7 +272,7 @@ absl::Status Config::Walk(const YAML::Node& node, const std::string& path, std::
                           std::vector<std::string>* warnings) {
   for (const auto& item : node) {
     const std::string key = item.first.IsScalar() ? item.first.Scalar() : "?";
-    const std::string here = path.empty() ? key : path + "." + key;
+    const std::string here = path.empty() ? key : fmt::format("{}.{}", path, key);
     const YAML::Node& value = item.second;
     const ConfigPlace place = PlaceOf(value.IsNull() ? item.first : value, file, here);
     if (const auto hook = hooks_.find(here); hook != hooks_.end()) {

@@ -34,7 +34,7 @@ struct Values {
     config->Bool({.flag = "auth", .yaml = "auth_enabled", .env = "", .help = "tenants", .example = ""},
                  &auth);
     config->Group("Limits");
-    const auto limit = [](std::string key) {
+    const auto limit = [](const std::string& key) {
       return OptionSpec{
           .flag = "", .yaml = "limits_config." + key, .env = "", .help = "limit", .example = ""};
     };
