@@ -30,7 +30,7 @@ WITH_EXTENSIONS = """\
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
 LABEL = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"\s*(,|$)')
-EVAL = re.compile(r"eval (logs|instant|range|labels|values|series)((?: [^:]*)?):(?: (.*))?$")
+EVAL = re.compile(r"eval (logs|instant|range|labels|values|series|format)((?: [^:]*)?):(?: (.*))?$")
 FAIL = re.compile(r'expect fail (\d{3})(?: (".*"))?$')
 
 
@@ -175,6 +175,8 @@ class Script:
             return ("empty",)
         if text.startswith("expect scalar "):
             return ("scalar", number(text[14:]))
+        if text.startswith("expect text "):
+            return ("text", json.loads(text[12:]))
         if text.startswith("expect values "):
             return ("values", text[14:].split())
         if not text.startswith("{"):
@@ -194,6 +196,8 @@ class Script:
 
 def ask(server, tenant, one):
     headers = {"X-Scope-OrgID": tenant}
+    if one.kind == "format":
+        return server.get("/loki/api/v1/format_query", {"query": one.query}, headers=headers)
     if one.kind in ("labels", "values", "series"):
         params = {"start": T0 + one.begin, "end": T0 + one.end}
         if one.query:
@@ -265,6 +269,9 @@ def difference(one, answer):
         return None
     if answer.status != 200:
         return f"answered {answer.status} {answer.text[:300]!r}"
+    if one.kind == "format":
+        got = answer.json()["data"]
+        return None if ("text", got) == first else f"want {first[1]!r}\n  got  {got!r}"
     if one.kind in ("labels", "values", "series"):
         return listing_difference(one, answer.json().get("data", []))
     data = answer.json()["data"]
