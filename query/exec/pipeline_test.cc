@@ -199,7 +199,10 @@ TEST(Pipeline, RegexpPatternUnpack) {
       {R"(| regexp "(?<a>.)z")",
        "\xff"
        "z",
-       "{a=\"\xef\xbf\xbd\"}"},
+       R"({a="\xff"})"},
+      {R"~(| regexp "^(?P<a>\\S+) (?P<b>.*)$" | line_format "{{.b}};{{.a}}")~",
+       "x\xef\xbf\xbd\xc3 lev\xffl\xc3\xa9",
+       "lev\xffl\xc3\xa9;x\xef\xbf\xbd\xc3|{a=\"x\xef\xbf\xbd\\xc3\", b=\"lev\\xffl\xc3\xa9\"}"},
       {R"(| pattern "<ip> - <u> <_>")", "1.2.3.4 - bob rest", R"({ip="1.2.3.4", u="bob"})"},
       {R"(| pattern "<p>?<_>")", "/status", R"({p="/status"})"},
       {R"(| pattern "GET <p> <_>")", "POST /x 1", "{}"},

@@ -19,6 +19,27 @@ std::string_view AsRunes(std::string_view text, std::string* scratch) {
   return *scratch;
 }
 
+// The places in `text` of places in its AsRunes copy, asked for in any order.
+class RawPlaces {
+ public:
+  explicit RawPlaces(std::string_view text) : text_(text) {}
+
+  size_t Of(size_t place) {
+    if (place < seen_) seen_ = raw_ = 0;
+    while (seen_ < place) {
+      const DecodedRune rune = DecodeRune(text_.substr(raw_));
+      seen_ += rune.valid ? rune.size : 3;
+      raw_ += rune.size;
+    }
+    return raw_;
+  }
+
+ private:
+  std::string_view text_;
+  size_t seen_ = 0;
+  size_t raw_ = 0;
+};
+
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
@@ -229,6 +250,15 @@ bool RegexMatch::Capture(std::string_view text, std::vector<std::string_view>* g
   groups->resize(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     (*groups)[static_cast<size_t>(i)] = std::string_view(pieces[i].data(), pieces[i].size());
+  }
+  if (runes.data() == text.data()) return true;
+  // What a group took are the bytes of the text, also those that the search saw as U+FFFD.
+  RawPlaces places(text);
+  for (std::string_view& group : *groups) {
+    if (group.data() == nullptr) continue;
+    const auto begin = static_cast<size_t>(group.data() - runes.data());
+    const size_t raw_begin = places.Of(begin);
+    group = text.substr(raw_begin, places.Of(begin + group.size()) - raw_begin);
   }
   return true;
 }

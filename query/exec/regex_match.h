@@ -33,8 +33,8 @@ class RegexMatch {
 
   bool Matches(std::string_view text) const;
 
-  // The first match's groups, group 0 the match itself: views into text or *scratch; null data where a group
-  // took no part. False for no match. groups is resized to the number of groups plus one.
+  // The first match's groups, group 0 the match itself: views into text, which need not be valid UTF-8; null
+  // data where a group took no part. False for no match. groups is resized to the number of groups plus one.
   bool Capture(std::string_view text, std::vector<std::string_view>* groups, std::string* scratch) const;
 
   // What FindRequiredLiteral says, ready to search; null for none.

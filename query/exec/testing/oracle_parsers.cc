@@ -261,6 +261,17 @@ bool RunJsonPaths(const logql::JsonParser& stage, Row* row) {
     row->SetParserError("JSONParserErr");
     return true;
   }
+  // A text before a colon is no member of anything; what is asked for is still set below, to nothing.
+  if (row->line[0] == '"') {
+    size_t at = StringEnd(row->line, 1);
+    if (at != std::string_view::npos) {
+      SkipSpace(row->line, &++at);
+      if (at < row->line.size() && row->line[at] == ':') {
+        row->SetParserError("JSONParserErr");
+        row->details = kJsonError;
+      }
+    }
+  }
   struct Hit {
     const char* at;
     std::string name;
