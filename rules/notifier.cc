@@ -106,7 +106,6 @@ Notifier::Notifier(NotifierOptions options, RuleDb* db, AuditLog* audit, const C
       name_(PublicUrl(options_.target.url)),
       audit_(audit),
       clock_(clock),
-      db_(db),
       queue_(db, "alertmanager " + name_, options_.capacity),
       sent_(metrics->Counter("loki_prometheus_notifications_sent_total", "Alerts taken by an Alertmanager.",
                              {{"alertmanager", name_}})),

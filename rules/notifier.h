@@ -63,7 +63,6 @@ class Notifier {
   const std::string name_;  // the URL as it is shown
   AuditLog* const audit_;   // may be null
   const Clock* const clock_;
-  RuleDb* const db_;
   DurableQueue queue_;
   std::mutex mu_;
   std::map<std::string, Waiting> last_;  // by tenant and labels; guarded by mu_

@@ -17,7 +17,7 @@
 #include "base/memory_budget.h"
 #include "base/status_macros.h"
 #include "query/exec/engine.h"
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 #include "query/logql/parser.h"
 #include "query/logql/token.h"
 #include "rules/group.h"

@@ -10,8 +10,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "query/exec/memory_log_source.h"
 #include "query/exec/query_error.h"
-#include "query/exec/testing/memory_log_source.h"
 #include "text/go_float.h"
 
 namespace skald {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 #include "query/logql/parser.h"
 
 namespace skald::exec {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "query/exec/engine.h"
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 
 namespace skald::exec {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "query/exec/engine.h"
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 #include "text/go_float.h"
 
 namespace skald {

@@ -23,7 +23,7 @@
 #include "base/memory_budget.h"
 #include "base/thread_pool.h"
 #include "query/exec/engine.h"
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 #include "query/exec/testing/oracle.h"
 #include "query/exec/testing/random_data.h"
 #include "query/logql/parser.h"

@@ -19,8 +19,8 @@
 #include "base/error.h"
 #include "base/json_writer.h"
 #include "query/exec/engine.h"
+#include "query/exec/memory_log_source.h"
 #include "query/exec/query_error.h"
-#include "query/exec/testing/memory_log_source.h"
 #include "text/go_float.h"
 #include "text/level.h"
 

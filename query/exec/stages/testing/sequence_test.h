@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "query/exec/engine.h"
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 #include "query/logql/parser.h"
 
 namespace skald::exec {

@@ -1,4 +1,4 @@
-#include "query/exec/testing/memory_log_source.h"
+#include "query/exec/memory_log_source.h"
 
 #include <algorithm>
 #include <set>

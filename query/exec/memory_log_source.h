@@ -1,4 +1,5 @@
-// A LogSource over lines in memory, for tests and benchmarks: blocks are what the test says they are.
+// A LogSource over lines in memory: of a rule unit test, of tests and benchmarks. Blocks are what the caller
+// says they are.
 #pragma once
 
 #include <atomic>
