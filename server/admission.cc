@@ -131,8 +131,9 @@ std::string ErrorGroup::Text() const {
 // Collects the result of one push.
 class Admission::Batch {
  public:
-  Batch(Admission* admission, const std::string& tenant)
-      : admission_(admission), tenant_(tenant), rules_(admission->limits_, admission->clock_->NowNs()) {}
+  // limits outlive it.
+  Batch(Admission* admission, const Limits* limits, const std::string& tenant)
+      : admission_(admission), tenant_(tenant), rules_(limits, admission->clock_->NowNs()) {}
 
   const EntryRules& rules() const { return rules_; }
 
@@ -191,7 +192,7 @@ class Admission::Batch {
     }
     admission_->CountReceived(tenant_, lines, bytes - metadata_bytes, metadata_bytes);
     if (lines > 0) {
-      if (auto refused = admission_->CheckTenantRate(tenant_, lines, bytes)) {
+      if (auto refused = admission_->CheckTenantRate(*rules_.limits, tenant_, lines, bytes)) {
         Refuse("", refused->reason, refused->message, lines, bytes);
         return Fail(429, refused->message);
       }
@@ -199,8 +200,8 @@ class Admission::Batch {
     std::string storage_error;
     uint64_t new_streams = 0;
     for (Candidate& c : candidates_) {
-      if (auto refused =
-              admission_->CheckStream(tenant_, *c.stream, c.bytes, candidates_.size(), &new_streams)) {
+      if (auto refused = admission_->CheckStream(*rules_.limits, tenant_, *c.stream, c.bytes,
+                                                 candidates_.size(), &new_streams)) {
         Refuse(c.stream->text, refused->reason, refused->message, c.rows->size(), c.bytes);
         storage_error = std::move(refused->message);
         continue;
@@ -245,13 +246,24 @@ class Admission::Batch {
   std::vector<Candidate> candidates_;
 };
 
-Admission::Admission(const Limits* limits, const Store* store, const Clock* clock, Metrics* metrics)
+Admission::Rules::Rules(std::shared_ptr<const Limits> of)
+    : limits(std::move(of)), detector(DetectorOptions(*limits)), cache(limits.get(), &detector) {}
+
+Admission::Admission(const TenantLimits* limits, const Store* store, const Clock* clock, Metrics* metrics)
     : limits_(limits),
       store_(store),
       clock_(clock),
       metrics_(metrics),
-      detector_(DetectorOptions(*limits)),
-      cache_(limits, &detector_) {}
+      base_(std::make_shared<Rules>(limits->base())) {}
+
+std::shared_ptr<Admission::Rules> Admission::RulesOf(const std::string& tenant) {
+  std::shared_ptr<const Limits> limits = limits_->Of(tenant);
+  if (limits == base_->limits) return base_;
+  const std::lock_guard lock(mu_);
+  std::shared_ptr<Rules>& own = own_[tenant];
+  if (own == nullptr || own->limits != limits) own = std::make_shared<Rules>(std::move(limits));
+  return own;
+}
 
 void Admission::CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes,
                               uint64_t metadata_bytes) {
@@ -268,16 +280,16 @@ void Admission::CountReceived(const std::string& tenant, uint64_t lines, uint64_
       .Add(static_cast<double>(metadata_bytes));
 }
 
-std::optional<Admission::Refused> Admission::CheckTenantRate(const std::string& tenant, uint64_t lines,
-                                                             uint64_t bytes) {
-  if (limits_->ingestion_rate_mb <= 0) return std::nullopt;
-  const double rate = limits_->ingestion_rate_mb * 1048576;
-  const double burst =
-      limits_->ingestion_burst_size_mb > 0 ? limits_->ingestion_burst_size_mb * 1048576 : rate;
+std::optional<Admission::Refused> Admission::CheckTenantRate(const Limits& limits, const std::string& tenant,
+                                                             uint64_t lines, uint64_t bytes) {
+  if (limits.ingestion_rate_mb <= 0) return std::nullopt;
+  const double rate = limits.ingestion_rate_mb * 1048576;
+  const double burst = limits.ingestion_burst_size_mb > 0 ? limits.ingestion_burst_size_mb * 1048576 : rate;
   {
     const std::lock_guard lock(mu_);
     auto it = tenant_rates_.find(tenant);
     if (it == tenant_rates_.end()) it = tenant_rates_.emplace(tenant, TokenBucket(rate, burst)).first;
+    it->second.Change(rate, burst);
     if (it->second.Take(static_cast<double>(bytes), MonotonicNs())) return std::nullopt;
   }
   return Refused{"rate_limited", fmt::format("ingestion rate limit exceeded for user {} (limit: {} "
@@ -288,11 +300,11 @@ std::optional<Admission::Refused> Admission::CheckTenantRate(const std::string& 
                                              tenant, static_cast<int64_t>(rate), lines, bytes)};
 }
 
-std::optional<Admission::Refused> Admission::CheckStream(const std::string& tenant,
+std::optional<Admission::Refused> Admission::CheckStream(const Limits& limits, const std::string& tenant,
                                                          const ResolvedStream& stream, uint64_t bytes,
                                                          uint64_t streams_in_push, uint64_t* new_streams) {
-  if (store_ != nullptr && limits_->max_global_streams_per_user > 0) {
-    const auto max = static_cast<uint64_t>(limits_->max_global_streams_per_user);
+  if (store_ != nullptr && limits.max_global_streams_per_user > 0) {
+    const auto max = static_cast<uint64_t>(limits.max_global_streams_per_user);
     // Far from the limit nobody is looked up; near it the pushes of one moment may pass it by a few.
     const uint64_t active = store_->ActiveStreams(tenant);
     const bool known = active + streams_in_push <= max || store_->HasActiveStream(tenant, stream.labels);
@@ -306,16 +318,17 @@ std::optional<Admission::Refused> Admission::CheckStream(const std::string& tena
     }
     if (!known) ++*new_streams;
   }
-  if (limits_->per_stream_rate_limit > 0) {
-    const auto rate = static_cast<double>(limits_->per_stream_rate_limit);
-    const double burst = limits_->per_stream_rate_limit_burst > 0
-                             ? static_cast<double>(limits_->per_stream_rate_limit_burst)
+  if (limits.per_stream_rate_limit > 0) {
+    const auto rate = static_cast<double>(limits.per_stream_rate_limit);
+    const double burst = limits.per_stream_rate_limit_burst > 0
+                             ? static_cast<double>(limits.per_stream_rate_limit_burst)
                              : rate * 5;
     const std::lock_guard lock(mu_);
     if (stream_rates_.size() > kMaxStreamBuckets) stream_rates_.clear();
     const std::string key = tenant + '\0' + stream.text;
     auto it = stream_rates_.find(key);
     if (it == stream_rates_.end()) it = stream_rates_.emplace(key, TokenBucket(rate, burst)).first;
+    it->second.Change(rate, burst);
     if (!it->second.Take(static_cast<double>(bytes), MonotonicNs())) {
       return Refused{"per_stream_rate_limit",
                      fmt::format("Per stream rate limit exceeded (limit: {}/sec) while attempting to ingest "
@@ -323,26 +336,28 @@ std::optional<Admission::Refused> Admission::CheckStream(const std::string& tena
                                  "{}, consider splitting a stream via additional labels or contact your Loki "
                                  "administrator to see if "
                                  "the limit can be increased",
-                                 SizeText(limits_->per_stream_rate_limit), stream.text, SizeText(bytes))};
+                                 SizeText(limits.per_stream_rate_limit), stream.text, SizeText(bytes))};
     }
   }
   return std::nullopt;
 }
 
 AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& push) {
-  Batch batch(this, tenant);
+  const std::shared_ptr<Rules> own = RulesOf(tenant);
+  const Limits& limits = *own->limits;
+  Batch batch(this, &limits, tenant);
   const EntryRules& rules = batch.rules();
   std::vector<std::shared_ptr<const ResolvedStream>> resolved;
   resolved.reserve(push.streams.size());
   for (const PushStream& stream : push.streams) {
-    auto found = cache_.Resolve(stream.labels, !push.service_name_settled);
+    auto found = own->cache.Resolve(stream.labels, !push.service_name_settled);
     if (!found.ok()) return batch.Fail(400, std::string(MessageOf(found.status())));
     resolved.push_back(*std::move(found));
   }
   if (push.streams.empty())
     return batch.Fail(422, "error at least one valid stream is required for ingestion");
 
-  const bool add_level = limits_->discover_log_levels && limits_->allow_structured_metadata;
+  const bool add_level = limits.discover_log_levels && limits.allow_structured_metadata;
   struct Kept {
     int64_t time_ns;
     uint32_t entry;
@@ -387,7 +402,7 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
         continue;
       }
       int64_t time_ns = entry.time_ns;
-      if (limits_->increment_duplicate_timestamp && !kept.empty() && last_sent == entry.time_ns &&
+      if (limits.increment_duplicate_timestamp && !kept.empty() && last_sent == entry.time_ns &&
           push.entries[kept.back().entry].line != entry.line) {
         time_ns = kept.back().time_ns + 1;
       }
@@ -421,10 +436,9 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     for (const Kept& row : kept) {
       const PushEntry& entry = push.entries[row.entry];
       std::string_view line = entry.line;
-      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
-          line.size() > limits_->max_line_size) {
-        const std::string& mark = limits_->max_line_size_truncate_identifier;
-        cut.assign(line.substr(0, limits_->max_line_size - mark.size()));
+      if (limits.max_line_size_truncate && limits.max_line_size > 0 && line.size() > limits.max_line_size) {
+        const std::string& mark = limits.max_line_size_truncate_identifier;
+        cut.assign(line.substr(0, limits.max_line_size - mark.size()));
         cut += mark;
         line = cut;
       }
@@ -472,9 +486,9 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
         } else if (identity.level.has_value()) {
           level = *identity.level;
         } else if (pairs.empty()) {
-          level = detector_.OfLine(line);
+          level = own->detector.OfLine(line);
         } else {
-          level = detector_.OfMetadataOrLine(metadata_lookup, line);
+          level = own->detector.OfMetadataOrLine(metadata_lookup, line);
         }
         if (!level.empty()) builder.Set(kDetectedLevel, level);
       }
@@ -550,14 +564,16 @@ bool AddLevels(const LevelDetector& detector, const std::optional<std::string>& 
 }  // namespace
 
 AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<AgentStream> streams) {
-  Batch batch(this, tenant);
+  const std::shared_ptr<Rules> own = RulesOf(tenant);
+  const Limits& limits = *own->limits;
+  Batch batch(this, &limits, tenant);
   const EntryRules& rules = batch.rules();
-  const bool add_level = limits_->discover_log_levels && limits_->allow_structured_metadata;
+  const bool add_level = limits.discover_log_levels && limits.allow_structured_metadata;
   for (AgentStream& stream : streams) {
     if (stream.rows == nullptr || stream.rows->size() == 0) continue;
     Rows& rows = *stream.rows;
     const uint64_t all_bytes = rows.line_bytes(0, rows.size());
-    auto resolved = cache_.Resolve(stream.labels, true);
+    auto resolved = own->cache.Resolve(stream.labels, true);
     if (!resolved.ok()) {
       // One bad stream must not hold up an agent's whole batch for ever.
       batch.Refuse(stream.labels, "invalid_labels", MessageOf(resolved.status()), rows.size(), all_bytes);
@@ -575,8 +591,7 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
     for (size_t i = 0; i < rows.size(); ++i) {
       const size_t line_bytes = rows.line_end[i] - rows.line_begin(i);
       const RowMetadata of_row = metadata.empty() ? RowMetadata{} : metadata[i];
-      if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
-          line_bytes > limits_->max_line_size)
+      if (limits.max_line_size_truncate && limits.max_line_size > 0 && line_bytes > limits.max_line_size)
         rebuild = true;
       const char* reason = rules.Broken(rows.time_ns[i], line_bytes, of_row.bytes, of_row.count);
       if (reason == nullptr) continue;
@@ -611,11 +626,9 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
       for (size_t i = 0; i < rows.size(); ++i) {
         if (!dropped.empty() && dropped[i]) continue;
         std::string_view line = rows.line(i);
-        if (limits_->max_line_size_truncate && limits_->max_line_size > 0 &&
-            line.size() > limits_->max_line_size) {
-          cut.assign(
-              line.substr(0, limits_->max_line_size - limits_->max_line_size_truncate_identifier.size()));
-          cut += limits_->max_line_size_truncate_identifier;
+        if (limits.max_line_size_truncate && limits.max_line_size > 0 && line.size() > limits.max_line_size) {
+          cut.assign(line.substr(0, limits.max_line_size - limits.max_line_size_truncate_identifier.size()));
+          cut += limits.max_line_size_truncate_identifier;
           line = cut;
         }
         builder.Add(rows.time_ns[i], line);
@@ -628,7 +641,7 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
       stream.encoded.clear();
       if (kept->size() == 0) continue;
     }
-    if (add_level && AddLevels(detector_, identity.level, kept.get())) stream.encoded.clear();
+    if (add_level && AddLevels(own->detector, identity.level, kept.get())) stream.encoded.clear();
     uint64_t metadata_bytes = 0;
     for (const RowMetadata& of_row : metadata) metadata_bytes += of_row.bytes;
     const uint64_t bytes = kept->line_bytes(0, kept->size()) + metadata_bytes;

@@ -21,6 +21,7 @@
 #include "server/push_decode.h"
 #include "server/rate_limit.h"
 #include "server/stream_cache.h"
+#include "server/tenant_limits.h"
 #include "storage/store.h"
 #include "text/level.h"
 
@@ -72,7 +73,7 @@ struct AdmissionResult {
 class Admission {
  public:
   // All outlive it. store may be null in tests: then there is no stream limit.
-  Admission(const Limits* limits, const Store* store, const Clock* clock, Metrics* metrics);
+  Admission(const TenantLimits* limits, const Store* store, const Clock* clock, Metrics* metrics);
 
   // Views of push are not looked at after the call.
   AdmissionResult Admit(const std::string& tenant, const DecodedPush& push);
@@ -82,26 +83,38 @@ class Admission {
  private:
   class Batch;
 
+  // What follows from one set of limits.
+  struct Rules {
+    explicit Rules(std::shared_ptr<const Limits> limits);
+
+    const std::shared_ptr<const Limits> limits;
+    const LevelDetector detector;
+    StreamCache cache;
+  };
+  std::shared_ptr<Rules> RulesOf(const std::string& tenant);
+
   // A stream's place in the limits that need state: nullopt if it may pass, else reason and message.
   struct Refused {
     std::string reason;
     std::string message;
   };
-  std::optional<Refused> CheckStream(const std::string& tenant, const ResolvedStream& stream, uint64_t bytes,
-                                     uint64_t streams_in_push, uint64_t* new_streams);
-  std::optional<Refused> CheckTenantRate(const std::string& tenant, uint64_t lines, uint64_t bytes);
+  std::optional<Refused> CheckStream(const Limits& limits, const std::string& tenant,
+                                     const ResolvedStream& stream, uint64_t bytes, uint64_t streams_in_push,
+                                     uint64_t* new_streams);
+  std::optional<Refused> CheckTenantRate(const Limits& limits, const std::string& tenant, uint64_t lines,
+                                         uint64_t bytes);
   void CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes, uint64_t metadata_bytes);
 
-  const Limits* const limits_;
+  const TenantLimits* const limits_;
   const Store* const store_;
   const Clock* const clock_;
   Metrics* const metrics_;
-  const LevelDetector detector_;
-  StreamCache cache_;
+  const std::shared_ptr<Rules> base_;
 
   std::mutex mu_;
-  absl::flat_hash_map<std::string, TokenBucket> tenant_rates_;  // guarded by mu_
-  absl::flat_hash_map<std::string, TokenBucket> stream_rates_;  // guarded by mu_; by tenant and label text
+  absl::flat_hash_map<std::string, std::shared_ptr<Rules>> own_;  // guarded by mu_; of tenants with overrides
+  absl::flat_hash_map<std::string, TokenBucket> tenant_rates_;    // guarded by mu_
+  absl::flat_hash_map<std::string, TokenBucket> stream_rates_;    // guarded by mu_; by tenant and label text
 };
 
 }  // namespace skald::server

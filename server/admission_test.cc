@@ -24,14 +24,20 @@ struct Door {
   Limits limits;
   FixedClock clock;
   Metrics metrics;
+  std::unique_ptr<TenantLimits> tenants;
   std::unique_ptr<Admission> admission;
 
-  AdmissionResult Push(const std::string& json) {
-    if (admission == nullptr) admission = std::make_unique<Admission>(&limits, nullptr, &clock, &metrics);
+  void Open() {
+    if (admission != nullptr) return;
+    tenants = std::make_unique<TenantLimits>(limits);
+    admission = std::make_unique<Admission>(tenants.get(), nullptr, &clock, &metrics);
+  }
+  AdmissionResult Push(const std::string& json, const std::string& tenant = "fake") {
+    Open();
     DecodedPush push;
     const absl::Status status = DecodePushJson(json, false, &push);
     EXPECT_TRUE(status.ok()) << status;
-    return admission->Admit("fake", push);
+    return admission->Admit(tenant, push);
   }
 };
 
@@ -233,6 +239,47 @@ TEST(Admission, TenantRate) {
             "'1' lines totaling '90' bytes, "
             "reduce log volume or contact your Loki administrator to see if the limit can be increased");
   EXPECT_TRUE(got.streams.empty());
+}
+
+TEST(Admission, LimitsOfATenant) {
+  Door door;
+  door.limits.ingestion_rate_mb = 1;
+  door.Open();
+  const auto apply = [&door](std::string_view yaml) {
+    const absl::Status status = door.tenants->Apply(yaml, "o.yaml");
+    ASSERT_TRUE(status.ok()) << status;
+  };
+  apply(
+      "overrides:\n"
+      "  small: {max_line_size: 3, max_label_value_length: 4, discover_log_levels: false, ingestion_rate_mb: "
+      "0.0001}\n"
+      "  named: {discover_service_name: [zone]}\n");
+  const std::string long_line = Stream(R"({"app":"e"})", {Entry(0, "four")});
+  const std::string long_label = Stream(R"({"app":"eeeee"})", {Entry(0, "x")});
+  EXPECT_EQ(Describe(door.Push(long_line).streams),
+            "{app=\"e\", service_name=\"e\"} 0:four[detected_level=unknown];");
+  EXPECT_THAT(door.Push(long_line, "small").answer.message, HasSubstr("max entry size '3' bytes exceeded"));
+  EXPECT_EQ(door.Push(long_label).answer.status, 204);
+  EXPECT_THAT(door.Push(long_label, "small").answer.message, HasSubstr("label value too long"));
+  EXPECT_EQ(Describe(door.Push(Stream(R"({"app":"e"})", {Entry(0, "abc")}), "small").streams),
+            "{app=\"e\", service_name=\"e\"} 0:abc;");
+  const std::string zone = Stream(R"({"app":"e","zone":"z"})", {Entry(0, "x")});
+  EXPECT_THAT(Describe(door.Push(zone).streams), HasSubstr("service_name=\"e\""));
+  EXPECT_THAT(Describe(door.Push(zone, "named").streams), HasSubstr("service_name=\"z\""));
+
+  std::vector<std::string> many;
+  for (int i = 0; i < 100; ++i) many.push_back(Entry(i - 200, "abc"));
+  const AdmissionResult limited = door.Push(Stream(R"({"app":"e"})", many), "small");
+  EXPECT_EQ(limited.answer.status, 429);
+  EXPECT_THAT(limited.answer.message, HasSubstr("for user small (limit: 104 bytes/sec)"));
+  EXPECT_EQ(door.Push(Stream(R"({"app":"e"})", many)).answer.status, 204);
+
+  // What changes holds from the next push on.
+  apply("overrides:\n  small: {max_line_size: 10, ingestion_rate_mb: 1}\n");
+  EXPECT_EQ(door.Push(long_line, "small").answer.status, 204);
+  EXPECT_EQ(door.Push(Stream(R"({"app":"e"})", many), "small").answer.status, 204);
+  apply("overrides: {}\n");
+  EXPECT_EQ(door.Push(Stream(R"({"app":"e"})", {Entry(0, "more than ten")}), "small").answer.status, 204);
 }
 
 TEST(Admission, StreamRate) {

@@ -23,12 +23,14 @@ PushError StoreErrorAnswer(const absl::Status& status) {
   return {later ? 503 : 500, std::string(MessageOf(status))};
 }
 
-IngestService::IngestService(const ServerConfig* config, Store* store, const Clock* clock, Metrics* metrics)
+IngestService::IngestService(const ServerConfig* config, const TenantLimits* limits, Store* store,
+                             const Clock* clock, Metrics* metrics)
     : config_(config),
+      limits_(limits),
       store_(store),
       clock_(clock),
       metrics_(metrics),
-      admission_(&config->limits, store, clock, metrics),
+      admission_(limits, store, clock, metrics),
       memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory)),
       pool_(std::make_unique<ThreadPool>(Threads(config->push_threads))) {
   metrics_->Callback(this, MetricKind::kGauge, "skald_push_memory_bytes", "Memory of pushes under way.",
@@ -64,16 +66,16 @@ void IngestService::PushProto(std::string tenant, std::string bytes, Done done) 
   });
 }
 
-OtlpMapping IngestService::Mapping() const {
-  return {&config_->limits.otlp, &config_->limits.discover_service_name, clock_->NowNs(),
-          config_->push_max_decompressed_bytes};
+OtlpMapping IngestService::Mapping(const Limits& limits) const {
+  return {&limits.otlp, &limits.discover_service_name, clock_->NowNs(), config_->push_max_decompressed_bytes};
 }
 
 void IngestService::PushOtlpBody(std::string tenant, PushFormat format, std::string body, Done done) {
   pool_->Add([this, tenant = std::move(tenant), format = std::move(format), body = std::move(body),
               done = std::move(done)]() mutable {
     format.max_decompressed = config_->push_max_decompressed_bytes;
-    PushDecodeResult decoded = DecodeOtlp(format, Mapping(), std::move(body));
+    const std::shared_ptr<const Limits> limits = limits_->Of(tenant);
+    PushDecodeResult decoded = DecodeOtlp(format, Mapping(*limits), std::move(body));
     if (!decoded.ok) return done(std::move(decoded.error));
     PushReserved(tenant, decoded.json ? "otlp_json" : "otlp", std::move(decoded.push), std::move(done));
   });
@@ -83,7 +85,8 @@ void IngestService::PushOtlpProto(std::string tenant, std::string bytes, Done do
   pool_->Add([this, tenant = std::move(tenant), bytes = std::move(bytes), done = std::move(done)]() mutable {
     DecodedPush push;
     const std::string& kept = push.texts.emplace_back(std::move(bytes));
-    if (absl::Status status = DecodeOtlpProto(kept, Mapping(), &push); !status.ok())
+    const std::shared_ptr<const Limits> limits = limits_->Of(tenant);
+    if (absl::Status status = DecodeOtlpProto(kept, Mapping(*limits), &push); !status.ok())
       return done({400, std::string(MessageOf(status))});
     PushReserved(tenant, "otlp_grpc", std::move(push), std::move(done));
   });

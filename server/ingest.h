@@ -24,7 +24,8 @@ namespace skald::server {
 // answered.
 class IngestService {
  public:
-  IngestService(const ServerConfig* config, Store* store, const Clock* clock, Metrics* metrics);
+  IngestService(const ServerConfig* config, const TenantLimits* limits, Store* store, const Clock* clock,
+                Metrics* metrics);
   ~IngestService();
 
   // 204, or an error with its text (no newline at the end). Called once, on any thread.
@@ -54,7 +55,8 @@ class IngestService {
   ThreadPool* pool() { return pool_.get(); }
 
  private:
-  OtlpMapping Mapping() const;
+  // limits outlive it.
+  OtlpMapping Mapping(const Limits& limits) const;
   // Reserves memory for what was decoded, then admits and stores it.
   void PushReserved(const std::string& tenant, std::string_view format, DecodedPush push, Done done);
   void PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved,
@@ -62,6 +64,7 @@ class IngestService {
   void Append(AppendBatch batch, Store::Done done);
 
   const ServerConfig* const config_;
+  const TenantLimits* const limits_;
   Store* const store_;
   const Clock* const clock_;
   Metrics* const metrics_;

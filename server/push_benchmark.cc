@@ -64,7 +64,8 @@ void Run(benchmark::State& state, bool metadata, bool levels) {
   Limits limits;
   limits.discover_log_levels = levels;
   Metrics metrics;
-  Admission admission(&limits, nullptr, &Clock::System(), &metrics);
+  const TenantLimits tenants(limits);
+  Admission admission(&tenants, nullptr, &Clock::System(), &metrics);
   const PushFormat format{"application/x-protobuf", "", false, 256 << 20};
   for (auto _ : state) {
     PushDecodeResult decoded = DecodePush(format, body);

@@ -14,6 +14,7 @@
 #include "server/router.h"
 #include "server/tail_hub.h"
 #include "server/tenant_limits.h"
+#include "storage/delete_view.h"
 #include "storage/log_source.h"
 
 namespace skald::server {
@@ -27,7 +28,8 @@ struct QueryService {
   QueryPool* queries;  // for what reads lines
   QueryPool* lookups;  // for what reads the index only
   TailHub* tails;
-  ThreadPool* tail_pool;  // filters lines for live tails
+  const DeleteView* deletes;  // what live tails must not show
+  ThreadPool* tail_pool;      // filters lines for live tails
   const Clock* clock;
   Metrics* metrics;
 };

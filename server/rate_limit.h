@@ -23,6 +23,14 @@ class TokenBucket {
     return true;
   }
 
+  // Goes on with other figures; what was taken stays taken.
+  void Change(double rate_per_second, double burst) {
+    if (rate_ == rate_per_second && burst_ == burst) return;
+    tokens_ = std::min(burst, tokens_ + std::max(burst - burst_, 0.0));
+    rate_ = rate_per_second;
+    burst_ = burst;
+  }
+
  private:
   double rate_;
   double burst_;

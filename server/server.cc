@@ -73,7 +73,8 @@ absl::Status Server::Open(std::string config_yaml) {
   engine_ = std::make_unique<Engine>(tenants_.get(), scan_pool_.get(), query_budget_.get());
   queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, &metrics_);
   lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
-  ingest_ = std::make_unique<IngestService>(&config_, store_.get(), &Clock::System(), &metrics_);
+  ingest_ =
+      std::make_unique<IngestService>(&config_, limits_.get(), store_.get(), &Clock::System(), &metrics_);
 
   query_service_.config = &config_;
   query_service_.limits = limits_.get();
@@ -82,6 +83,7 @@ absl::Status Server::Open(std::string config_yaml) {
   query_service_.queries = queries_.get();
   query_service_.lookups = lookups_.get();
   query_service_.tails = &tails_;
+  query_service_.deletes = visible_.get();
   query_service_.tail_pool = tail_pool_.get();
   query_service_.clock = &Clock::System();
   query_service_.metrics = &metrics_;

@@ -218,8 +218,11 @@ void TailSession::Filter(const TailFeed::Part& part) {
   StartPipeline();
   std::vector<uint32_t> rows;
   pipeline_->FilterRows(*part.rows, 0, static_cast<uint32_t>(part.rows->size()), &rows);
+  if (rows.empty()) return;
+  const std::vector<bool> hidden = service_->deletes->Hidden(question_.tenant, *part.labels, *part.rows);
   runner_->StartSlice(*part.labels, part.rows.get());
   for (const uint32_t row : rows) {
+    if (!hidden.empty() && hidden[row]) continue;
     const int64_t time_ns = part.rows->time_ns[row];
     if (IsSeen(part, time_ns)) continue;
     exec::Entry entry;

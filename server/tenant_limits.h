@@ -30,6 +30,9 @@ class TenantLimits {
   // smallest positive value of each limit on questions.
   std::shared_ptr<const Limits> Of(std::string_view tenant) const;
 
+  // Of every tenant that has none of its own: Of gives out this same object for them.
+  const std::shared_ptr<const Limits>& base() const { return base_; }
+
   // Takes `overrides: {tenant: {limit: value}}` in place of what was in force. On an error nothing changes.
   absl::Status Apply(std::string_view yaml, std::string_view file);
   // Reads the file (an error of this first time is the caller's), then looks every period whether it changed;

@@ -11,6 +11,10 @@ namespace {
 // The deletes that may mean lines of a stream.
 using StreamDeletes = std::vector<const ActiveDelete*>;
 
+bool Means(const ActiveDelete& d, const Labels& stream) {
+  return std::all_of(d.matchers.begin(), d.matchers.end(),
+                     [&](const Matcher& m) { return m.Matches(stream.Get(m.name())); });
+}
 bool Touches(const ActiveDelete& d, const Slice& slice) {
   return slice.min_ns <= d.end_ns && slice.max_ns >= d.start_ns;
 }
@@ -172,13 +176,45 @@ void DeleteView::Set(std::string_view tenant, std::vector<ActiveDelete> deletes)
   }
 }
 
+DeleteView::Deletes DeleteView::Of(std::string_view tenant) const {
+  const std::lock_guard lock(mu_);
+  const auto it = by_tenant_.find(std::string(tenant));
+  return it == by_tenant_.end() ? nullptr : it->second;
+}
+
+std::vector<bool> DeleteView::Hidden(std::string_view tenant, const Labels& stream, const Rows& rows) const {
+  std::vector<bool> hidden;
+  const Deletes deletes = Of(tenant);
+  if (deletes == nullptr) return hidden;
+  const auto size = static_cast<uint32_t>(rows.size());
+  std::vector<uint32_t> matched;
+  for (const ActiveDelete& d : *deletes) {
+    const auto in_time = [&](uint32_t row) {
+      return rows.time_ns[row] >= d.start_ns && rows.time_ns[row] <= d.end_ns;
+    };
+    if (!Means(d, stream)) continue;
+    matched.clear();
+    for (uint32_t row = 0; row < size; ++row) {
+      if (in_time(row)) matched.push_back(row);
+    }
+    if (matched.empty()) continue;
+    if (d.filter) {
+      const uint32_t begin = matched.front();
+      const uint32_t end = matched.back() + 1;
+      matched.clear();
+      d.filter(stream, rows, begin, end, &matched);
+    }
+    hidden.resize(size);
+    for (const uint32_t row : matched) {
+      if (in_time(row)) hidden[row] = true;
+    }
+  }
+  return hidden;
+}
+
 absl::StatusOr<Selection> DeleteView::Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                              TimeRange range) const {
-  Deletes deletes;
-  {
-    const std::lock_guard lock(mu_);
-    if (const auto it = by_tenant_.find(std::string(tenant)); it != by_tenant_.end()) deletes = it->second;
-  }
+  const Deletes deletes = Of(tenant);
   ASSIGN_OR_RETURN(Selection selection, inner_->Select(tenant, matchers, range));
   if (deletes == nullptr) return selection;
   std::vector<StreamDeletes> by_stream(selection.streams.size());
@@ -187,9 +223,7 @@ absl::StatusOr<Selection> DeleteView::Select(std::string_view tenant, const std:
     if (!range.Overlaps(d.start_ns, d.end_ns)) continue;
     for (size_t s = 0; s < selection.streams.size(); ++s) {
       const Labels& labels = *selection.streams[s].labels;
-      const bool meant = std::all_of(d.matchers.begin(), d.matchers.end(),
-                                     [&](const Matcher& m) { return m.Matches(labels.Get(m.name())); });
-      if (!meant) continue;
+      if (!Means(d, labels)) continue;
       by_stream[s].push_back(&d);
       any = true;
     }

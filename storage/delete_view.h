@@ -55,8 +55,14 @@ class DeleteView final : public LogSource {
                                                        const std::vector<Matcher>& matchers,
                                                        TimeRange range) const override;
 
+  // Which rows of a stream deletes hide, for rows that come past a Select; empty where they hide none. The
+  // rows have all their columns.
+  std::vector<bool> Hidden(std::string_view tenant, const Labels& stream, const Rows& rows) const;
+
  private:
   using Deletes = std::shared_ptr<const std::vector<ActiveDelete>>;
+
+  Deletes Of(std::string_view tenant) const;  // null: none
 
   const LogSource* const inner_;
   mutable std::mutex mu_;

@@ -113,6 +113,38 @@ TEST_P(DeleteViewTest, BlocksThatNoDeleteTouchesAreGivenOutAsTheyAre) {
   EXPECT_EQ(through->blocks[0]->slices()[0].row_end, direct->blocks[0]->slices()[0].row_end);
 }
 
+TEST_P(DeleteViewTest, HiddenTellsOfRowsThatComePastASelect) {
+  struct Row {
+    const char* what;
+    std::vector<ActiveDelete> deletes;
+    std::string want;  // of ten rows, x = hidden
+  };
+  const Row table[] = {
+      {"no delete", {}, ""},
+      {"another stream", {{{Match("app", "b")}, 0, 99, nullptr}}, ""},
+      {"another time", {{{Match("app", "a")}, 10, 99, nullptr}}, ""},
+      {"a time", {{{Match("app", "a")}, 2, 4, nullptr}}, "..xxx....."},
+      {"a filter", {{{Match("app", "a")}, 0, 8, Holding("odd")}}, ".x.x.x.x.."},
+      {"two",
+       {{{Match("app", "a")}, 9, 9, nullptr}, {{Match("app", "a")}, 0, 2, Holding("odd")}},
+       ".x.......x"},
+  };
+  Rows rows;
+  for (int i = 0; i < 10; ++i) {
+    rows.time_ns.push_back(i);
+    rows.text.append(std::string_view(i % 2 == 0 ? "even" : "odd"));
+    rows.line_end.push_back(static_cast<uint32_t>(rows.text.size()));
+    rows.text.append(std::string_view("\n"));
+  }
+  for (const Row& row : table) {
+    SCOPED_TRACE(row.what);
+    view_->Set("t", row.deletes);
+    std::string got;
+    for (const bool hidden : view_->Hidden("t", Labels{{"app", "a"}}, rows)) got += hidden ? 'x' : '.';
+    EXPECT_EQ(got, row.want);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(HeadAndStored, DeleteViewTest, ::testing::Bool());
 
 }  // namespace

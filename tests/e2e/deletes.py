@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """Delete requests: what they name is gone at once, stays gone after a restart and after kill -9, and comes back when they are cancelled."""
+import json
 import os
 import sys
 import threading
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import NS, T0, Server, check, equal, main, running  # noqa: E402
+from harness import NS, T0, Server, check, equal, main, running, wait_until  # noqa: E402
+from web_socket import WebSocket  # noqa: E402
 
 PATH = "/loki/api/v1/delete"
 S = T0 // NS
@@ -96,6 +99,45 @@ def refusals(directory):
         equal((answer.status, answer.text), (403, "deletion is not available for this tenant\n"), "deletion_mode: disabled")
 
 
+def tails(directory):
+    """A live tail shows no line that a delete names: none of the past, and none that comes late into its time."""
+    now = time.time_ns()
+    with running(Server(directory)) as server:
+        server.push_ok([({"app": "t"}, [(now - 50 * NS, "bad past"), (now - 49 * NS, "good past")])])
+        delete(server, '{app="t"} |= "bad"', now // NS - 60, now // NS - 1)
+        tail = WebSocket(server.port, "/loki/api/v1/tail", {"query": '{app="t"}', "start": now - 100 * NS})
+        shown = []
+
+        def read_until(last):
+            while last not in shown:
+                frame = tail.message(20)
+                check(frame is not None, f"{last} does not come; {shown}")
+                shown.extend(line for stream in json.loads(frame)["streams"] for _, line, *_ in stream["values"])
+
+        read_until("good past")
+        server.push_ok([({"app": "t"}, [(now - 40 * NS, "bad late"), (now - 39 * NS, "good late"), (now + NS, "bad but after it")])])
+        read_until("bad but after it")
+        equal(shown, ["good past", "good late", "bad but after it"], "what the tail shows")
+        tail.close()
+
+
+def rules_do_not_see_them(directory):
+    rule = ("name: g\ninterval: 1s\nrules:\n- alert: Bad\n  expr: sum(count_over_time({app=\"r\"} |= \"bad\" [1h])) > 0\n")
+    now = time.time_ns()
+    with running(Server(directory)) as server:
+        server.push_ok([({"app": "r"}, [(now - 50 * NS, "bad"), (now - 49 * NS, "good")])])
+        equal(server.request("POST", "/loki/api/v1/rules/s", body=rule.encode()).status, 202, "the rule")
+
+        def firing():
+            return [a["state"] for a in server.get("/prometheus/api/v1/alerts").json()["data"]["alerts"]]
+
+        wait_until("it fires", lambda: firing() == ["firing"])
+        request = delete(server, '{app="r"} |= "bad"', now // NS - 60, now // NS - 1)
+        wait_until("it sees nothing any more", lambda: firing() == [])
+        equal(server.request("DELETE", PATH, {"request_id": request}).status, 204, "cancel")
+        wait_until("it fires again", lambda: firing() == ["firing"])
+
+
 def while_asked(directory):
     """Questions that run while requests come and go see a state with the delete or one without."""
     with running(Server(directory)) as server:
@@ -123,4 +165,4 @@ def while_asked(directory):
 
 
 if __name__ == "__main__":
-    main(life, refusals, while_asked)
+    main(life, refusals, tails, rules_do_not_see_them, while_asked)

@@ -272,6 +272,26 @@ def overrides(directory):
         wait_until("the error is logged", lambda: "overrides not taken" in server.log())
         equal((status("small", 20), status("small", 21)), (200, 400), "a file with a mistake changes nothing")
 
+        write("overrides:\n  small:\n    max_line_size: 10\n    ingestion_rate_mb: 0.001\n    otlp_config:\n      resource_attributes:\n"
+              "        attributes_config: [{action: index_label, attributes: [team]}]\n")
+
+        def push(tenant, line, count=1):
+            now = time.time_ns()
+            return server.push_json([({"app": "p"}, [(now - i, line) for i in range(count)])], headers={"X-Scope-OrgID": tenant})
+
+        wait_until("the shorter line", lambda: push("small", "more than ten").status == 400)
+        check("max entry size '10' bytes exceeded" in push("small", "more than ten").text, "a tenant's own line size")
+        equal(push("other", "more than ten").status, 204, "that of the others")
+        equal((push("small", "123456789", 200).status, push("other", "123456789", 200).status), (429, 204), "a tenant's own rate")
+        record = {"timeUnixNano": str(time.time_ns()), "body": {"stringValue": "short"}}
+        body = {"resourceLogs": [{"resource": {"attributes": [{"key": "team", "value": {"stringValue": "t"}}]}, "scopeLogs": [{"logRecords": [record]}]}]}
+        for tenant, labels in (("small", {"team": "t", "service_name": "unknown_service"}), ("other", {"service_name": "unknown_service"})):
+            headers = {"X-Scope-OrgID": tenant, "Content-Type": "application/json"}
+            sent = server.request("POST", "/otlp/v1/logs", body=json.dumps(body).encode(), headers=headers)
+            check(sent.status in (200, 204), f"OTLP of {tenant}: {sent.status} {sent.text}")
+            found = answer(server, "series", headers={"X-Scope-OrgID": tenant}, match='{service_name="unknown_service"}').json()["data"]
+            equal(found, [labels], f"otlp_config of {tenant}")
+
 
 def surprises(directory):
     """The forms that clients depend on and servers like this one get wrong."""
