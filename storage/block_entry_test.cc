@@ -118,6 +118,19 @@ TEST(LevelCountTest, Counts) {
   plain.Append(1, "xyz");
   AddLevels(plain, 0, 1, &levels);
   EXPECT_EQ(levels[0].rows, 2u);
+  // Rows with an error are told apart from all others.
+  Rows failed;
+  AppendRow(&failed, 1, "a", {{"__error__", "x"}, {"detected_level", "warn"}});
+  AppendRow(&failed, 2, "bb", {{"detected_level", "warn"}});
+  AppendRow(&failed, 3, "ccc", {});
+  Slice slice;
+  AddLevels(failed, 1, 3, &slice.levels);
+  EXPECT_FALSE(slice.HasErrors());
+  AddLevels(failed, 0, 1, &slice.levels);
+  EXPECT_TRUE(slice.HasErrors());
+  ASSERT_EQ(slice.levels.size(), 3u);
+  EXPECT_EQ(slice.levels[1].level, "__error__");
+  EXPECT_EQ(slice.levels[1].rows, 1u);
 }
 
 }  // namespace

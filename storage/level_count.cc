@@ -21,6 +21,15 @@ void Add(std::string_view level, uint32_t rows, uint64_t line_bytes, std::vector
 void AddLevels(const Rows& rows, size_t begin, size_t end, std::vector<LevelCount>* levels) {
   if (begin >= end) return;
   const MetadataColumn* column = rows.FindMetadata(kDetectedLevelKey);
+  const MetadataColumn* errors = rows.FindMetadata(kErrorLevel);
+  if (errors != nullptr) {
+    for (size_t i = begin; i < end; ++i) {
+      std::string_view level;
+      if (column != nullptr && column->index[i] != 0) level = column->value(column->index[i] - 1);
+      Add(errors->index[i] != 0 ? kErrorLevel : level, 1, rows.line_end[i] - rows.line_begin(i), levels);
+    }
+    return;
+  }
   if (column == nullptr)
     return Add("", static_cast<uint32_t>(end - begin), rows.line_bytes(begin, end), levels);
   struct Count {

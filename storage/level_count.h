@@ -15,7 +15,7 @@ namespace skald {
 inline constexpr std::string_view kDetectedLevelKey = "detected_level";
 
 // Adds rows [begin, end) to *levels, which is sorted by level and stays so. Rows without the key count as
-// level "".
+// level "", rows whose metadata holds an error as kErrorLevel whatever their level is.
 void AddLevels(const Rows& rows, size_t begin, size_t end, std::vector<LevelCount>* levels);
 
 }  // namespace skald

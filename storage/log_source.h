@@ -23,8 +23,12 @@ struct StreamRef {
   std::shared_ptr<const Labels> labels;
 };
 
+// The metadata key of an error, and the level that rows with it are counted under: metrics of such rows fail,
+// or show all labels of theirs, so that counts do not answer for them.
+inline constexpr std::string_view kErrorLevel = "__error__";
+
 // Lines and line bytes of one detected level within a slice. `level` is the value of the metadata key
-// detected_level, "" for rows without.
+// detected_level, "" for rows without, kErrorLevel for rows with an error.
 struct LevelCount {
   std::string level;
   uint32_t rows = 0;
@@ -47,6 +51,12 @@ struct Slice {
   bool overlaps = false;
 
   uint32_t rows() const { return row_end - row_begin; }
+  bool HasErrors() const {
+    for (const LevelCount& count : levels) {
+      if (count.level == kErrorLevel) return true;
+    }
+    return false;
+  }
 };
 
 // What a Read must fill of a Rows; the rest is left empty.

@@ -31,7 +31,7 @@ SliceFate FateOf(const ReadPlan& read, const Slice& slice, const Labels& stream,
   const WindowGrid::Bucket bucket = grid->Find(slice.min_ns);
   if (!bucket.Contains(slice.max_ns)) return SliceFate::kDecoded;
   if (!bucket.in_window) return SliceFate::kSkipped;
-  if (read.headers == HeaderUse::kNone || slice.overlaps) return SliceFate::kDecoded;
+  if (read.headers == HeaderUse::kNone || slice.overlaps || slice.HasErrors()) return SliceFate::kDecoded;
   const bool counts = !read.pipeline.MetadataMatters(stream) || LevelsSuffice(read, slice, stream);
   return counts ? SliceFate::kHeader : SliceFate::kDecoded;
 }

@@ -140,7 +140,8 @@ class Worker {
       const Slice& slice = block.slices()[s];
       if (!MayContribute(round, slice.min_ns, slice.max_ns)) continue;
       todo_.push_back(Todo{s, 0, 0, 0, 0});
-      metadata |= slice.overlaps || pipeline_->MetadataMatters(*round.selection.streams[slice.stream].labels);
+      metadata |= slice.overlaps || slice.HasErrors() ||
+                  pipeline_->MetadataMatters(*round.selection.streams[slice.stream].labels);
     }
     if (todo_.empty()) {
       ++stats_.blocks_skipped_time;

@@ -97,6 +97,10 @@ void MemoryLogSource::AddBlock(const std::string& tenant_name, StreamEntries str
       slice.line_bytes += entry.line.size();
       std::string level;
       for (const auto& [name, value] : entry.metadata) {
+        if (name == kErrorLevel) {
+          level = name;
+          break;
+        }
         if (name == "detected_level") level = value;
       }
       LevelCount& count = levels[level];

@@ -58,7 +58,7 @@ class Worker {
       todo.bucket = scan_.grid.Find(slice.min_ns);
       todo.whole = todo.bucket.Contains(slice.max_ns);
       if (todo.whole && !todo.bucket.in_window) continue;
-      if (!slice.overlaps &&
+      if (!slice.overlaps && !slice.HasErrors() &&
           (todo.whole ? CountFromHeader(slice, todo.bucket.id) : CountFromSummary(block, slice))) {
         any_from_header = true;
         continue;
@@ -261,10 +261,11 @@ class Worker {
   void Want(const Slice& slice, bool whole, ColumnSet* want) {
     const StreamState& state = StateOf(slice.stream);
     const ColumnSet columns = scan_.pipeline->Columns();
+    const bool row_by_row = slice.overlaps || slice.HasErrors();
     // A stage may look at the time of a row that it is given.
-    want->times |= !whole || scan_.needs_times || slice.overlaps || !state.constant.has_value();
-    want->lines |= columns.lines || scan_.kind == SampleKind::kBytes || slice.overlaps;
-    want->metadata |= (columns.metadata && state.metadata_matters) || slice.overlaps;
+    want->times |= !whole || scan_.needs_times || row_by_row || !state.constant.has_value();
+    want->lines |= columns.lines || scan_.kind == SampleKind::kBytes || row_by_row;
+    want->metadata |= (columns.metadata && state.metadata_matters) || row_by_row;
   }
 
   void RunSlice(uint32_t block_index, const Todo& todo, const Rows& rows) {

@@ -265,7 +265,8 @@ Dataset MakeDataset(Random* random) {
       entry.line = "x" + entry.line;
     }
     if (metadata && random->OneIn(2)) {
-      static constexpr const char* kNames[] = {"trace", "detected_level", "app", "a", "n", "k_v", "pod"};
+      static constexpr const char* kNames[] = {"trace", "detected_level", "app", "a", "n", "k_v",
+                                               "pod",   "__error__"};
       for (size_t m = 1 + random->Below(3); m > 0; --m) {
         const std::string name = random->Of(kNames);
         std::string value = ValueFor(name, random);
