@@ -10,7 +10,10 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "agent/tailer.h"
 #include "agent/test_directory.h"
@@ -81,6 +84,17 @@ class TailerTest : public testing::Test {
       Turn();
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     } while (MonotonicNs() < end);
+  }
+  // Takes, turn after turn, until there are as many lines, ten seconds at most: rescans come more seldom the
+  // longer they take.
+  std::vector<std::string> Await(size_t lines) {
+    const int64_t end = MonotonicNs() + 10 * kNsPerSecond;
+    std::vector<std::string> got;
+    while (got.size() < lines && MonotonicNs() < end) {
+      TurnFor(kShortNs / 3);
+      for (std::string& line : Take()) got.push_back(std::move(line));
+    }
+    return got;
   }
   static std::vector<Line> LinesOf(const Batch& batch) {
     std::vector<Line> lines;
