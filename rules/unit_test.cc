@@ -20,6 +20,7 @@
 #include "query/exec/memory_log_source.h"
 #include "query/logql/parser.h"
 #include "query/logql/token.h"
+#include "rules/evaluate.h"
 #include "rules/group.h"
 #include "rules/rule_file.h"
 #include "text/duration.h"
@@ -115,7 +116,7 @@ class Test {
   Test(std::string name, int64_t interval_ns) : name_(std::move(name)), interval_ns_(interval_ns) {
     options_.default_interval_ns = interval_ns;
     options_.evaluate = [this](const std::string&, const logql::ExprPtr& expr, int64_t at_ns) {
-      return Evaluate(expr, at_ns);
+      return EvaluateAt(engine_, kTenant, expr, at_ns);
     };
   }
 
@@ -238,24 +239,6 @@ class Test {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<Vector> Evaluate(const logql::ExprPtr& expr, int64_t at_ns) {
-    QueryParams params;
-    params.tenant = kTenant;
-    params.instant = true;
-    params.end_ns = at_ns;
-    QueryLimits limits;
-    limits.max_query_series = 0;
-    CancelToken cancel;
-    ASSIGN_OR_RETURN(QueryResult result, engine_.RunExpr(expr, params, limits, &cancel));
-    if (auto* vector = std::get_if<Vector>(&result.data)) return std::move(*vector);
-    if (const auto* scalar = std::get_if<Scalar>(&result.data)) {
-      Vector vector;
-      vector.samples.push_back(VectorSample{Labels(), scalar->value});
-      return vector;
-    }
-    return InvalidArgument("rule result is not a vector or scalar");
-  }
-
   void CheckAlerts(const YAML::Node& check, int64_t at_ns, const std::vector<std::unique_ptr<Group>>& groups,
                    std::vector<std::string>* failures) {
     const std::string alert = TextOf(check["alertname"]);
@@ -297,7 +280,7 @@ class Test {
       fail(MessageOf(expr.status()));
       return absl::OkStatus();
     }
-    const absl::StatusOr<Vector> vector = Evaluate(*expr, at_ns);
+    const absl::StatusOr<Vector> vector = EvaluateAt(engine_, kTenant, *expr, at_ns);
     if (!vector.ok()) {
       fail(MessageOf(vector.status()));
       return absl::OkStatus();

@@ -6,32 +6,12 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "rules/evaluate.h"
 #include "server/rows_builder.h"
 #include "server/tenant.h"
 
 namespace skald::server {
 namespace {
-
-// An instant query as a vector; a number is one sample without labels.
-absl::StatusOr<Vector> EvaluateAt(const Engine& engine, const std::string& tenant, const logql::ExprPtr& expr,
-                                  int64_t at_ns) {
-  QueryParams params;
-  params.tenant = tenant;
-  params.instant = true;
-  params.end_ns = at_ns;
-  QueryLimits limits;
-  limits.max_query_series = 0;
-  CancelToken cancel;
-  ASSIGN_OR_RETURN(QueryResult result, engine.RunExpr(expr, params, limits, &cancel));
-  if (auto* vector = std::get_if<Vector>(&result.data)) return std::move(*vector);
-  if (const auto* scalar = std::get_if<Scalar>(&result.data)) {
-    Vector vector;
-    vector.t_ms = scalar->t_ms;
-    vector.samples.push_back(VectorSample{Labels(), scalar->value});
-    return vector;
-  }
-  return InvalidArgument("rule result is not a vector or scalar");
-}
 
 absl::Status AppendHistory(Store* store, const std::string& tenant,
                            const std::vector<rules::HistoryLine>& lines) {
@@ -102,7 +82,7 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
   while (options.groups.external_url.ends_with('/')) options.groups.external_url.pop_back();
   options.groups.datasource_uid = config.datasource_uid;
   options.groups.evaluate = [engine](const std::string& tenant, const logql::ExprPtr& expr, int64_t at_ns) {
-    return EvaluateAt(*engine, tenant, expr, at_ns);
+    return rules::EvaluateAt(*engine, tenant, expr, at_ns);
   };
   options.rules_directory = config.directory.empty() ? data_dir + "/rules" : config.directory;
   options.api_directory = directory + "/namespaces";

@@ -174,6 +174,23 @@ class PlainWriter(DockerWriter):
         self.file.write(self.payload().encode() + b"\n")
 
 
+def end_writing(writers):
+    """How many lines there are in all."""
+    for writer in writers:
+        writer.done = True
+    for writer in writers:
+        writer.join(10)
+    return sum(len(writer.sent) for writer in writers)
+
+
+def wait_for_lines(server, writers, written, timeout):
+    """Until as many lines are found as were written; each_line_once says which are missing when the time is over."""
+    try:
+        wait_until("as many lines found as written", lambda: count_all(server, writers) >= written, timeout=timeout, pause=0.5)
+    except Failure:
+        pass
+
+
 def each_line_once(server, writers):
     begin, end = time.time_ns() - 3600 * NS, time.time_ns() + 3600 * NS
     for writer in writers:
@@ -229,16 +246,9 @@ def lines_survive_kills(directory):
                 kills["server"] += 1
                 time.sleep(random_.uniform(0, 1))
                 server.start()
-        for writer in writers:
-            writer.done = True
-        for writer in writers:
-            writer.join(10)
-        written = sum(len(writer.sent) for writer in writers)
+        written = end_writing(writers)
         print(f"{written} lines written, kills: {dict(kills)}", flush=True)
-        try:
-            wait_until("as many lines found as written", lambda: count_all(server, writers) >= written, timeout=90, pause=0.5)
-        except Failure:
-            pass  # each_line_once says which are missing
+        wait_for_lines(server, writers, written, 90)
         check(agent.alive() and server.alive(), "a program ended by itself")
         each_line_once(server, writers)
         # And nothing comes again: not after clean restarts either.
@@ -282,18 +292,11 @@ def slow_agent(directory):
                 agent.start()
             else:
                 agent.signal(signal.SIGCONT)
-        for writer in writers:
-            writer.done = True
-        for writer in writers:
-            writer.join(10)
-        written = sum(len(writer.sent) for writer in writers)
+        written = end_writing(writers)
         packed = sum(name.endswith(".gz") for _, _, names in os.walk(root) for name in names)
         print(f"{written} lines written, {packed} files compressed", flush=True)
         check(packed, "nothing was compressed")
-        try:
-            wait_until("as many lines found as written", lambda: count_all(server, writers) >= written, timeout=60, pause=0.5)
-        except Failure:
-            pass  # each_line_once says which are missing
+        wait_for_lines(server, writers, written, 60)
         each_line_once(server, writers)
         # What is compressed and read is known after a restart.
         agent.kill()
