@@ -134,7 +134,10 @@ def tail_forms(directory):
             tail.close()
 
         tails = [WebSocket(server.port, TAIL, {"query": '{app="q"}'}) for _ in range(10)]
-        time.sleep(1)
+        server.push_ok([({"app": "q"}, [(time.time_ns(), "each of the ten runs")])])
+        for tail in tails:
+            while "each of the ten runs" not in tail.message():
+                pass
         try:
             WebSocket(server.port, TAIL, {"query": '{app="q"}'}).message()
             check(False, "the eleventh tail is refused")
