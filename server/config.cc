@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "server/http_server.h"
+#include "server/http/http_server.h"
 
 namespace skald::server {
 namespace {

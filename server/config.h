@@ -7,8 +7,8 @@
 #include <string>
 
 #include "base/config.h"
-#include "server/limits.h"
-#include "server/rules_config.h"
+#include "server/rules/rules_config.h"
+#include "server/tenant/limits.h"
 
 namespace skald::server {
 

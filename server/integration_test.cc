@@ -11,9 +11,9 @@
 #include "proto/logproto.grpc.pb.h"
 #include "proto/push.grpc.pb.h"
 #include "proto/rows_codec.h"
+#include "server/http/url.h"
 #include "server/server.h"
 #include "server/testing/http_client.h"
-#include "server/url.h"
 
 namespace skald::server {
 namespace {

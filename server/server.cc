@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "server/delete_handlers.h"
-#include "server/grpc_server.h"
-#include "server/otlp_handler.h"
-#include "server/push_handler.h"
+#include "server/api/delete_handlers.h"
+#include "server/grpc/grpc_server.h"
+#include "server/push/otlp_handler.h"
+#include "server/push/push_handler.h"
 #include "storage/filenames.h"
 
 namespace skald::server {

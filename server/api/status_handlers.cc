@@ -1,0 +1,218 @@
+#include "server/api/status_handlers.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/json_writer.h"
+#include "base/log.h"
+#include "server/config.h"
+#include "server/http/params.h"
+#include "server/tenant/tenant.h"
+#include "text/duration.h"
+
+namespace skald::server {
+namespace {
+
+std::string_view LevelName(LogLevel level) {
+  switch (level) {
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
+  }
+  return "info";
+}
+
+HttpResponse Plain(std::string body, std::string_view type = "text/plain; charset=utf-8") {
+  HttpResponse response;
+  response.content_type = type;
+  response.body = std::move(body);
+  return response;
+}
+
+HttpResponse BuildInfo() {
+  std::string body;
+  JsonWriter(&body)
+      .BeginObject()
+      .Key("version")
+      .String(kVersion)
+      .Key("revision")
+      .String("")
+      .Key("branch")
+      .String("")
+      .Key("buildUser")
+      .String("")
+      .Key("buildDate")
+      .String("")
+      .Key("goVersion")
+      .String("")
+      .EndObject();
+  return Plain(std::move(body), "application/json");
+}
+
+// What Logs Drilldown wants to know before it asks. Loki reads the tenant header here even where tenants are
+// off.
+HttpResponse DrilldownLimits(const HttpRequest& request, const ServerConfig& config,
+                             const TenantLimits& all_limits) {
+  const TenantOrError tenant = ResolveTenant(true, request.Header("X-Scope-OrgID"), true);
+  if (tenant.tenant.empty()) return TextResponse(401, "no org id\n");
+  const std::shared_ptr<const Limits> own =
+      all_limits.Of(config.auth_enabled ? std::string_view(tenant.tenant) : kOnlyTenant);
+  const Limits& limits = *own;
+  std::string body;
+  JsonWriter w(&body);
+  const auto list = [&w](std::string_view key, const std::vector<std::string>& values) {
+    w.Key(key).BeginArray();
+    for (const std::string& value : values) w.String(value);
+    w.EndArray();
+  };
+  const auto duration = [&w](std::string_view key, int64_t ns) {
+    w.Key(key).String(FormatPrometheusDuration(ns));
+  };
+  w.BeginObject().Key("limits").BeginObject();
+  w.Key("discover_log_levels").Bool(limits.discover_log_levels);
+  list("discover_service_name", limits.discover_service_name);
+  list("log_level_fields", limits.log_level_fields);
+  w.Key("max_entries_limit_per_query").Int(limits.max_entries_limit_per_query);
+  w.Key("max_line_size_truncate").Bool(limits.max_line_size_truncate);
+  w.Key("max_query_bytes_read").String("0B");
+  duration("max_query_length", limits.max_query_length_ns);
+  duration("max_query_lookback", limits.max_query_lookback_ns);
+  duration("max_query_range", limits.max_query_range_ns);
+  w.Key("max_query_series").Int(limits.max_query_series);
+  w.Key("metric_aggregation_enabled").Bool(false);
+  w.Key("pattern_persistence_enabled").Bool(false);
+  duration("query_timeout", limits.query_timeout_ns);
+  duration("retention_period", 0);
+  list("retention_stream", {});
+  w.Key("volume_enabled").Bool(limits.volume_enabled);
+  w.Key("volume_max_series").Int(limits.volume_max_series);
+  w.EndObject().Key("pattern_ingester_enabled").Bool(false).Key("version").String(kVersion).EndObject();
+  return Plain(std::move(body), "application/json");
+}
+
+HttpResponse LogLevelAnswer(const HttpRequest& request) {
+  std::string body;
+  JsonWriter w(&body);
+  HttpResponse response;
+  if (request.method == "GET") {
+    w.BeginObject()
+        .Key("message")
+        .String(fmt::format("Current log level is {}", LevelName(GetLogLevel())))
+        .EndObject();
+  } else {
+    const absl::StatusOr<Params> params = Params::Of(request);
+    const std::string wanted(params.ok() ? params->Get("log_level") : "");
+    bool known = false;
+    for (const LogLevel level : {LogLevel::kDebug, LogLevel::kInfo, LogLevel::kWarn, LogLevel::kError}) {
+      if (LevelName(level) != wanted) continue;
+      SetLogLevel(level);
+      known = true;
+    }
+    w.BeginObject();
+    if (known) {
+      w.Key("status").String("success").Key("message").String(fmt::format("Log level set to {}", wanted));
+    } else {
+      response.status = 400;
+      w.Key("status").String("failed").Key("message").String(
+          fmt::format("unrecognized log level \"{}\"", wanted));
+    }
+    w.EndObject();
+  }
+  response.content_type = "application/json";
+  response.body = std::move(body);
+  return response;
+}
+
+Route Simple(std::function<HttpResponse(const HttpRequest&)> answer) {
+  Route route;
+  route.handle = [answer = std::move(answer)](const HttpRequestPtr& request, const ResponderPtr& responder) {
+    responder->Send(answer(*request));
+  };
+  return route;
+}
+
+}  // namespace
+
+void AddStatusRoutes(const StatusService* service, Router* router) {
+  router->Add({"GET"}, "/ready", Simple([service](const HttpRequest&) {
+                if (*service->stopping) return TextResponse(503, "Application is stopping\n");
+                return Plain("ready\n");
+              }));
+  router->Add({"GET"}, "/metrics", Simple([service](const HttpRequest&) {
+                return Plain(service->metrics->Text(), "text/plain; version=0.0.4; charset=utf-8");
+              }));
+  router->Add({"GET"}, "/config", Simple([service](const HttpRequest& request) {
+                const absl::StatusOr<Params> params = Params::Of(request);
+                const bool defaults = params.ok() && params->Get("mode") == "defaults";
+                return Plain(defaults ? service->default_config_yaml : service->config_yaml);
+              }));
+  router->Add(
+      {"GET"}, "/services", Simple([service](const HttpRequest&) {
+        const std::string_view state = *service->stopping ? "Stopping" : "Running";
+        std::string out;
+        for (const char* part : {"server", "store", "distributor", "ingester", "querier", "query-frontend"}) {
+          out += fmt::format("{} => {}\n", part, state);
+        }
+        return Plain(std::move(out));
+      }));
+  router->Add({"GET", "POST"}, "/log_level", Simple(LogLevelAnswer));
+  router->Add({"GET"}, "/loki/api/v1/status/buildinfo",
+              Simple([](const HttpRequest&) { return BuildInfo(); }));
+  router->Add({"GET"}, "/loki/api/v1/drilldown-limits", Simple([service](const HttpRequest& request) {
+                return DrilldownLimits(request, *service->config, *service->limits);
+              }));
+  Route flush;
+  flush.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {
+    service->run([service, responder] {
+      const absl::Status status = service->store->Flush();
+      responder->Send(status.ok() ? EmptyResponse(204)
+                                  : TextResponse(500, std::string(MessageOf(status)) + "\n"));
+    });
+  };
+  router->Add({"GET", "POST"}, "/flush", flush);
+}
+
+void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics) {
+  struct Number {
+    const char* name;
+    const char* help;
+    MetricKind kind;
+    uint64_t StoreStats::*value;
+  };
+  constexpr MetricKind kGauge = MetricKind::kGauge;
+  constexpr MetricKind kCounter = MetricKind::kCounter;
+  static constexpr Number kNumbers[] = {
+      {"skald_store_active_streams", "Streams with lines in memory.", kGauge, &StoreStats::streams},
+      {"skald_store_head_bytes", "Memory of lines that are not in segments yet.", kGauge,
+       &StoreStats::head_bytes},
+      {"skald_store_head_rows", "Lines that are not in segments yet.", kGauge, &StoreStats::head_rows},
+      {"skald_store_segments", "Segment files.", kGauge, &StoreStats::segments},
+      {"skald_store_segment_bytes", "Bytes of segment files.", kGauge, &StoreStats::segment_bytes},
+      {"skald_wal_bytes", "Bytes of the write-ahead log.", kGauge, &StoreStats::wal_bytes},
+      {"skald_wal_files", "Files of the write-ahead log.", kGauge, &StoreStats::wal_files},
+      {"skald_store_appended_rows_total", "Lines taken in.", kCounter, &StoreStats::appended_rows},
+      {"skald_store_duplicate_rows_total", "Lines dropped as exact repetitions.", kCounter,
+       &StoreStats::duplicate_rows},
+      {"skald_store_duplicate_batches_total", "Batches recognised as sent again.", kCounter,
+       &StoreStats::duplicate_batches},
+      {"skald_wal_syncs_total", "Times the log was made durable.", kCounter, &StoreStats::wal_syncs},
+      {"skald_wal_replayed_rows", "Lines replayed at the start.", kGauge, &StoreStats::replayed_rows},
+      {"skald_wal_torn_bytes", "Bytes cut off the log at the start.", kGauge, &StoreStats::torn_wal_bytes},
+      {"skald_store_damaged_blocks_total", "Blocks that failed their checksum.", kCounter,
+       &StoreStats::damaged_blocks},
+      {"skald_store_flush_failures_total", "Flushes that failed and are tried again.", kCounter,
+       &StoreStats::flush_failures},
+  };
+  for (const Number& number : kNumbers) {
+    metrics->Callback(owner, number.kind, number.name, number.help, [store, value = number.value] {
+      return std::vector<Metrics::Sample>{{{}, static_cast<double>(store->Stats().*value)}};
+    });
+  }
+}
+
+}  // namespace skald::server
