@@ -133,14 +133,10 @@ size_t SubstringFinder::Find(std::string_view text, size_t from) const {
                : FindSse<false>(text.data(), text.size(), from);
 }
 
-namespace {
-
 bool IsAscii(std::string_view text) {
   const char* end = text.data() + text.size();
   return FindByte(text.data(), end, NonAscii()) == end;
 }
-
-}  // namespace
 
 FoldedFinder::FoldedFinder(std::string_view needle)
     : lower_(ToLower(needle)), ascii_(lower_, true), ascii_only_(IsAscii(lower_)) {

@@ -41,6 +41,9 @@ class SubstringFinder {
   size_t second_ = 0;  // offset of another one, if there is
 };
 
+// Whether no byte is beyond ASCII.
+bool IsAscii(std::string_view text);
+
 // A case-insensitive literal as `(?i)text` in a LogQL line filter finds it: runes are compared after
 // lower-casing (ASCII by its letters, others by Unicode), but the first byte must agree after lower-casing of
 // ASCII alone.

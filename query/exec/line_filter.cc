@@ -28,20 +28,25 @@ bool Holds(const LineTest& test, std::string_view line) {
 
 bool IsAlwaysTrue(const LineTest& test) { return std::holds_alternative<AlwaysTrue>(test); }
 
-// How much text a search over a block can look for on behalf of a test: 0 where there is no such text.
-size_t SearchText(const LineTest& test) {
+// Texts of which one stands wherever the test holds; empty where nothing is known.
+std::vector<logql::NeededLiteral> NeededBy(const LineTest& test) {
+  using Needed = std::vector<logql::NeededLiteral>;
   return std::visit(Overloaded{
-                        [](const AlwaysTrue&) { return size_t{0}; },
-                        [](const NonEmptyText&) { return size_t{0}; },
-                        [](const SubstringFinder& finder) { return finder.needle().size(); },
+                        [](const AlwaysTrue&) { return Needed(); },
+                        [](const NonEmptyText&) { return Needed(); },
+                        [](const SubstringFinder& finder) {
+                          return Needed{{finder.needle(), false}};
+                        },
                         [](const FoldedFinder& finder) {
-                          return finder.ascii_only() ? finder.ascii().needle().size() : size_t{0};
+                          return finder.ascii_only() ? Needed{{finder.ascii().needle(), true}} : Needed();
                         },
-                        [](const RegexMatch& regex) {
-                          return regex.required() == nullptr ? size_t{0} : regex.required()->needle().size();
+                        [](const RegexMatch& regex) { return regex.searched(); },
+                        [](const LinePattern& pattern) {
+                          return pattern.longest_literal().empty()
+                                     ? Needed()
+                                     : Needed{{std::string(pattern.longest_literal()), false}};
                         },
-                        [](const LinePattern& pattern) { return pattern.longest_literal().size(); },
-                        [](const IpMatcher&) { return size_t{0}; },
+                        [](const IpMatcher&) { return Needed(); },
                     },
                     test);
 }
@@ -141,6 +146,27 @@ void ForEachRowWith(const SubstringFinder& finder, const Rows& rows, uint32_t be
   }
 }
 
+// The same for several texts at once; a row may come up more than once. False where the scan could not be
+// run.
+template <class Fn>
+bool ForEachRowWith(const LiteralSet& set, const Rows& rows, uint32_t begin, uint32_t end, Fn&& fn) {
+  const size_t base = rows.line_begin(begin);
+  const std::string_view text(rows.text.data() + base, rows.line_end[end - 1] - base);
+  uint32_t row = begin;  // matches come in order of their ends
+  size_t done = 0;       // matches that end up to here say nothing new
+  return set.ForEach(text, [&](size_t from, size_t to) {
+    if (to <= done) return;
+    row = RowAt(rows, row, end, base + to - 1);
+    if (base + to > rows.line_end[row] || base + from < rows.line_begin(row))
+      return;  // over the end of a line
+    done = rows.line_end[row] - base;
+    fn(row);
+  });
+}
+
+// The fewest texts for which looking for all at once beats looking for each.
+constexpr size_t kFewestForSet = 2;
+
 }  // namespace
 
 std::vector<LineTest> LineTestsOf(const RegexTest& test) {
@@ -181,7 +207,20 @@ absl::StatusOr<LineFilter> LineFilter::Make(const logql::LineFilter& filter) {
   }
   // In a chain a member that is always true is left out, unless there is nothing else.
   if (!std::all_of(out.any_.begin(), out.any_.end(), IsAlwaysTrue)) std::erase_if(out.any_, IsAlwaysTrue);
+  out.FindNeeded();
   return out;
+}
+
+void LineFilter::FindNeeded() {
+  needed_suffices_ = std::all_of(any_.begin(), any_.end(), IsPlain);
+  for (const LineTest& test : any_) {
+    const std::vector<logql::NeededLiteral> needed = NeededBy(test);
+    if (needed.empty()) {
+      needed_.clear();
+      return;
+    }
+    needed_.insert(needed_.end(), needed.begin(), needed.end());
+  }
 }
 
 bool LineFilter::Keeps(std::string_view line) const {
@@ -200,8 +239,8 @@ GramNeed LineFilter::Need() const {
     } else if (const auto* folded = std::get_if<FoldedFinder>(&test)) {
       need.AddAlternative(folded->NeededParts());
     } else if (const auto* regex = std::get_if<RegexMatch>(&test);
-               regex != nullptr && regex->required() != nullptr) {
-      need.AddAlternative(regex->required()->needle());
+               regex != nullptr && !regex->needed().empty()) {
+      for (const logql::NeededLiteral& literal : regex->needed()) need.AddAlternative(literal.text);
     } else if (const auto* pattern = std::get_if<LinePattern>(&test)) {
       need.AddAlternative(pattern->longest_literal());
     } else {
@@ -214,18 +253,14 @@ GramNeed LineFilter::Need() const {
 bool LineFilter::AlwaysKeeps() const { return !negated_ && IsAlwaysTrue(any_[0]); }
 
 size_t LineFilters::SearchWorth(const LineFilter& filter) {
-  size_t worth = SIZE_MAX;
-  for (const LineTest& test : filter.any_) {
-    // Of a negative filter only fixed text will do: where a required text stands, the regex may still not
-    // match.
-    const size_t text = filter.negated_ && !IsPlain(test) ? 0 : SearchText(test);
-    worth = std::min(worth, text);
-  }
-  if (worth == 0 || worth == SIZE_MAX) return 0;
-  // One positive text leaves the fewest lines; several passes and negative filters come after it.
-  size_t rank = std::min<size_t>(worth, 100);
+  if (filter.needed_.empty()) return 0;
+  size_t shortest = SIZE_MAX;
+  for (const logql::NeededLiteral& literal : filter.needed_)
+    shortest = std::min(shortest, literal.text.size());
+  // One positive text leaves the fewest lines; several texts and negative filters come after it.
+  size_t rank = std::min<size_t>(shortest, 100);
   if (!filter.negated_) rank += 200;
-  if (filter.any_.size() == 1) rank += 100;
+  if (filter.needed_.size() == 1) rank += 100;
   return rank;
 }
 
@@ -239,8 +274,9 @@ LineFilters::LineFilters(std::vector<LineFilter> filters) : filters_(std::move(f
     driver_ = i;
   }
   if (driver_ == kNoDriver) return;
-  const std::vector<LineTest>& tests = filters_[driver_].any_;
-  driver_exact_ = std::all_of(tests.begin(), tests.end(), IsPlain);
+  const std::vector<logql::NeededLiteral>& needed = filters_[driver_].needed_;
+  if (needed.size() >= kFewestForSet) set_ = LiteralSet::Make(needed);
+  for (const logql::NeededLiteral& literal : needed) finders_.emplace_back(literal.text, literal.fold_ascii);
 }
 
 bool LineFilters::Keep(std::string_view line) const { return KeepAllBut(kNoDriver, line); }
@@ -255,11 +291,14 @@ bool LineFilters::KeepAllBut(size_t skipped, std::string_view line) const {
 bool LineFilters::AsciiSuffices(const Rows& rows, uint32_t begin, uint32_t end) const {
   const size_t first = rows.line_begin(begin);
   const std::string_view text(rows.text.data() + first, rows.line_end[end - 1] - first);
-  for (const LineTest& test : filters_[driver_].any_) {
+  const std::vector<LineTest>& tests = filters_[driver_].any_;
+  std::optional<bool> ascii;  // asked once for all tests
+  return std::all_of(tests.begin(), tests.end(), [&](const LineTest& test) {
     const auto* folded = std::get_if<FoldedFinder>(&test);
-    if (folded != nullptr && !folded->AsciiSuffices(text)) return false;
-  }
-  return true;
+    if (folded == nullptr) return true;
+    if (tests.size() > 1 && !ascii.has_value()) ascii = IsAscii(text);
+    return ascii.value_or(false) ? folded->ascii_only() : folded->AsciiSuffices(text);
+  });
 }
 
 void LineFilters::KeepRows(const Rows& rows, uint32_t begin, uint32_t end, std::vector<uint32_t>* out) const {
@@ -271,32 +310,27 @@ void LineFilters::KeepRows(const Rows& rows, uint32_t begin, uint32_t end, std::
     return;
   }
   const LineFilter& driver = filters_[driver_];
-  const size_t settled = driver_exact_ ? driver_ : kNoDriver;
-  const bool alone = driver_exact_ && filters_.size() == 1;
-  const auto keep = [&](uint32_t row) {
-    if (alone || KeepAllBut(settled, rows.line(row))) out->push_back(row);
+  // Of a row with and of one without any of the texts, whether the driver still has to look.
+  const size_t hit_settled = driver.needed_suffices_ ? driver_ : kNoDriver;
+  const auto keep = [&](uint32_t row, size_t settled) {
+    if ((settled == driver_ && filters_.size() == 1) || KeepAllBut(settled, rows.line(row)))
+      out->push_back(row);
   };
-  const auto search = [&](const LineTest& test, auto&& fn) {
-    if (const auto* finder = std::get_if<SubstringFinder>(&test)) {
-      ForEachRowWith(*finder, rows, begin, end, fn);
-    } else if (const auto* folded = std::get_if<FoldedFinder>(&test)) {
-      ForEachRowWith(folded->ascii(), rows, begin, end, fn);
-    } else if (const auto* regex = std::get_if<RegexMatch>(&test)) {
-      ForEachRowWith(*regex->required(), rows, begin, end, fn);
-    } else {
-      ForEachRowWith(SubstringFinder(std::get<LinePattern>(test).longest_literal()), rows, begin, end, fn);
-    }
-  };
-  if (!driver.negated_ && driver.any_.size() == 1) {
-    search(driver.any_[0], keep);
+  if (!driver.negated_ && finders_.size() == 1) {
+    ForEachRowWith(finders_[0], rows, begin, end, [&](uint32_t row) { keep(row, hit_settled); });
     return;
   }
   RowBits hits(begin, end);
-  for (const LineTest& test : driver.any_) {
-    search(test, [&](uint32_t row) { hits.Set(row); });
+  const auto hit = [&](uint32_t row) { hits.Set(row); };
+  if (!set_ || !ForEachRowWith(*set_, rows, begin, end, hit)) {
+    for (const SubstringFinder& finder : finders_) ForEachRowWith(finder, rows, begin, end, hit);
   }
   for (uint32_t row = begin; row < end; ++row) {
-    if (hits.Get(row) != driver.negated_) keep(row);
+    if (!hits.Get(row)) {
+      if (driver.negated_) keep(row, driver_);
+    } else if (!driver.negated_ || !driver.needed_suffices_) {
+      keep(row, hit_settled);
+    }
   }
 }
 

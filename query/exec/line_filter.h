@@ -5,13 +5,16 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "proto/rows.h"
+#include "query/exec/literal_set.h"
 #include "query/exec/regex_match.h"
 #include "query/logql/ast.h"
+#include "query/logql/needed_literals.h"
 #include "query/logql/regex_simplify.h"
 #include "text/gram_filter.h"
 #include "text/ip_filter.h"
@@ -42,8 +45,14 @@ class LineFilter {
  private:
   friend class LineFilters;
 
+  void FindNeeded();
+
   bool negated_ = false;
   std::vector<LineTest> any_;  // not empty
+  // One of these stands in each line for which a test holds; empty where there is no such set. Under folding
+  // that is so of lines for which each test's AsciiSuffices.
+  std::vector<logql::NeededLiteral> needed_;
+  bool needed_suffices_ = false;  // and where one stands a test holds
 };
 
 // Several line filters, all of which must keep a line. Immutable and thread-safe.
@@ -67,8 +76,9 @@ class LineFilters {
   bool KeepAllBut(size_t skipped, std::string_view line) const;
 
   std::vector<LineFilter> filters_;
-  size_t driver_ = kNoDriver;  // the filter that is run over the whole text
-  bool driver_exact_ = false;  // a hit needs no second look
+  size_t driver_ = kNoDriver;             // the filter whose needed text is looked for in the whole text
+  std::vector<SubstringFinder> finders_;  // of that text
+  std::optional<LiteralSet> set_;         // all of it at once, where that is faster
   static constexpr size_t kNoDriver = static_cast<size_t>(-1);
 };
 

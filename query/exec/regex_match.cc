@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/go_regex.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
@@ -212,6 +214,18 @@ absl::StatusOr<RegexMatch> RegexMatch::Make(std::string_view regex) {
   const auto literal = FindRequiredLiteral(regex);
   if (literal.has_value() && literal->text.find("\xef\xbf\xbd") == std::string::npos) {
     out.required_.emplace(literal->text, literal->fold_ascii);
+  }
+  out.needed_ = logql::FindNeededLiterals(regex);
+  out.searched_ = out.needed_;
+  if (out.required_.has_value()) {
+    const logql::NeededLiteral required{out.required_->needle(), literal->fold_ascii};
+    const bool longer = !out.needed_.empty() &&
+                        std::all_of(out.needed_.begin(), out.needed_.end(),
+                                    [&](const auto& n) { return n.text.size() > required.text.size(); });
+    if (!longer) out.needed_ = {required};
+    // One text is found faster than several, unless it is so short that it stands everywhere.
+    constexpr size_t kRare = 6;
+    if (!longer || required.text.size() >= kRare) out.searched_ = {required};
   }
   return out;
 }

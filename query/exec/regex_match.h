@@ -12,6 +12,7 @@
 
 #include <re2/re2.h>
 
+#include "query/logql/needed_literals.h"
 #include "text/substring.h"
 
 namespace skald::exec {
@@ -37,6 +38,10 @@ class RegexMatch {
   // data where a group took no part. False for no match. groups is resized to the number of groups plus one.
   bool Capture(std::string_view text, std::vector<std::string_view>* groups, std::string* scratch) const;
 
+  // Texts of which one stands in all that matches; empty where nothing is known, and after MakeAnchored.
+  const std::vector<logql::NeededLiteral>& needed() const { return needed_; }
+  // Such texts too: those that are looked for fastest.
+  const std::vector<logql::NeededLiteral>& searched() const { return searched_; }
   // What FindRequiredLiteral says, ready to search; null for none.
   const SubstringFinder* required() const { return required_.has_value() ? &*required_ : nullptr; }
 
@@ -44,6 +49,8 @@ class RegexMatch {
   RegexMatch() = default;
   std::shared_ptr<const re2::RE2> regex_;
   std::optional<SubstringFinder> required_;
+  std::vector<logql::NeededLiteral> needed_;
+  std::vector<logql::NeededLiteral> searched_;
 };
 
 }  // namespace skald::exec
