@@ -207,9 +207,9 @@ void LineShape::CutAfter(size_t i) {
   names_.resize(i + 1);
 }
 
-bool LineShape::MatchSse(std::string_view line, std::string_view* values) const {
-  const char* p = line.data();
-  const char* const end = p + line.size();
+const char* LineShape::MatchSse(std::string_view line, const char* p, size_t from, size_t to,
+                                std::string_view* values) const {
+  const char* const end = line.data() + line.size();
   const auto literal_at = [&](const Piece& piece) {
     if (static_cast<size_t>(end - p) < piece.size) return false;
     const char* have = p;
@@ -221,26 +221,27 @@ bool LineShape::MatchSse(std::string_view line, std::string_view* values) const 
     const uint64_t differ = ~uint64_t{Sse::Equal(Sse::Load(have), Sse::Load(want))};
     return (differ & ((uint64_t{1} << left) - 1)) == 0;
   };
-  for (const Piece& piece : pieces_) {
-    if (!literal_at(piece)) return false;
+  for (size_t i = from; i < to; ++i) {
+    const Piece& piece = pieces_[i];
+    if (!literal_at(piece)) return nullptr;
     p += piece.size;
-    if (p >= end) return false;
+    if (p >= end) return nullptr;
     const char* close = p;
     uint32_t ends = 0;
     switch (piece.kind) {
       case Kind::kString:
         while ((ends = Sse::StringEnds(Sse::Load(close))) == 0) {
           close += Sse::kSize;
-          if (close >= end) return false;
+          if (close >= end) return nullptr;
         }
         close += __builtin_ctz(ends);
-        if (close >= end || *close != '"') return false;
+        if (close >= end || *close != '"') return nullptr;
         break;
       case Kind::kNumber:
-        if (!IsDigit(*p) && *p != '-') return false;
+        if (!IsDigit(*p) && *p != '-') return nullptr;
         while ((ends = Sse::NumberEnds(Sse::Load(close))) == 0) {
           close += Sse::kSize;
-          if (close >= end) return false;
+          if (close >= end) return nullptr;
         }
         close += __builtin_ctz(ends);
         break;
@@ -250,7 +251,7 @@ bool LineShape::MatchSse(std::string_view line, std::string_view* values) const 
         } else if (std::memcmp(p, "false", 5) == 0) {
           close = p + 5;
         } else {
-          return false;
+          return nullptr;
         }
         break;
       case Kind::kBare:
@@ -259,19 +260,19 @@ bool LineShape::MatchSse(std::string_view line, std::string_view* values) const 
           if (close >= end) break;
         }
         close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
-        if (close == p || (close < end && (*close == '=' || *close == '"'))) return false;
+        if (close == p || (close < end && (*close == '=' || *close == '"'))) return nullptr;
         break;
     }
-    if (close > end) return false;
-    *values++ = {p, static_cast<size_t>(close - p)};
+    if (close > end) return nullptr;
+    values[i] = {p, static_cast<size_t>(close - p)};
     p = close;
   }
-  return literal_at(last_);
+  return p;
 }
 
-SKALD_AVX2 bool LineShape::MatchAvx2(std::string_view line, std::string_view* values) const {
-  const char* p = line.data();
-  const char* const end = p + line.size();
+SKALD_AVX2 const char* LineShape::MatchAvx2(std::string_view line, const char* p, size_t from, size_t to,
+                                            std::string_view* values) const {
+  const char* const end = line.data() + line.size();
   const auto literal_at = [&](const Piece& piece) SKALD_AVX2 {
     if (static_cast<size_t>(end - p) < piece.size) return false;
     const char* have = p;
@@ -283,26 +284,27 @@ SKALD_AVX2 bool LineShape::MatchAvx2(std::string_view line, std::string_view* va
     const uint64_t differ = ~uint64_t{Avx2::Equal(Avx2::Load(have), Avx2::Load(want))};
     return (differ & ((uint64_t{1} << left) - 1)) == 0;
   };
-  for (const Piece& piece : pieces_) {
-    if (!literal_at(piece)) return false;
+  for (size_t i = from; i < to; ++i) {
+    const Piece& piece = pieces_[i];
+    if (!literal_at(piece)) return nullptr;
     p += piece.size;
-    if (p >= end) return false;
+    if (p >= end) return nullptr;
     const char* close = p;
     uint32_t ends = 0;
     switch (piece.kind) {
       case Kind::kString:
         while ((ends = Avx2::StringEnds(Avx2::Load(close))) == 0) {
           close += Avx2::kSize;
-          if (close >= end) return false;
+          if (close >= end) return nullptr;
         }
         close += __builtin_ctz(ends);
-        if (close >= end || *close != '"') return false;
+        if (close >= end || *close != '"') return nullptr;
         break;
       case Kind::kNumber:
-        if (!IsDigit(*p) && *p != '-') return false;
+        if (!IsDigit(*p) && *p != '-') return nullptr;
         while ((ends = Avx2::NumberEnds(Avx2::Load(close))) == 0) {
           close += Avx2::kSize;
-          if (close >= end) return false;
+          if (close >= end) return nullptr;
         }
         close += __builtin_ctz(ends);
         break;
@@ -312,7 +314,7 @@ SKALD_AVX2 bool LineShape::MatchAvx2(std::string_view line, std::string_view* va
         } else if (std::memcmp(p, "false", 5) == 0) {
           close = p + 5;
         } else {
-          return false;
+          return nullptr;
         }
         break;
       case Kind::kBare:
@@ -321,18 +323,24 @@ SKALD_AVX2 bool LineShape::MatchAvx2(std::string_view line, std::string_view* va
           if (close >= end) break;
         }
         close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
-        if (close == p || (close < end && (*close == '=' || *close == '"'))) return false;
+        if (close == p || (close < end && (*close == '=' || *close == '"'))) return nullptr;
         break;
     }
-    if (close > end) return false;
-    *values++ = {p, static_cast<size_t>(close - p)};
+    if (close > end) return nullptr;
+    values[i] = {p, static_cast<size_t>(close - p)};
     p = close;
   }
-  return literal_at(last_);
+  return p;
 }
 
-bool LineShape::Match(std::string_view line, std::string_view* values) const {
-  return has_avx2_ ? MatchAvx2(line, values) : MatchSse(line, values);
+const char* LineShape::MatchValues(std::string_view line, const char* at, size_t from, size_t to,
+                                   std::string_view* values) const {
+  return has_avx2_ ? MatchAvx2(line, at, from, to, values) : MatchSse(line, at, from, to, values);
+}
+
+bool LineShape::MatchEnd(std::string_view line, const char* at) const {
+  return static_cast<size_t>(line.data() + line.size() - at) >= last_.size &&
+         std::memcmp(at, text_.data() + last_.begin, last_.size) == 0;
 }
 
 }  // namespace skald

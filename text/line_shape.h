@@ -34,7 +34,16 @@ class LineShape {
 
   // Whether line has the shape; then values[i] is the text of value i (strings without their quotes). line is
   // followed by kPadding readable bytes. values has size() places.
-  bool Match(std::string_view line, std::string_view* values) const;
+  bool Match(std::string_view line, std::string_view* values) const {
+    const char* at = MatchValues(line, line.data(), 0, size(), values);
+    return at != nullptr && MatchEnd(line, at);
+  }
+  // The same in parts: values [from, to), of which the text before the first begins at `at`. Returns where
+  // the last of them ends, null for no match.
+  const char* MatchValues(std::string_view line, const char* at, size_t from, size_t to,
+                          std::string_view* values) const;
+  // What follows the last value, which ended at `at`.
+  bool MatchEnd(std::string_view line, const char* at) const;
 
  private:
   enum class Kind : uint8_t {
@@ -55,8 +64,10 @@ class LineShape {
   bool AddJsonObject(const char** p, const char* end, const std::string& path, int depth,
                      const char** literal);
   void AddPiece(const char* literal, const char* value, Kind kind, std::string name);
-  bool MatchSse(std::string_view line, std::string_view* values) const;
-  bool MatchAvx2(std::string_view line, std::string_view* values) const;
+  const char* MatchSse(std::string_view line, const char* p, size_t from, size_t to,
+                       std::string_view* values) const;
+  const char* MatchAvx2(std::string_view line, const char* p, size_t from, size_t to,
+                        std::string_view* values) const;
 
   std::vector<Piece> pieces_;
   std::vector<std::string> names_;

@@ -32,6 +32,12 @@ SampleShortcut::SampleShortcut(const CompiledPipeline& compiled) : compiled_(com
     tests_.push_back(test);
     Want(*test);
   }
+  if (json_ && !compiled.early_filters.empty()) {
+    early_ = compiled.early_filters[0].test;
+    early_label_ =
+        static_cast<size_t>(std::find(wanted_.begin(), wanted_.end(), early_->label()) - wanted_.begin());
+    if (early_label_ == wanted_.size()) early_ = nullptr;  // __error__
+  }
   if (compiled.unwrap.has_value()) {
     if (!compiled.unwrap->IsPlainNumber()) return;
     for (const LabelTest& filter : compiled.unwrap->filters()) {
@@ -88,6 +94,7 @@ bool SampleShortcut::Learn(std::string_view line) {
   if (!(json_ ? known.shape.LearnJson(line) : known.shape.LearnLogfmt(line))) return false;
   known.places.clear();
   known.wanted.clear();
+  known.early_end = 0;
   size_t last = 0;
   for (size_t i = 0; i < known.shape.size(); ++i) {
     if (known.shape.name(i).starts_with("__")) return false;
@@ -98,6 +105,7 @@ bool SampleShortcut::Learn(std::string_view line) {
     if (std::find(known.wanted.begin(), known.wanted.end(), wanted) != known.wanted.end()) continue;
     known.places.push_back(static_cast<uint32_t>(i));
     known.wanted.push_back(wanted);
+    if (early_ != nullptr && wanted == early_label_) known.early_end = i + 1;
     last = i;
   }
   // Every test must have its value: without one, labels of other kinds come in.
@@ -117,6 +125,19 @@ std::optional<bool> SampleShortcut::HoldAll(const std::vector<const LabelTest*>&
     all &= *holds;
   }
   return all;
+}
+
+bool SampleShortcut::Matches(const Known& known, std::string_view line, bool* dropped) {
+  const LineShape& shape = known.shape;
+  const char* at = line.data();
+  if (known.early_end > 0) {
+    at = shape.MatchValues(line, at, 0, known.early_end, values_.data());
+    if (at == nullptr) return false;
+    const LabelTest::Named named{wanted_[early_label_], values_[known.early_end - 1]};
+    if (!named.value.empty() && early_->Decide({&named, 1}) == false) return *dropped = true;
+  }
+  at = shape.MatchValues(line, at, known.early_end, shape.size(), values_.data());
+  return at != nullptr && shape.MatchEnd(line, at);
 }
 
 SampleShortcut::Verdict SampleShortcut::Settle(const Known& known, double* value) {
@@ -144,10 +165,11 @@ SampleShortcut::Verdict SampleShortcut::Settle(const Known& known, double* value
 SampleShortcut::Verdict SampleShortcut::Try(std::string_view line, double* value) {
   if (misses_ > kManyMisses && ++misses_ % kRowsBetweenTries != 0) return Verdict::kUnknown;
   for (size_t i = 0; i < shape_count_; ++i) {
-    if (!shapes_[i].shape.Match(line, values_.data())) continue;
+    bool dropped = false;
+    if (!Matches(shapes_[i], line, &dropped)) continue;
     if (i > 0) std::swap(shapes_[i], shapes_[0]);
     misses_ = 0;
-    return Settle(shapes_[0], value);
+    return dropped ? Verdict::kDropped : Settle(shapes_[0], value);
   }
   ++misses_;
   Learn(line);

@@ -41,11 +41,15 @@ class SampleShortcut {
     // Of the shape's values those that tests and unwrap ask for, and which.
     std::vector<uint32_t> places;
     std::vector<uint32_t> wanted;  // index into wanted_
+    // Values up to which the parser reads before it asks early_; 0 where it does not.
+    size_t early_end = 0;
   };
   static constexpr size_t kMaxShapes = 4;
 
   void Want(const LabelTest& test);
   bool Learn(std::string_view line);
+  // Whether the line has the shape; *dropped where what comes after its early value does not count any more.
+  bool Matches(const Known& known, std::string_view line, bool* dropped);
   Verdict Settle(const Known& known, double* value);
   // Whether all tests hold for named_; nullopt where one cannot tell.
   std::optional<bool> HoldAll(const std::vector<const LabelTest*>& tests) const;
@@ -56,7 +60,10 @@ class SampleShortcut {
   std::vector<const LabelTest*> tests_;
   std::vector<const LabelTest*> late_tests_;  // after the unwrap
   std::vector<std::string> wanted_;           // labels of tests and unwrap
-  size_t unwrap_ = 0;                         // in wanted_
+  // A test on one label that is asked as soon as the parser has that one, wanted_[early_label_]; or null.
+  const LabelTest* early_ = nullptr;
+  size_t early_label_ = 0;
+  size_t unwrap_ = 0;  // in wanted_
   bool has_unwrap_ = false;
   bool may_stop_ = false;  // the parser wants no more than wanted_
 
