@@ -18,6 +18,7 @@
 #include "proto/rows.h"
 #include "storage/block_entry.h"
 #include "storage/log_source.h"
+#include "storage/block_patterns.h"
 
 namespace skald {
 
@@ -51,7 +52,8 @@ enum class SectionKind : uint8_t {
   kText = 4,
   kDirectory = 5,
   kTimeCounts = 6,
-  kGrams = 7
+  kGrams = 7,
+  kPatterns = 8
 };
 
 // "times", "lengths", ... for error texts.
@@ -101,6 +103,11 @@ uint32_t SummaryEnd(const BlockFront& front);
 absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::string_view bytes);
 
 // The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams.
+// [begin, end) of the patterns section within the block; empty if there is none.
+std::pair<uint32_t, uint32_t> PatternsBytes(const BlockFront& front);
+// bytes: just that section.
+absl::StatusOr<BlockPatterns> DecodePatterns(const BlockFront& front, std::string_view bytes);
+
 // block: the whole.
 absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block,
                                   std::vector<SegmentStream>* streams, std::vector<BlockSlice>* slices);

@@ -50,6 +50,7 @@ bool IsWanted(SectionKind kind, ColumnSet want) {
     case SectionKind::kDirectory:
     case SectionKind::kTimeCounts:
     case SectionKind::kGrams:
+    case SectionKind::kPatterns:
       return false;
   }
   return false;  // a kind of a later build
@@ -311,6 +312,8 @@ std::string_view SectionName(SectionKind kind) {
       return "time counts";
     case SectionKind::kGrams:
       return "grams";
+    case SectionKind::kPatterns:
+      return "patterns";
   }
   return "unknown";
 }
@@ -428,6 +431,24 @@ absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::st
       }
       out.grams = in.Bytes(in.remaining());
     }
+  }
+  return out;
+}
+
+std::pair<uint32_t, uint32_t> PatternsBytes(const BlockFront& front) {
+  for (const Section& section : front.sections) {
+    if (section.kind == SectionKind::kPatterns) return {section.offset, section.offset + section.stored_size};
+  }
+  return {0, 0};
+}
+
+absl::StatusOr<BlockPatterns> DecodePatterns(const BlockFront& front, std::string_view bytes) {
+  BlockPatterns out;
+  for (const Section& section : front.sections) {
+    if (section.kind != SectionKind::kPatterns) continue;
+    TextBuffer scratch;
+    ASSIGN_OR_RETURN(const std::string_view raw, RawBytes(section, bytes, section.offset, &scratch));
+    if (!DecodeBlockPatterns(raw, front.rows, &out)) return Malformed(section);
   }
   return out;
 }

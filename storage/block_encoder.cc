@@ -26,6 +26,7 @@ struct EncodeScratch {
   std::string sections;
   std::string summary;  // the sections that stand first
   GramSetBuilder grams;
+  BlockPatternsBuilder patterns;
 };
 constexpr size_t kKeptScratch = size_t{8} << 20;
 
@@ -73,6 +74,7 @@ class Encoder {
     EncodeMetadata();
     EncodeText();
     EncodeDirectory();
+    EncodePatterns();
     EncodeTimeCounts();
     EncodeGrams();
 
@@ -313,6 +315,25 @@ class Encoder {
 
   // Where the whole block is one slice: its rows and bytes over time, as fine as may be.
   void EncodeTimeCounts() {
+  void EncodePatterns() {
+    if (header_.text_bytes < block_format::kMinGramsText) return;
+    BlockPatternsBuilder& builder = scratch_.patterns;
+    builder.Clear();
+    const BlockPiece* before = nullptr;
+    for (const BlockPiece& piece : pieces_) {
+      if (before == nullptr || before->stream != piece.stream) builder.BeginSlice();
+      builder.Add(*piece.rows, piece.row_begin, piece.row_end);
+      before = &piece;
+    }
+    EncodeBlockPatterns(builder.Take(), &scratch_.raw);
+    const size_t others = scratch_.sections.size();
+    AddSection(SectionKind::kPatterns, scratch_.raw);
+    if (sections_.back().stored_size > others / block_format::kPatternsPart) {
+      sections_.pop_back();
+      scratch_.sections.resize(others);
+    }
+  }
+
     if (header_.slices.size() != 1) return;
     const auto end_of = [](int64_t t_ns,
                            int64_t width_ns) {  // the multiple of the width at or after t, by its number

@@ -30,6 +30,10 @@ inline constexpr uint32_t kMinGramsText = 2048;
 inline constexpr uint8_t kGramsFlagBackslash = 1;
 
 // How a metadata section keeps its indexes.
+// Patterns: the same. Blocks whose every line is of a kind of its own, or comes minutes after the one before,
+// have none: their lines are looked at when somebody asks.
+inline constexpr size_t kPatternsPart = 16;
+
 enum class IndexMode : uint8_t { kRuns = 0, kU8 = 1, kU16 = 2, kU32 = 4 };
 
 }  // namespace skald::block_format

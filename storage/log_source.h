@@ -18,6 +18,8 @@
 
 namespace skald {
 
+struct BlockPatterns;
+
 struct StreamRef {
   StreamId id;
   std::shared_ptr<const Labels> labels;
@@ -116,6 +118,10 @@ class Block {
 
   // Null where there is none, or where it cannot be read: the rows tell all.
   virtual std::shared_ptr<const BlockSummary> Summary() const { return nullptr; }
+
+  // What patterns the lines of the block's slices are of, counted (storage/block_patterns.h). Null where it
+  // does not tell: the rows do.
+  virtual std::shared_ptr<const BlockPatterns> Patterns(ReadStats*) const { return nullptr; }
 
   // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as
   // long as the block). DataLoss when the stored bytes do not match their checksum: this block's rows are

@@ -189,6 +189,25 @@ absl::StatusOr<SegmentReader::Salvaged> SegmentReader::Salvage() const {
       out.footer.properties = *properties;
       out.head_ok = true;
     } else if (absl::IsFailedPrecondition(properties.status())) {
+std::shared_ptr<const BlockPatterns> SegmentReader::Patterns(const BlockLocation& location,
+                                                             ReadStats* stats) const {
+  absl::StatusOr<BlockPatterns> read = ReadPatterns(location, stats);
+  if (!read.ok() || read->slices.empty()) return nullptr;
+  return std::make_shared<const BlockPatterns>(*std::move(read));
+}
+
+absl::StatusOr<BlockPatterns> SegmentReader::ReadPatterns(const BlockLocation& location,
+                                                          ReadStats* stats) const {
+  TextBuffer stored;
+  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, location.header_size, &stored));
+  ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(stored.view()));
+  if (front.size != location.size) return DataLoss("another block was expected");
+  const auto [begin, end] = PatternsBytes(front);
+  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset + begin, end - begin, &stored));
+  if (stats != nullptr) stats->stored_bytes += location.header_size + (end - begin);
+  return DecodePatterns(front, stored.view());
+}
+
       return Annotate(properties.status(), fmt::format("segment {}", name()));
     }
   }

@@ -13,6 +13,7 @@
 #include "proto/rows.h"
 #include "storage/blob_store.h"
 #include "storage/block_entry.h"
+#include "storage/block_patterns.h"
 #include "storage/block_summary_cache.h"
 #include "storage/log_source.h"
 #include "storage/segment_footer.h"
@@ -53,6 +54,9 @@ class SegmentReader {
   struct Salvaged {
     SegmentFooter footer;  // rebuilt; properties are zero if the head is damaged as well
     bool head_ok = false;
+  // The patterns of the block at location; null where it has none, or they cannot be read.
+  std::shared_ptr<const BlockPatterns> Patterns(const BlockLocation& location, ReadStats* stats) const;
+
     // Bytes between head and footer that belong to no sound block; with a damaged tail the footer's own are
     // among them.
     uint64_t lost_bytes = 0;
@@ -68,6 +72,7 @@ class SegmentReader {
 
   const std::shared_ptr<const Blob> blob_;
   const std::shared_ptr<BlockSummaryCache> summaries_;
+  absl::StatusOr<BlockPatterns> ReadPatterns(const BlockLocation& location, ReadStats* stats) const;
   const uint64_t number_;  // in summaries_
 };
 

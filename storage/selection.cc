@@ -79,6 +79,15 @@ class SelectionBuilder::EncodedBlock final : public Block {
     absl::StatusOr<BlockSummary> summary = DecodeBlockSummary(*front, block_->bytes);
     return summary.ok() ? std::make_shared<const BlockSummary>(*std::move(summary)) : nullptr;
   }
+  std::shared_ptr<const BlockPatterns> Patterns(ReadStats*) const override {
+    const absl::StatusOr<BlockFront> front = DecodeBlockFront(block_->bytes);
+    if (!front.ok()) return nullptr;
+    const auto [begin, end] = PatternsBytes(*front);
+    absl::StatusOr<BlockPatterns> patterns =
+        DecodePatterns(*front, std::string_view(block_->bytes).substr(begin, end - begin));
+    if (!patterns.ok() || patterns->slices.empty()) return nullptr;
+    return std::make_shared<const BlockPatterns>(*std::move(patterns));
+  }
 
  private:
   const std::shared_ptr<const SealedBlock> block_;
@@ -110,6 +119,9 @@ class SelectionBuilder::StoredBlock final : public Block {
   uint64_t text_bytes() const override { return text_bytes_ - rows_; }
   std::shared_ptr<const BlockSummary> Summary() const override {
     return reader_ ? reader_->Summary(location_) : nullptr;
+  }
+  std::shared_ptr<const BlockPatterns> Patterns(ReadStats* stats) const override {
+    return reader_ ? reader_->Patterns(location_, stats) : nullptr;
   }
   absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const override {
     absl::Status status = reader_ ? reader_->ReadBlock(location_, rows_, want, scratch, stats)

@@ -25,6 +25,10 @@ class RenumberedBlock final : public Block {
     max_ns_ = block_->max_ns();
   }
   uint64_t text_bytes() const override { return block_->text_bytes(); }
+  std::shared_ptr<const BlockSummary> Summary() const override { return block_->Summary(); }
+  std::shared_ptr<const BlockPatterns> Patterns(ReadStats* stats) const override {
+    return block_->Patterns(stats);
+  }
   absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const override {
     return block_->Read(want, scratch, stats);
   }
