@@ -27,13 +27,20 @@ struct Sse {
   static uint32_t Equal(Vector a, Vector b) {
     return static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(a, b)));
   }
+  static bool AllEqual(const char* a, const char* b) { return Equal(Load(a), Load(b)) == 0xffff; }
+  // The first n bytes, at most kSize.
+  static bool BeginsEqual(const char* a, const char* b, size_t n) {
+    return (~uint64_t{Equal(Load(a), Load(b))} & ((uint64_t{1} << n) - 1)) == 0;
+  }
   // A quote or a backslash.
-  static uint32_t StringEnds(Vector v) {
+  static uint32_t StringEnds(const char* p) {
+    const Vector v = Load(p);
     return static_cast<uint32_t>(_mm_movemask_epi8(
         _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')), _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
   }
   // What is none of - . / 0-9 + e E.
-  static uint32_t NumberEnds(Vector v) {
+  static uint32_t NumberEnds(const char* p) {
+    const Vector v = Load(p);
     const __m128i from_minus = _mm_sub_epi8(v, _mm_set1_epi8('-'));
     const __m128i digit = _mm_cmpeq_epi8(_mm_min_epu8(from_minus, _mm_set1_epi8('9' - '-')), from_minus);
     const __m128i exponent = _mm_cmpeq_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('e'));
@@ -41,7 +48,8 @@ struct Sse {
     return ~static_cast<uint32_t>(_mm_movemask_epi8(in)) & 0xffff;
   }
   // Blank, = or a quote.
-  static uint32_t BareEnds(Vector v) {
+  static uint32_t BareEnds(const char* p) {
+    const Vector v = Load(p);
     const __m128i blank = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x20)), v);
     const __m128i other =
         _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('=')), _mm_cmpeq_epi8(v, _mm_set1_epi8('"')));
@@ -62,11 +70,19 @@ struct Avx2 {
   SKALD_AVX2 static uint32_t Equal(Vector a, Vector b) {
     return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)));
   }
-  SKALD_AVX2 static uint32_t StringEnds(Vector v) {
+  SKALD_AVX2 static bool AllEqual(const char* a, const char* b) {
+    return Equal(Load(a), Load(b)) == 0xffffffff;
+  }
+  SKALD_AVX2 static bool BeginsEqual(const char* a, const char* b, size_t n) {
+    return (~uint64_t{Equal(Load(a), Load(b))} & ((uint64_t{1} << n) - 1)) == 0;
+  }
+  SKALD_AVX2 static uint32_t StringEnds(const char* p) {
+    const Vector v = Load(p);
     return static_cast<uint32_t>(_mm256_movemask_epi8(_mm256_or_si256(
         _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\')))));
   }
-  SKALD_AVX2 static uint32_t NumberEnds(Vector v) {
+  SKALD_AVX2 static uint32_t NumberEnds(const char* p) {
+    const Vector v = Load(p);
     const __m256i from_minus = _mm256_sub_epi8(v, _mm256_set1_epi8('-'));
     const __m256i digit =
         _mm256_cmpeq_epi8(_mm256_min_epu8(from_minus, _mm256_set1_epi8('9' - '-')), from_minus);
@@ -76,7 +92,8 @@ struct Avx2 {
         _mm256_or_si256(_mm256_or_si256(digit, exponent), _mm256_cmpeq_epi8(v, _mm256_set1_epi8('+')));
     return ~static_cast<uint32_t>(_mm256_movemask_epi8(in));
   }
-  SKALD_AVX2 static uint32_t BareEnds(Vector v) {
+  SKALD_AVX2 static uint32_t BareEnds(const char* p) {
+    const Vector v = Load(p);
     const __m256i blank = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x20)), v);
     const __m256i other = _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('=')),
                                           _mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')));
@@ -207,135 +224,90 @@ void LineShape::CutAfter(size_t i) {
   names_.resize(i + 1);
 }
 
-const char* LineShape::MatchSse(std::string_view line, const char* p, size_t from, size_t to,
-                                std::string_view* values) const {
-  const char* const end = line.data() + line.size();
-  const auto literal_at = [&](const Piece& piece) {
-    if (static_cast<size_t>(end - p) < piece.size) return false;
-    const char* have = p;
-    const char* want = text_.data() + piece.begin;
-    size_t left = piece.size;
-    for (; left > Sse::kSize; left -= Sse::kSize, have += Sse::kSize, want += Sse::kSize) {
-      if (Sse::Equal(Sse::Load(have), Sse::Load(want)) != 0xffff) return false;
-    }
-    const uint64_t differ = ~uint64_t{Sse::Equal(Sse::Load(have), Sse::Load(want))};
-    return (differ & ((uint64_t{1} << left) - 1)) == 0;
-  };
+// Values [from, to) of each line, from at[line] on, which is moved behind the last. The lines go in step:
+// where one waits for the end of a value to be known the others use the time. The vectors' functions are for
+// processors that have them, so this is always part of a function for those.
+template <class V, size_t kLines>
+[[gnu::always_inline]] inline bool LineShape::MatchLines(const std::string_view* lines, const char** at,
+                                                         size_t from, size_t to,
+                                                         std::string_view* const* values) const {
   for (size_t i = from; i < to; ++i) {
     const Piece& piece = pieces_[i];
-    if (!literal_at(piece)) return nullptr;
-    p += piece.size;
-    if (p >= end) return nullptr;
-    const char* close = p;
-    uint32_t ends = 0;
-    switch (piece.kind) {
-      case Kind::kString:
-        while ((ends = Sse::StringEnds(Sse::Load(close))) == 0) {
-          close += Sse::kSize;
-          if (close >= end) return nullptr;
-        }
-        close += __builtin_ctz(ends);
-        if (close >= end || *close != '"') return nullptr;
-        break;
-      case Kind::kNumber:
-        if (!IsDigit(*p) && *p != '-') return nullptr;
-        while ((ends = Sse::NumberEnds(Sse::Load(close))) == 0) {
-          close += Sse::kSize;
-          if (close >= end) return nullptr;
-        }
-        close += __builtin_ctz(ends);
-        break;
-      case Kind::kBool:
-        if (std::memcmp(p, "true", 4) == 0) {
-          close = p + 4;
-        } else if (std::memcmp(p, "false", 5) == 0) {
-          close = p + 5;
-        } else {
-          return nullptr;
-        }
-        break;
-      case Kind::kBare:
-        while ((ends = Sse::BareEnds(Sse::Load(close))) == 0) {
-          close += Sse::kSize;
-          if (close >= end) break;
-        }
-        close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
-        if (close == p || (close < end && (*close == '=' || *close == '"'))) return nullptr;
-        break;
+    for (size_t k = 0; k < kLines; ++k) {
+      const char* p = at[k];
+      const char* const end = lines[k].data() + lines[k].size();
+      if (static_cast<size_t>(end - p) < piece.size) return false;
+      const char* want = text_.data() + piece.begin;
+      size_t left = piece.size;
+      for (; left > V::kSize; left -= V::kSize, p += V::kSize, want += V::kSize) {
+        if (!V::AllEqual(p, want)) return false;
+      }
+      if (!V::BeginsEqual(p, want, left)) return false;
+      p += left;
+      if (p >= end) return false;
+      const char* close = p;
+      uint32_t ends = 0;
+      switch (piece.kind) {
+        case Kind::kString:
+          while ((ends = V::StringEnds(close)) == 0) {
+            close += V::kSize;
+            if (close >= end) return false;
+          }
+          close += __builtin_ctz(ends);
+          if (close >= end || *close != '"') return false;
+          break;
+        case Kind::kNumber:
+          if (!IsDigit(*p) && *p != '-') return false;
+          while ((ends = V::NumberEnds(close)) == 0) {
+            close += V::kSize;
+            if (close >= end) return false;
+          }
+          close += __builtin_ctz(ends);
+          break;
+        case Kind::kBool:
+          if (std::memcmp(p, "true", 4) == 0) {
+            close = p + 4;
+          } else if (std::memcmp(p, "false", 5) == 0) {
+            close = p + 5;
+          } else {
+            return false;
+          }
+          break;
+        case Kind::kBare:
+          while ((ends = V::BareEnds(close)) == 0) {
+            close += V::kSize;
+            if (close >= end) break;
+          }
+          close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
+          if (close == p || (close < end && (*close == '=' || *close == '"'))) return false;
+          break;
+      }
+      if (close > end) return false;
+      values[k][i] = {p, static_cast<size_t>(close - p)};
+      at[k] = close;
     }
-    if (close > end) return nullptr;
-    values[i] = {p, static_cast<size_t>(close - p)};
-    p = close;
   }
-  return p;
+  return true;
 }
 
-SKALD_AVX2 const char* LineShape::MatchAvx2(std::string_view line, const char* p, size_t from, size_t to,
-                                            std::string_view* values) const {
-  const char* const end = line.data() + line.size();
-  const auto literal_at = [&](const Piece& piece) SKALD_AVX2 {
-    if (static_cast<size_t>(end - p) < piece.size) return false;
-    const char* have = p;
-    const char* want = text_.data() + piece.begin;
-    size_t left = piece.size;
-    for (; left > Avx2::kSize; left -= Avx2::kSize, have += Avx2::kSize, want += Avx2::kSize) {
-      if (Avx2::Equal(Avx2::Load(have), Avx2::Load(want)) != 0xffffffff) return false;
-    }
-    const uint64_t differ = ~uint64_t{Avx2::Equal(Avx2::Load(have), Avx2::Load(want))};
-    return (differ & ((uint64_t{1} << left) - 1)) == 0;
-  };
-  for (size_t i = from; i < to; ++i) {
-    const Piece& piece = pieces_[i];
-    if (!literal_at(piece)) return nullptr;
-    p += piece.size;
-    if (p >= end) return nullptr;
-    const char* close = p;
-    uint32_t ends = 0;
-    switch (piece.kind) {
-      case Kind::kString:
-        while ((ends = Avx2::StringEnds(Avx2::Load(close))) == 0) {
-          close += Avx2::kSize;
-          if (close >= end) return nullptr;
-        }
-        close += __builtin_ctz(ends);
-        if (close >= end || *close != '"') return nullptr;
-        break;
-      case Kind::kNumber:
-        if (!IsDigit(*p) && *p != '-') return nullptr;
-        while ((ends = Avx2::NumberEnds(Avx2::Load(close))) == 0) {
-          close += Avx2::kSize;
-          if (close >= end) return nullptr;
-        }
-        close += __builtin_ctz(ends);
-        break;
-      case Kind::kBool:
-        if (std::memcmp(p, "true", 4) == 0) {
-          close = p + 4;
-        } else if (std::memcmp(p, "false", 5) == 0) {
-          close = p + 5;
-        } else {
-          return nullptr;
-        }
-        break;
-      case Kind::kBare:
-        while ((ends = Avx2::BareEnds(Avx2::Load(close))) == 0) {
-          close += Avx2::kSize;
-          if (close >= end) break;
-        }
-        close = ends == 0 ? end : std::min(close + __builtin_ctz(ends), end);
-        if (close == p || (close < end && (*close == '=' || *close == '"'))) return nullptr;
-        break;
-    }
-    if (close > end) return nullptr;
-    values[i] = {p, static_cast<size_t>(close - p)};
-    p = close;
-  }
-  return p;
+template <size_t kLines>
+SKALD_AVX2 bool LineShape::MatchLinesAvx2(const std::string_view* lines, const char** at, size_t from,
+                                          size_t to, std::string_view* const* values) const {
+  return MatchLines<Avx2, kLines>(lines, at, from, to, values);
 }
 
 const char* LineShape::MatchValues(std::string_view line, const char* at, size_t from, size_t to,
                                    std::string_view* values) const {
-  return has_avx2_ ? MatchAvx2(line, at, from, to, values) : MatchSse(line, at, from, to, values);
+  const bool match = has_avx2_ ? MatchLinesAvx2<1>(&line, &at, from, to, &values)
+                               : MatchLines<Sse, 1>(&line, &at, from, to, &values);
+  return match ? at : nullptr;
+}
+
+bool LineShape::MatchBoth(const std::string_view lines[2], std::string_view* const values[2]) const {
+  const char* at[2] = {lines[0].data(), lines[1].data()};
+  const bool match = has_avx2_ ? MatchLinesAvx2<2>(lines, at, 0, size(), values)
+                               : MatchLines<Sse, 2>(lines, at, 0, size(), values);
+  return match && MatchEnd(lines[0], at[0]) && MatchEnd(lines[1], at[1]);
 }
 
 bool LineShape::MatchEnd(std::string_view line, const char* at) const {

@@ -42,6 +42,9 @@ class LineShape {
   // the last of them ends, null for no match.
   const char* MatchValues(std::string_view line, const char* at, size_t from, size_t to,
                           std::string_view* values) const;
+  // Whether both lines have the shape, at less than the cost of two matches. Says nothing of either where it
+  // is false.
+  bool MatchBoth(const std::string_view lines[2], std::string_view* const values[2]) const;
   // What follows the last value, which ended at `at`.
   bool MatchEnd(std::string_view line, const char* at) const;
 
@@ -64,10 +67,12 @@ class LineShape {
   bool AddJsonObject(const char** p, const char* end, const std::string& path, int depth,
                      const char** literal);
   void AddPiece(const char* literal, const char* value, Kind kind, std::string name);
-  const char* MatchSse(std::string_view line, const char* p, size_t from, size_t to,
-                       std::string_view* values) const;
-  const char* MatchAvx2(std::string_view line, const char* p, size_t from, size_t to,
-                        std::string_view* values) const;
+  template <class V, size_t kLines>
+  bool MatchLines(const std::string_view* lines, const char** at, size_t from, size_t to,
+                  std::string_view* const* values) const;
+  template <size_t kLines>
+  bool MatchLinesAvx2(const std::string_view* lines, const char** at, size_t from, size_t to,
+                      std::string_view* const* values) const;
 
   std::vector<Piece> pieces_;
   std::vector<std::string> names_;

@@ -325,6 +325,13 @@ std::optional<bool> LabelTest::Decide(const LabelTestNode& node, std::span<const
                     node.test);
 }
 
+bool LabelTest::IsNumber() const { return std::holds_alternative<NumberTest>(root_->test); }
+
+bool LabelTest::PassesNumber(double number) const {
+  const NumberTest& test = *std::get_if<NumberTest>(&root_->test);
+  return Compare(test.op, number, test.value);
+}
+
 std::vector<std::string> LabelTest::Labels() const {
   std::vector<std::string> out;
   AppendLabels(*root_, &out);

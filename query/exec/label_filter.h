@@ -42,6 +42,11 @@ class LabelTest {
   // A number, duration or size: may set an error.
   bool CanFail() const;
 
+  // Where it is one comparison of a label with a number: whether a value that is `number` passes. For hot
+  // loops over tests of that kind; not to be asked of others.
+  bool IsNumber() const;
+  bool PassesNumber(double number) const;
+
   // All labels it is about, with repetitions.
   std::vector<std::string> Labels() const;
   // What Keeps says, where the values of the labels alone settle it and no error is set; else nullopt.

@@ -131,7 +131,7 @@ class PipelineRunner::Impl {
     if (use_shortcut_) {
       const std::string_view line = rows_->line(row);
       out->value = compiled_.plan.kind == SampleKind::kBytes ? static_cast<double>(line.size()) : 1;
-      switch (shortcut_.Try(line, &out->value)) {
+      switch (shortcut_.Try(row, &out->value)) {
         case SampleShortcut::Verdict::kDropped:
           return false;
         case SampleShortcut::Verdict::kKept:

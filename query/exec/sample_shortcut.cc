@@ -32,8 +32,14 @@ SampleShortcut::SampleShortcut(const CompiledPipeline& compiled) : compiled_(com
     tests_.push_back(test);
     Want(*test);
   }
-  if (json_ && !compiled.early_filters.empty()) {
-    early_ = compiled.early_filters[0].test;
+  if (json_) {
+    // Texts drop a line with an error too, other filters only if the parser asks them.
+    if (!compiled.early_filters.empty()) early_ = compiled.early_filters[0].test;
+    for (const LabelTest* test : tests_) {
+      if (early_ == nullptr && !test->label().empty() && !test->CanFail()) early_ = test;
+    }
+  }
+  if (early_ != nullptr) {
     early_label_ =
         static_cast<size_t>(std::find(wanted_.begin(), wanted_.end(), early_->label()) - wanted_.begin());
     if (early_label_ == wanted_.size()) early_ = nullptr;  // __error__
@@ -48,6 +54,14 @@ SampleShortcut::SampleShortcut(const CompiledPipeline& compiled) : compiled_(com
     unwrap_ = static_cast<size_t>(std::find(wanted_.begin(), wanted_.end(), label) - wanted_.begin());
     if (unwrap_ == wanted_.size()) wanted_.push_back(label);
     has_unwrap_ = true;
+  }
+  if (late_tests_.empty() &&
+      std::all_of(tests_.begin(), tests_.end(), [](const LabelTest* test) { return test->IsNumber(); })) {
+    for (const LabelTest* test : tests_) {
+      number_labels_.push_back(
+          static_cast<size_t>(std::find(wanted_.begin(), wanted_.end(), test->label()) - wanted_.begin()));
+    }
+    only_numbers_ = true;
   }
   // Names that a collision, or the pipeline itself, gives are the common way's business.
   const auto is_odd = [](const std::string& name) {
@@ -70,6 +84,8 @@ void SampleShortcut::Want(const LabelTest& test) {
 bool SampleShortcut::StartSlice(const Labels& stream, const Rows& rows, const LabelState& labels) {
   shape_count_ = 0;
   misses_ = 0;
+  rows_ = &rows;
+  matched_row_ = expected_row_ = kNoRow;
   if (!possible_ || labels.has_error_columns()) return false;
   // What the stream or a row's metadata has would stand in for what the line says, or give it another name.
   for (const std::string& name : wanted_) {
@@ -110,9 +126,12 @@ bool SampleShortcut::Learn(std::string_view line) {
   }
   // Every test must have its value: without one, labels of other kinds come in.
   if (known.wanted.size() != wanted_.size()) return false;
+  known.place_of.resize(wanted_.size());
+  for (size_t i = 0; i < known.wanted.size(); ++i) known.place_of[known.wanted[i]] = known.places[i];
   // logfmt has no errors that count; JSON is read to its end unless all that is wanted was found.
   if (!json_ || may_stop_) known.shape.CutAfter(last);
   values_.resize(std::max(values_.size(), known.shape.size()));
+  next_values_.resize(values_.size());
   ++shape_count_;
   return true;
 }
@@ -140,12 +159,29 @@ bool SampleShortcut::Matches(const Known& known, std::string_view line, bool* dr
   return at != nullptr && shape.MatchEnd(line, at);
 }
 
-SampleShortcut::Verdict SampleShortcut::Settle(const Known& known, double* value) {
+SampleShortcut::Verdict SampleShortcut::SettleNumbers(const Known& known,
+                                                      const std::vector<std::string_view>& values,
+                                                      double* value) {
+  // None of the values is empty: they are numbers, or it cannot tell.
+  bool kept = true;
+  for (size_t i = 0; i < tests_.size(); ++i) {
+    double number = 0;
+    if (!TryParseGoFloat(values[known.place_of[number_labels_[i]]], &number)) return Verdict::kUnknown;
+    kept = kept && tests_[i]->PassesNumber(number);
+  }
+  if (!kept) return Verdict::kDropped;
+  if (has_unwrap_ && !TryParseGoFloat(values[known.place_of[unwrap_]], value)) return Verdict::kUnknown;
+  return same_labels_ ? Verdict::kKept : Verdict::kUnknown;
+}
+
+SampleShortcut::Verdict SampleShortcut::Settle(const Known& known,
+                                               const std::vector<std::string_view>& values, double* value) {
+  if (only_numbers_) return SettleNumbers(known, values, value);
   named_.clear();
   named_.push_back({kErrorLabel, {}});
   std::string_view unwrapped;
   for (size_t i = 0; i < known.places.size(); ++i) {
-    const std::string_view text = values_[known.places[i]];
+    const std::string_view text = values[known.places[i]];
     if (text.empty()) return Verdict::kUnknown;  // no value at all, for some
     named_.push_back({wanted_[known.wanted[i]], text});
     if (known.wanted[i] == unwrap_) unwrapped = text;
@@ -162,14 +198,32 @@ SampleShortcut::Verdict SampleShortcut::Settle(const Known& known, double* value
   return same_labels_ ? Verdict::kKept : Verdict::kUnknown;
 }
 
-SampleShortcut::Verdict SampleShortcut::Try(std::string_view line, double* value) {
+SampleShortcut::Verdict SampleShortcut::Try(uint32_t row, double* value) {
+  const bool matched = row == matched_row_;
+  const bool in_a_row = row == expected_row_;
+  matched_row_ = kNoRow;
+  expected_row_ = row + 1;
+  if (matched) return Settle(shapes_[0], next_values_, value);
   if (misses_ > kManyMisses && ++misses_ % kRowsBetweenTries != 0) return Verdict::kUnknown;
+  const std::string_view line = rows_->line(row);
+  if (in_a_row && pair_pause_ > 0) {
+    --pair_pause_;
+  } else if (in_a_row && shape_count_ > 0 && shapes_[0].early_end == 0 && row + 1 < rows_->line_end.size()) {
+    const std::string_view lines[] = {line, rows_->line(row + 1)};
+    std::string_view* const values[] = {values_.data(), next_values_.data()};
+    if (shapes_[0].shape.MatchBoth(lines, values)) {
+      matched_row_ = row + 1;
+      misses_ = 0;
+      return Settle(shapes_[0], values_, value);
+    }
+    pair_pause_ = kRowsBetweenTries;
+  }
   for (size_t i = 0; i < shape_count_; ++i) {
     bool dropped = false;
     if (!Matches(shapes_[i], line, &dropped)) continue;
     if (i > 0) std::swap(shapes_[i], shapes_[0]);
     misses_ = 0;
-    return dropped ? Verdict::kDropped : Settle(shapes_[0], value);
+    return dropped ? Verdict::kDropped : Settle(shapes_[0], values_, value);
   }
   ++misses_;
   Learn(line);
