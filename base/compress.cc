@@ -1,5 +1,7 @@
 #include "base/compress.h"
 
+#include <zstd.h>
+
 #include <cstring>
 #include <memory>
 
@@ -19,10 +21,37 @@ struct Scratch {
   size_t size = 0;
 };
 
+constexpr int kZstdLevel = 9;
+// The most that one byte of a zstd frame can stand for: a block of 128 KiB that repeats a byte takes four.
+constexpr uint64_t kMostOfZstdByte = (128 << 10) / 4;
+
+struct FreeContext {
+  void operator()(ZSTD_CCtx* context) const { ZSTD_freeCCtx(context); }
+  void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
+};
+
+// Contexts take megabytes, and who compresses with zstd does so rarely: they live as long as one call, unless
+// the thread decompresses, which a query does thousands of times.
+bool AppendZstd(std::string_view raw, std::string* out) {
+  const std::unique_ptr<ZSTD_CCtx, FreeContext> context(ZSTD_createCCtx());
+  if (context == nullptr) return false;
+  const size_t at = out->size();
+  out->resize(at + raw.size() - 1);
+  const size_t n =
+      ZSTD_compressCCtx(context.get(), out->data() + at, raw.size() - 1, raw.data(), raw.size(), kZstdLevel);
+  out->resize(ZSTD_isError(n) ? at : at + n);
+  return !ZSTD_isError(n);
+}
+
 }  // namespace
 
-Codec AppendCompressed(std::string_view raw, std::string* out) {
+Codec AppendCompressed(std::string_view raw, std::string* out, Effort effort) {
   SKALD_CHECK(raw.size() <= static_cast<size_t>(LZ4_MAX_INPUT_SIZE));
+  if (effort == Effort::kSmall && raw.size() >= 16) {
+    if (AppendZstd(raw, out)) return Codec::kZstd;
+    out->append(raw);
+    return Codec::kRaw;
+  }
   if (raw.size() < 16) {  // no match fits
     out->append(raw);
     return Codec::kRaw;
@@ -50,6 +79,9 @@ bool PlausibleRawSize(uint8_t codec, uint64_t stored_size, uint64_t raw_size) {
     case Codec::kLz4:
       return raw_size <= static_cast<uint64_t>(LZ4_MAX_INPUT_SIZE) && stored_size <= raw_size &&
              raw_size / 255 <= stored_size;
+    case Codec::kZstd:
+      return raw_size <= static_cast<uint64_t>(LZ4_MAX_INPUT_SIZE) && stored_size < raw_size &&
+             raw_size / kMostOfZstdByte <= stored_size;
   }
   return false;
 }
@@ -59,6 +91,11 @@ bool Decompress(uint8_t codec, std::string_view stored, char* out, size_t raw_si
   if (static_cast<Codec>(codec) == Codec::kRaw) {
     if (raw_size > 0) std::memcpy(out, stored.data(), raw_size);
     return true;
+  }
+  if (static_cast<Codec>(codec) == Codec::kZstd) {
+    thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
+    return context != nullptr &&
+           ZSTD_decompressDCtx(context.get(), out, raw_size, stored.data(), stored.size()) == raw_size;
   }
   const int n =
       LZ4_decompress_safe(stored.data(), out, static_cast<int>(stored.size()), static_cast<int>(raw_size));

@@ -17,15 +17,21 @@ TEST(CompressTest, RoundTrips) {
   const struct {
     std::string raw;
     Codec want;
+    Effort effort = Effort::kFast;
   } rows[] = {{"", Codec::kRaw},
               {"a", Codec::kRaw},
               {noise, Codec::kRaw},
               {lines, Codec::kLz4},
               {std::string(1 << 20, 'x'), Codec::kLz4},
-              {std::string(5 << 20, 'y'), Codec::kLz4}};
+              {std::string(5 << 20, 'y'), Codec::kLz4},
+              {"", Codec::kRaw, Effort::kSmall},
+              {"a", Codec::kRaw, Effort::kSmall},
+              {noise, Codec::kRaw, Effort::kSmall},
+              {lines, Codec::kZstd, Effort::kSmall},
+              {std::string(5 << 20, 'y'), Codec::kZstd, Effort::kSmall}};
   for (const auto& row : rows) {
     std::string stored = "before";
-    EXPECT_EQ(AppendCompressed(row.raw, &stored), row.want) << row.raw.size();
+    EXPECT_EQ(AppendCompressed(row.raw, &stored, row.effort), row.want) << row.raw.size();
     ASSERT_TRUE(stored.starts_with("before"));
     const std::string_view bytes = std::string_view(stored).substr(6);
     EXPECT_LE(bytes.size(), row.raw.size());
@@ -43,12 +49,14 @@ TEST(CompressTest, RoundTrips) {
 }
 
 TEST(CompressTest, RefusesWhatCannotBe) {
-  EXPECT_FALSE(PlausibleRawSize(2, 10, 10));  // no such codec
+  EXPECT_FALSE(PlausibleRawSize(9, 10, 10));  // no such codec
+  EXPECT_FALSE(PlausibleRawSize(2, 10, 1 << 20));
   EXPECT_FALSE(PlausibleRawSize(0, 10, 11));
   EXPECT_FALSE(PlausibleRawSize(1, 10, 1 << 20));
   EXPECT_FALSE(PlausibleRawSize(1, uint64_t{1} << 60, uint64_t{1} << 62));
   char out[32];
-  EXPECT_FALSE(Decompress(2, "0123456789", out, 10));
+  EXPECT_FALSE(Decompress(9, "0123456789", out, 10));
+  EXPECT_FALSE(Decompress(2, "0123456789", out, 20));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -130,6 +131,12 @@ bool FileExists(const std::string& path) { return ::access(path.c_str(), F_OK) =
 absl::Status RemoveFile(const std::string& path) {
   if (::unlink(path.c_str()) != 0) return ErrnoStatus("unlink", path, errno);
   return absl::OkStatus();
+}
+
+absl::StatusOr<DiskSpace> SpaceOf(const std::string& path) {
+  struct statvfs info {};
+  if (::statvfs(path.c_str(), &info) != 0) return ErrnoStatus("statvfs", path, errno);
+  return DiskSpace{uint64_t{info.f_blocks} * info.f_frsize, uint64_t{info.f_bavail} * info.f_frsize};
 }
 
 absl::StatusOr<FileDescriptor> LockFile(const std::string& path) {

@@ -55,6 +55,12 @@ absl::StatusOr<uint64_t> FileSize(const std::string& path);
 bool FileExists(const std::string& path);
 absl::Status RemoveFile(const std::string& path);
 
+struct DiskSpace {
+  uint64_t total = 0;      // bytes of the file system
+  uint64_t available = 0;  // to this process
+};
+absl::StatusOr<DiskSpace> SpaceOf(const std::string& path);
+
 // Holds an exclusive flock on path (created if missing) for its lifetime; FailedPrecondition if another
 // process has it.
 absl::StatusOr<FileDescriptor> LockFile(const std::string& path);

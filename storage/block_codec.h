@@ -14,11 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "base/compress.h"
 #include "base/types.h"
 #include "proto/rows.h"
 #include "storage/block_entry.h"
-#include "storage/log_source.h"
 #include "storage/block_patterns.h"
+#include "storage/log_source.h"
 
 namespace skald {
 
@@ -42,7 +43,7 @@ struct BlockPiece {
 // piece beyond `streams`, descending times within a stream or more than kMaxRowsText bytes of text are broken
 // invariants of the caller.
 BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces,
-                        std::string* out);
+                        std::string* out, Effort effort = Effort::kFast);
 
 // Stored numbers: never renumbered.
 enum class SectionKind : uint8_t {
@@ -102,12 +103,12 @@ uint32_t SummaryEnd(const BlockFront& front);
 // bytes: the block's beginning, at least SummaryEnd bytes.
 absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::string_view bytes);
 
-// The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams.
 // [begin, end) of the patterns section within the block; empty if there is none.
 std::pair<uint32_t, uint32_t> PatternsBytes(const BlockFront& front);
 // bytes: just that section.
 absl::StatusOr<BlockPatterns> DecodePatterns(const BlockFront& front, std::string_view bytes);
 
+// The slices and streams of a block from its own directory section; slice.stream is an ordinal in *streams.
 // block: the whole.
 absl::Status DecodeBlockDirectory(const BlockFront& front, std::string_view block,
                                   std::vector<SegmentStream>* streams, std::vector<BlockSlice>* slices);

@@ -335,7 +335,7 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
 
   ByteReader in(covered.substr(sizeof(uint32_t)));
   const auto version = in.Fixed<uint8_t>();
-  if (version != block_format::kVersion && version != block_format::kVersionWithSummary)
+  if (version < block_format::kVersion || version > block_format::kVersionCompacted)
     return DataLoss("block version {} is not known", version);
   const uint64_t rows = in.Varint();
   const uint64_t text_bytes = in.Varint();

@@ -64,8 +64,8 @@ void PutVarints(size_t n, std::string* out, Next next) {
 
 class Encoder {
  public:
-  Encoder(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces)
-      : streams_(streams), pieces_(pieces), scratch_(ThreadScratch()) {}
+  Encoder(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces, Effort effort)
+      : streams_(streams), pieces_(pieces), effort_(effort), scratch_(ThreadScratch()) {}
 
   BlockHeader Encode(std::string* out) {
     MakeSlices();
@@ -79,7 +79,9 @@ class Encoder {
     EncodeGrams();
 
     std::string fields;  // all of the front header behind its size
-    PutFixed<uint8_t>(&fields, summary_.empty() ? block_format::kVersion : block_format::kVersionWithSummary);
+    PutFixed<uint8_t>(&fields, effort_ == Effort::kSmall ? block_format::kVersionCompacted
+                               : summary_.empty()        ? block_format::kVersion
+                                                         : block_format::kVersionWithSummary);
     PutVarint(&fields, header_.rows);
     PutVarint(&fields, header_.text_bytes);
     PutSignedVarint(&fields, header_.min_ns);
@@ -152,7 +154,7 @@ class Encoder {
     const size_t at = scratch_.sections.size();
     Section section;
     section.kind = kind;
-    section.codec = static_cast<uint8_t>(AppendCompressed(raw, &scratch_.sections));
+    section.codec = static_cast<uint8_t>(AppendCompressed(raw, &scratch_.sections, effort_));
     const std::string_view stored = std::string_view(scratch_.sections).substr(at);
     section.stored_size = static_cast<uint32_t>(stored.size());
     section.raw_size = static_cast<uint32_t>(raw.size());
@@ -313,8 +315,6 @@ class Encoder {
     AddSection(SectionKind::kDirectory, raw);
   }
 
-  // Where the whole block is one slice: its rows and bytes over time, as fine as may be.
-  void EncodeTimeCounts() {
   void EncodePatterns() {
     if (header_.text_bytes < block_format::kMinGramsText) return;
     BlockPatternsBuilder& builder = scratch_.patterns;
@@ -334,6 +334,8 @@ class Encoder {
     }
   }
 
+  // Where the whole block is one slice: its rows and bytes over time, as fine as may be.
+  void EncodeTimeCounts() {
     if (header_.slices.size() != 1) return;
     const auto end_of = [](int64_t t_ns,
                            int64_t width_ns) {  // the multiple of the width at or after t, by its number
@@ -421,6 +423,7 @@ class Encoder {
 
   const std::vector<SegmentStream>& streams_;
   const std::vector<BlockPiece>& pieces_;
+  const Effort effort_;
   EncodeScratch& scratch_;
   BlockHeader header_;
   std::vector<Section> summary_;
@@ -430,8 +433,8 @@ class Encoder {
 }  // namespace
 
 BlockHeader EncodeBlock(const std::vector<SegmentStream>& streams, const std::vector<BlockPiece>& pieces,
-                        std::string* out) {
-  return Encoder(streams, pieces).Encode(out);
+                        std::string* out, Effort effort) {
+  return Encoder(streams, pieces, effort).Encode(out);
 }
 
 }  // namespace skald

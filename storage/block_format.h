@@ -8,6 +8,7 @@ namespace skald::block_format {
 
 inline constexpr uint8_t kVersion = 1;
 inline constexpr uint8_t kVersionWithSummary = 2;  // sections 6 and 7 stand before the others
+inline constexpr uint8_t kVersionCompacted = 3;    // sections of other codecs than LZ4, written by compaction
 // magic (8), CRC (4), header size (4)
 inline constexpr size_t kFixedHeaderSize = 16;
 inline constexpr size_t kHeaderCrcOffset = 8;
@@ -29,11 +30,11 @@ inline constexpr size_t kGramsPart = 17;
 inline constexpr uint32_t kMinGramsText = 2048;
 inline constexpr uint8_t kGramsFlagBackslash = 1;
 
-// How a metadata section keeps its indexes.
 // Patterns: the same. Blocks whose every line is of a kind of its own, or comes minutes after the one before,
 // have none: their lines are looked at when somebody asks.
 inline constexpr size_t kPatternsPart = 16;
 
+// How a metadata section keeps its indexes.
 enum class IndexMode : uint8_t { kRuns = 0, kU8 = 1, kU16 = 2, kU32 = 4 };
 
 }  // namespace skald::block_format

@@ -1,12 +1,12 @@
 #include "storage/flush.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <optional>
 
 #include "base/failpoint.h"
 #include "base/status_macros.h"
+#include "storage/block_filler.h"
 #include "storage/filenames.h"
 #include "storage/limits.h"
 #include "storage/segment_group.h"
@@ -77,47 +77,6 @@ class Partition {
 
   std::map<Day, uint32_t> parts_;
   uint32_t count_ = 0;
-};
-
-// Collects pieces of small streams into shared blocks.
-class BlockFiller {
- public:
-  BlockFiller(SegmentWriter* writer, uint64_t block_text_bytes)
-      : writer_(writer), block_text_bytes_(block_text_bytes) {}
-
-  // pieces of one stream; if *merged is not empty they all point to it, and it is taken over.
-  absl::Status Add(std::string_view tenant, std::vector<BlockPiece> pieces, Rows* merged) {
-    uint64_t bytes = 0;
-    for (const BlockPiece& piece : pieces) bytes += TextBytes(piece);
-    // A block is of one tenant, so that a tenant's data can be deleted without touching another's.
-    if (!pending_.empty() && (tenant != tenant_ || pending_bytes_ + bytes > block_text_bytes_))
-      RETURN_IF_ERROR(Write());
-    tenant_ = tenant;
-    pending_bytes_ += bytes;
-    if (merged->size() > 0) {
-      kept_.push_back(std::move(*merged));
-      for (BlockPiece& piece : pieces) piece.rows = &kept_.back();
-    }
-    pending_.insert(pending_.end(), pieces.begin(), pieces.end());
-    return absl::OkStatus();
-  }
-
-  absl::Status Write() {
-    if (pending_.empty()) return absl::OkStatus();
-    RETURN_IF_ERROR(writer_->AddBlock(pending_));
-    pending_.clear();
-    kept_.clear();
-    pending_bytes_ = 0;
-    return absl::OkStatus();
-  }
-
- private:
-  SegmentWriter* const writer_;
-  const uint64_t block_text_bytes_;
-  std::string_view tenant_;
-  std::vector<BlockPiece> pending_;
-  std::deque<Rows> kept_;  // stable addresses
-  uint64_t pending_bytes_ = 0;
 };
 
 // The parts of pieces that belong to `part`.

@@ -65,6 +65,7 @@ std::string EncodeSegmentInfo(const SegmentInfo& info) {
   PutSignedVarint(&out, info.max_ns);
   PutVarint(&out, info.shard);
   PutVarint(&out, Raw(info.covered));
+  PutVarint(&out, info.level);
   return out;
 }
 
@@ -76,6 +77,7 @@ bool DecodeSegmentInfo(std::string_view bytes, SegmentInfo* info) {
   info->max_ns = reader.SignedVarint();
   info->shard = static_cast<uint32_t>(reader.Varint());
   info->covered = Lsn{reader.Varint()};
+  info->level = reader.remaining() > 0 ? static_cast<uint32_t>(reader.Varint()) : 0;
   return reader.ok();
 }
 

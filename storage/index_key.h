@@ -23,6 +23,7 @@ inline constexpr char kStreamsOfDay = 'D';    // tenant, day -> stream ids
 inline constexpr char kBlocks = 'B';          // stream id, day, segment id -> block entries
 inline constexpr char kSegment = 'G';         // segment id -> segment info
 inline constexpr char kFlushed = 'F';         // shard -> LSN
+inline constexpr char kPurged = 'R';          // name of a delete -> rows removed
 
 // Entries of blocks whose rows of the stream lie on more than one day stand under this one.
 inline constexpr uint32_t kManyDays = 0;
@@ -100,6 +101,8 @@ inline std::string Flushed(uint32_t shard) {
   PutBigEndian32(&key, shard);
   return key;
 }
+
+inline std::string Purged(std::string_view purge) { return std::string(1, kPurged).append(purge); }
 
 // The least key above all that begin with prefix; "" if there is none.
 std::string PrefixEnd(std::string prefix);

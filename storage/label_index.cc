@@ -236,9 +236,34 @@ absl::Status LabelIndex::Commit(const SegmentCommit& commit) {
     PutFixed<uint64_t>(&value, Raw(commit.flushed));
     (void)batch.Put(key::Flushed(commit.shard), value);
   }
+  if (!commit.purge.empty()) {
+    // Who commits a purge is alone in doing so.
+    ASSIGN_OR_RETURN(const uint64_t before, PurgedRows(commit.purge));
+    std::string value;
+    PutFixed<uint64_t>(&value, before + commit.purged_rows);
+    (void)batch.Put(key::Purged(commit.purge), value);
+  }
   rocksdb::WriteOptions sync;
   sync.sync = true;
   return FromRocks(db_->Write(sync, &batch), "commit segments");
+}
+
+absl::StatusOr<uint64_t> LabelIndex::PurgedRows(std::string_view purge) const {
+  std::string value;
+  const rocksdb::Status got = db_->Get({}, key::Purged(purge), &value);
+  if (got.IsNotFound()) return 0;
+  RETURN_IF_ERROR(FromRocks(got, "read purged rows"));
+  return ByteReader(value).Fixed<uint64_t>();
+}
+
+absl::Status LabelIndex::ForgetDaysBefore(std::string_view tenant, Day day) {
+  rocksdb::WriteBatch batch;
+  for (const char family : {key::kPostings, key::kStreamsOfDay}) {
+    std::string first(1, family);
+    PutText(&first, tenant);
+    (void)batch.DeleteRange(first, key::TenantDay(family, tenant, day));
+  }
+  return FromRocks(db_->Write({}, &batch), "forget days");
 }
 
 void LabelIndex::Recover() { (void)db_->Resume(); }

@@ -43,6 +43,7 @@ struct SegmentInfo {
   int64_t max_ns = 0;
   uint32_t shard = 0;
   Lsn covered{0};
+  uint32_t level = 0;  // 0: written by a flush, 1: by compaction
 };
 
 // A stream that has lines of a day the index does not know yet.
@@ -68,7 +69,9 @@ struct SegmentCommit {
   Lsn flushed{0};                   // 0 = leave the shard's as it is
   std::vector<SegmentId> replaced;  // segments that vanish in the same step ...
   std::vector<StreamBlocks>
-      replaced_streams;  // ... and their entries; of these only streams and times matter
+      replaced_streams;      // ... and their entries; of these only streams and times matter
+  std::string purge;         // not empty: rows were removed for the delete of this name ...
+  uint64_t purged_rows = 0;  // ... which are added to its count
 };
 
 // Thread-safe.
@@ -116,6 +119,11 @@ class LabelIndex {
   absl::StatusOr<std::vector<SegmentInfo>> Segments() const;
   absl::StatusOr<std::optional<SegmentInfo>> Segment(SegmentId id) const;
   absl::StatusOr<Lsn> Flushed(uint32_t shard) const;  // 0 if never
+  // Rows that commits counted for the delete of this name; 0 if none.
+  absl::StatusOr<uint64_t> PurgedRows(std::string_view purge) const;
+  // Forgets which streams had lines on the tenant's days before `day`; streams without lines are found no
+  // more.
+  absl::Status ForgetDaysBefore(std::string_view tenant, Day day);
 
  private:
   explicit LabelIndex(std::unique_ptr<rocksdb::DB> db);

@@ -96,7 +96,33 @@ absl::Status LocalStore::Start() {
   wal_->Start();
   log_ready_ = true;
   ReleaseLog();
+  StartCompactor();
   return absl::OkStatus();
+}
+
+void LocalStore::StartCompactor() {
+  CompactorOptions options;
+  options.interval_ms = options_.compact_interval_ms;
+  options.quiet_ms = options_.compact_quiet_ms;
+  options.block_text_bytes = options_.compact_block_text_bytes;
+  options.min_free = options_.min_free_disk;
+  options.max_bytes = options_.max_disk_bytes;
+  if (options_.clock != nullptr) options.clock = options_.clock;
+  CompactorEnvironment environment;
+  environment.index = index_.get();
+  environment.blobs = blobs_.get();
+  environment.segments = segments_.get();
+  environment.new_segment_group = [this] { return NewSegmentGroup(); };
+  environment.disk_space = [this] { return SpaceOf(options_.directory); };
+  environment.replaced = [this](const std::vector<SegmentInfo>& added,
+                                const std::vector<SegmentInfo>& removed) {
+    for (const SegmentInfo& info : added) segment_bytes_.fetch_add(info.bytes);
+    for (const SegmentInfo& info : removed) segment_bytes_.fetch_sub(info.bytes);
+    segment_count_.fetch_add(added.size() - removed.size());  // wraps where it falls
+  };
+  environment.wait_for_readers = [this] { gate_.WaitForEarlier(); };
+  compactor_ = std::make_unique<Compactor>(options, std::move(environment));
+  compactor_->Start();
 }
 
 void LocalStore::StartShards() {
@@ -120,6 +146,7 @@ void LocalStore::StartShards() {
 }
 
 LocalStore::~LocalStore() {
+  if (compactor_) compactor_->Stop();
   // A flush that ends meanwhile calls back here, so all threads end before any of the parts is taken down.
   if (wal_) wal_->Stop();  // commits what waits and hands it to the shards
   for (const auto& shard : shards_) shard->Stop();
@@ -327,6 +354,21 @@ absl::Status LocalStore::Flush() {
   return result;
 }
 
+absl::Status LocalStore::Compact() { return compactor_->Run(true); }
+
+void LocalStore::SetRetention(std::shared_ptr<const RetentionRules> rules) {
+  compactor_->SetRetention(std::move(rules));
+}
+
+absl::StatusOr<uint64_t> LocalStore::Purge(const std::string& tenant, const std::string& name,
+                                           const ActiveDelete& what) {
+  // The log's files go when all of their lines are in segments, which the new one does not hinder.
+  RETURN_IF_ERROR(wal_->Rotate());
+  RETURN_IF_ERROR(Flush());
+  ReleaseLog();
+  return compactor_->Purge(tenant, name, what);
+}
+
 uint64_t LocalStore::ActiveStreams(std::string_view tenant) const {
   uint64_t streams = 0;
   for (const auto& shard : shards_) streams += shard->ActiveStreams(tenant);
@@ -359,6 +401,13 @@ StoreStats LocalStore::Stats() const {
   stats.torn_wal_bytes = wal.torn_bytes;
   stats.replayed_rows = replayed_rows_;
   stats.damaged_blocks = *damaged_blocks_;
+  const CompactionStats compaction = compactor_->Stats();
+  stats.compactions = compaction.merges;
+  stats.compaction_read_bytes = compaction.merged_bytes;
+  stats.compaction_written_bytes = compaction.written_bytes;
+  stats.compaction_failures = compaction.failures;
+  stats.retired_rows = compaction.retired_rows;
+  stats.purged_rows = compaction.purged_rows;
   return stats;
 }
 
@@ -384,6 +433,8 @@ absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const Roaring& ids) c
 absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                              TimeRange range) const {
   constexpr int kTries = 3;  // a segment may be merged away between index and open
+  // No segment that the index told of is deleted until it is open.
+  const ReadGate::Pass pass(&gate_);
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
     ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(ids));

@@ -15,7 +15,9 @@
 
 #include "base/file.h"
 #include "storage/blob_store.h"
+#include "storage/compactor.h"
 #include "storage/label_index.h"
+#include "storage/read_gate.h"
 #include "storage/segment_cache.h"
 #include "storage/shard.h"
 #include "storage/store.h"
@@ -35,6 +37,10 @@ class LocalStore final : public Store {
   uint64_t ActiveStreams(std::string_view tenant) const override;
   bool HasActiveStream(std::string_view tenant, const Labels& labels) const override;
   StoreStats Stats() const override;
+  absl::Status Compact() override;
+  void SetRetention(std::shared_ptr<const RetentionRules> rules) override;
+  absl::StatusOr<uint64_t> Purge(const std::string& tenant, const std::string& name,
+                                 const ActiveDelete& what) override;
 
   absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                    TimeRange range) const override;
@@ -50,12 +56,6 @@ class LocalStore final : public Store {
                                                        const std::vector<Matcher>& matchers,
                                                        TimeRange range) const override;
 
-  // For compaction, retention and deletes, which work on segments beside the store.
-  LabelIndex* index() { return index_.get(); }
-  BlobStore* blobs() { return blobs_.get(); }
-  SegmentCache* segment_cache() { return segments_.get(); }
-  uint64_t NewSegmentGroup() { return next_group_.fetch_add(1); }
-
  private:
   explicit LocalStore(StoreOptions options) : options_(std::move(options)) {}
 
@@ -63,6 +63,8 @@ class LocalStore final : public Store {
   absl::Status Replay();
   absl::Status ReplayEntry(Lsn lsn, const LogEntry& entry, const std::vector<Lsn>& flushed);
   void StartShards();
+  void StartCompactor();
+  uint64_t NewSegmentGroup() { return next_group_.fetch_add(1); }
 
   uint32_t ShardOf(std::string_view key) const;
   // Waits until there is room for so many bytes and takes it; an error after a while, or when heads cannot be
@@ -102,6 +104,8 @@ class LocalStore final : public Store {
   absl::flat_hash_map<std::string, std::shared_ptr<const Labels>> replay_labels_;
 
   std::vector<std::unique_ptr<Shard>> shards_;  // constant after Open
+  mutable ReadGate gate_;                       // of those who look for segments
+  std::unique_ptr<Compactor> compactor_;        // constant after Open
 };
 
 }  // namespace skald

@@ -154,6 +154,15 @@ absl::Status SegmentReader::ReadBlockUnnamed(const BlockLocation& location, uint
   return absl::OkStatus();
 }
 
+absl::Status SegmentReader::ReadEncoded(const BlockLocation& location, std::string* bytes) const {
+  TextBuffer stored;
+  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, location.size, &stored));
+  ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(stored.view()));
+  if (front.size != location.size) return DataLoss("another block was expected");
+  bytes->assign(stored.view());
+  return absl::OkStatus();
+}
+
 std::shared_ptr<const BlockSummary> SegmentReader::Summary(const BlockLocation& location) const {
   const BlockSummaryCache::Key key{number_, location.offset};
   if (summaries_ != nullptr) {
@@ -180,15 +189,6 @@ absl::StatusOr<BlockSummary> SegmentReader::ReadSummary(const BlockLocation& loc
   return DecodeBlockSummary(front, stored.view());
 }
 
-absl::StatusOr<SegmentReader::Salvaged> SegmentReader::Salvage() const {
-  Salvaged out;
-  TextBuffer buffer;
-  if (size() >= kSegmentHeadSize) {
-    RETURN_IF_ERROR(ReadBytes(*blob_, 0, kSegmentHeadSize, &buffer));
-    if (absl::StatusOr<SegmentProperties> properties = DecodeSegmentHead(buffer.view()); properties.ok()) {
-      out.footer.properties = *properties;
-      out.head_ok = true;
-    } else if (absl::IsFailedPrecondition(properties.status())) {
 std::shared_ptr<const BlockPatterns> SegmentReader::Patterns(const BlockLocation& location,
                                                              ReadStats* stats) const {
   absl::StatusOr<BlockPatterns> read = ReadPatterns(location, stats);
@@ -208,6 +208,15 @@ absl::StatusOr<BlockPatterns> SegmentReader::ReadPatterns(const BlockLocation& l
   return DecodePatterns(front, stored.view());
 }
 
+absl::StatusOr<SegmentReader::Salvaged> SegmentReader::Salvage() const {
+  Salvaged out;
+  TextBuffer buffer;
+  if (size() >= kSegmentHeadSize) {
+    RETURN_IF_ERROR(ReadBytes(*blob_, 0, kSegmentHeadSize, &buffer));
+    if (absl::StatusOr<SegmentProperties> properties = DecodeSegmentHead(buffer.view()); properties.ok()) {
+      out.footer.properties = *properties;
+      out.head_ok = true;
+    } else if (absl::IsFailedPrecondition(properties.status())) {
       return Annotate(properties.status(), fmt::format("segment {}", name()));
     }
   }

@@ -47,16 +47,19 @@ class SegmentReader {
     return ReadBlock(header.location, header.rows, want, rows, stats);
   }
 
+  // The block's stored bytes, whose front header is sound; DataLoss otherwise.
+  absl::Status ReadEncoded(const BlockLocation& location, std::string* bytes) const;
+
   // What the block at location tells of itself; null where it cannot be read or does not match its checksum:
   // its rows, or what reading them says, tell more.
   std::shared_ptr<const BlockSummary> Summary(const BlockLocation& location) const;
 
-  struct Salvaged {
-    SegmentFooter footer;  // rebuilt; properties are zero if the head is damaged as well
-    bool head_ok = false;
   // The patterns of the block at location; null where it has none, or they cannot be read.
   std::shared_ptr<const BlockPatterns> Patterns(const BlockLocation& location, ReadStats* stats) const;
 
+  struct Salvaged {
+    SegmentFooter footer;  // rebuilt; properties are zero if the head is damaged as well
+    bool head_ok = false;
     // Bytes between head and footer that belong to no sound block; with a damaged tail the footer's own are
     // among them.
     uint64_t lost_bytes = 0;
@@ -69,10 +72,10 @@ class SegmentReader {
   absl::Status ReadBlockUnnamed(const BlockLocation& location, uint32_t expected_rows, ColumnSet want,
                                 Rows* rows, ReadStats* stats) const;
   absl::StatusOr<BlockSummary> ReadSummary(const BlockLocation& location) const;
+  absl::StatusOr<BlockPatterns> ReadPatterns(const BlockLocation& location, ReadStats* stats) const;
 
   const std::shared_ptr<const Blob> blob_;
   const std::shared_ptr<BlockSummaryCache> summaries_;
-  absl::StatusOr<BlockPatterns> ReadPatterns(const BlockLocation& location, ReadStats* stats) const;
   const uint64_t number_;  // in summaries_
 };
 

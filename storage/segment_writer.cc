@@ -25,9 +25,9 @@ uint32_t SegmentWriter::AddStream(StreamId id, std::string_view tenant, std::str
   return static_cast<uint32_t>(footer_.streams.size() - 1);
 }
 
-absl::Status SegmentWriter::AddBlock(const std::vector<BlockPiece>& pieces) {
+absl::Status SegmentWriter::AddBlock(const std::vector<BlockPiece>& pieces, Effort effort) {
   block_.clear();
-  BlockHeader header = EncodeBlock(footer_.streams, pieces, &block_);
+  BlockHeader header = EncodeBlock(footer_.streams, pieces, &block_, effort);
   return AddEncodedBlock(std::move(header), block_);
 }
 

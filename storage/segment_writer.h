@@ -26,7 +26,7 @@ class SegmentWriter {
   uint32_t AddStream(StreamId id, std::string_view tenant, std::string_view labels);
 
   // Encodes and writes one block; see EncodeBlock for what pieces must be. Rows are not kept.
-  absl::Status AddBlock(const std::vector<BlockPiece>& pieces);
+  absl::Status AddBlock(const std::vector<BlockPiece>& pieces, Effort effort = Effort::kFast);
 
   // Writes a block that EncodeBlock made before, as it is. header: what EncodeBlock answered, its slices'
   // streams replaced by ordinals of this segment; its offset is of no matter.

@@ -18,7 +18,10 @@
 
 namespace skald {
 
-struct FreshRows;  // storage/shard.h
+struct ActiveDelete;   // storage/delete_view.h
+class Clock;           // base/clock.h
+class RetentionRules;  // storage/retention.h
+struct FreshRows;      // storage/shard.h
 
 enum class WalSync { kAlways, kInterval, kOff };
 
@@ -33,6 +36,17 @@ struct StoreOptions {
                                << 20;  // over all shards; a shard is flushed to a segment beyond its part
   int64_t head_max_age_ms = 30 * 60 * 1000;  // lines stay in memory and log no longer than this
   uint64_t wal_file_bytes = uint64_t{64} << 20;
+  // Compaction and retention look for work this often; 0 = only when Compact is called.
+  int64_t compact_interval_ms = 0;
+  // A day that has ended is compacted when nothing of it was written for so long.
+  int64_t compact_quiet_ms = 10 * 60 * 1000;
+  uint64_t compact_block_text_bytes = 512 << 10;
+  // The oldest segments go when less than this part of the disk is free (0 = never for that) ...
+  double min_free_disk = 0;
+  // ... and when segments have more bytes than this (0 = any number).
+  uint64_t max_disk_bytes = 0;
+  // For how old lines are. Outlives the store; null = the machine's own.
+  const Clock* clock = nullptr;
   // Told of all rows as they become visible, on the writers' threads; must not block. May be null.
   std::function<void(const FreshRows&)> fresh_rows;
 };
@@ -68,6 +82,12 @@ struct StoreStats {
   uint64_t torn_wal_bytes = 0;  // cut off by the last Open
   uint64_t damaged_blocks = 0;  // met by reads since the start
   uint64_t flush_failures = 0;
+  uint64_t compactions = 0;            // segments written in place of others, since the start
+  uint64_t compaction_read_bytes = 0;  // of the segments that were replaced
+  uint64_t compaction_written_bytes = 0;
+  uint64_t compaction_failures = 0;
+  uint64_t retired_rows = 0;  // ended by retention
+  uint64_t purged_rows = 0;   // removed for deletes
 };
 
 // Thread-safe. Open takes an exclusive lock on the directory, which the destructor gives back.
@@ -102,6 +122,19 @@ class Store : public LogSource {
   virtual uint64_t ActiveStreams(std::string_view tenant) const = 0;
   // Whether the tenant has an active stream with these labels.
   virtual bool HasActiveStream(std::string_view tenant, const Labels& labels) const = 0;
+
+  // Merges and re-encodes all segments as if their days were over, and does what retention wants. For tests,
+  // benchmarks and POST /compact; otherwise this happens in the background.
+  virtual absl::Status Compact() = 0;
+
+  // From now on. May be null: lines are kept for ever.
+  virtual void SetRetention(std::shared_ptr<const RetentionRules> rules) = 0;
+
+  // Removes the rows that a delete names, from memory, log and segments, and answers how many went. name: of
+  // the delete, unique within the tenant; a second try with the same name, also after a crash, goes on with
+  // the count of the first. Rows that come meanwhile may be missed. On errors some may still be there.
+  virtual absl::StatusOr<uint64_t> Purge(const std::string& tenant, const std::string& name,
+                                         const ActiveDelete& what) = 0;
 
   virtual StoreStats Stats() const = 0;
 };

@@ -294,9 +294,10 @@ void Wal::Run() {
   while (true) {
     std::vector<Waiting> group;
     bool stop = false;
+    bool rotate = false;
     {
       std::unique_lock lock(mu_);
-      const auto ready = [this] { return stopping_ || !queue_.empty(); };
+      const auto ready = [this] { return stopping_ || !queue_.empty() || rotate_ != nullptr; };
       if (unsynced_ && options_.sync == WalSync::kInterval) {
         const int64_t left_ns = last_sync_ns_ + interval_ns - MonotonicNs();
         wake_.wait_for(lock, std::chrono::nanoseconds(std::max<int64_t>(left_ns, 0)), ready);
@@ -310,6 +311,7 @@ void Wal::Run() {
         queue_.pop_front();
       }
       stop = stopping_ && queue_.empty();
+      rotate = rotate_ != nullptr;
     }
     if (!group.empty()) CommitGroup(&group);
     const bool due = options_.sync == WalSync::kInterval && MonotonicNs() - last_sync_ns_ >= interval_ns;
@@ -320,8 +322,26 @@ void Wal::Run() {
             "error=\"{}\"", MessageOf(status));
       }
     }
+    if (rotate) {
+      if (fd_.valid()) CloseFile();
+      absl::Status opened = OpenNextFile(Lsn{next_lsn_});
+      std::lock_guard lock(mu_);
+      *rotate_ = std::move(opened);
+      rotate_ = nullptr;
+      rotated_.notify_all();
+    }
     if (stop) return;
   }
+}
+
+absl::Status Wal::Rotate() {
+  absl::Status result;
+  std::unique_lock lock(mu_);
+  rotated_.wait(lock, [this] { return rotate_ == nullptr; });
+  rotate_ = &result;
+  wake_.notify_all();
+  rotated_.wait(lock, [&] { return rotate_ != &result; });
+  return result;
 }
 
 void Wal::CommitGroup(std::vector<Waiting>* group) {

@@ -62,6 +62,8 @@ class Wal final : public WriteLog {
   void Refuse(LogEntry entry, absl::Status status, Committed committed) override;
   BatchSeq LastSequence(std::string_view tenant, std::string_view agent_id) const override;
   void Release(Lsn covered) override;
+  // Begins a new file, so that Release can take away all that was appended so far. Before Stop.
+  absl::Status Rotate();
 
   // Closed files (older than the one that is written to) and the last LSN of the oldest of them, 0 if there
   // is none.
@@ -121,11 +123,13 @@ class Wal final : public WriteLog {
 
   mutable std::mutex mu_;
   std::condition_variable wake_;
-  std::deque<Waiting> queue_;  // guarded by mu_
-  bool stopping_ = false;      // guarded by mu_
-  std::deque<File> files_;     // guarded by mu_; the last is the open one if has_open_
-  bool has_open_ = false;      // guarded by mu_
-  WalStats stats_;             // guarded by mu_ (bytes and files are summed up when asked)
+  std::deque<Waiting> queue_;       // guarded by mu_
+  bool stopping_ = false;           // guarded by mu_
+  absl::Status* rotate_ = nullptr;  // guarded by mu_; who waits for a new file, and what came of it
+  std::condition_variable rotated_;
+  std::deque<File> files_;  // guarded by mu_; the last is the open one if has_open_
+  bool has_open_ = false;   // guarded by mu_
+  WalStats stats_;          // guarded by mu_ (bytes and files are summed up when asked)
 
   std::thread thread_;
 };
