@@ -7,13 +7,16 @@ import type { ComponentChildren, JSX } from "preact";
 const ODD = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffd]/g;
 const ANSI = /\u001b\[([\d;]*)m/g;
 
-export const SHOWN = 4000;
+// Characters of a line in a list; all of them are in its details.
+export const SHOWN = 2000;
+
+const CONTROLS = "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US".split(" ");
 
 function nameOf(c: string): string {
   const code = c.charCodeAt(0);
   if (code === 0xfffd) return "�";
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "␡";
+  if (code < 0x20) return CONTROLS[code]!;
+  if (code === 0x7f) return "DEL";
   return `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
 }
 
@@ -41,8 +44,9 @@ interface Piece {
   className: string;
 }
 
-const JSON_KEY = /"(?:[^"\\]|\\.)*"(?=\s*:)|[{}[\],:]+/g;
-const LOGFMT_KEY = /(?:^|(?<=\s))[a-zA-Z_][\w.-]*=/g;
+// Values are matched too, so that nothing inside them is taken for punctuation.
+const JSON_KEY = /("(?:[^"\\]|\\.)*"(?=\s*:)|[{}[\],:]+)|"(?:[^"\\]|\\.)*"/g;
+const LOGFMT_KEY = /((?:^|(?<=\s))[a-zA-Z_][\w.-]*=)|"(?:[^"\\]|\\.)*"/g;
 
 // Keys and punctuation of structured lines are pieces of their own.
 function structure(text: string): Piece[] {
@@ -53,7 +57,7 @@ function structure(text: string): Piece[] {
   rule.lastIndex = 0;
   for (let m = rule.exec(text); m; m = rule.exec(text)) {
     if (m.index > from) out.push({ text: text.slice(from, m.index), className: "" });
-    out.push({ text: m[0], className: "key" });
+    out.push({ text: m[0], className: m[1] === undefined ? "" : "key" });
     from = m.index + m[0].length;
   }
   if (from < text.length) out.push({ text: text.slice(from), className: "" });
@@ -99,9 +103,11 @@ function marked(piece: Piece, mark: RegExp | null, key: string): ComponentChildr
   return out;
 }
 
-export function LineText(props: { line: string; mark: RegExp | null; whole?: boolean }): JSX.Element {
-  const cut = !props.whole && props.line.length > SHOWN;
-  const text = cut ? props.line.slice(0, SHOWN) : props.line;
+// `most` characters are shown, 0 for all.
+export function LineText(props: { line: string; mark: RegExp | null; most?: number }): JSX.Element {
+  const most = props.most ?? SHOWN;
+  const cut = most > 0 && props.line.length > most;
+  const text = cut ? props.line.slice(0, most) : props.line;
   const pieces = text.includes("\u001b[") ? coloured(text) : structure(text);
   // A mark may lie over the border of two pieces: lines with marks are then shown without the keys stepping back.
   const crossing = props.mark !== null && pieces.length > 1 && !text.includes("\u001b[");
@@ -115,7 +121,7 @@ export function LineText(props: { line: string; mark: RegExp | null; whole?: boo
           marked(piece, props.mark, String(i))
         ),
       )}
-      {cut && <span class="cut"> … {props.line.length - SHOWN} more characters</span>}
+      {cut && <span class="cut"> … {props.line.length - most} more characters</span>}
     </bdi>
   );
 }

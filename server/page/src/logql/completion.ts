@@ -24,7 +24,7 @@ const STAGE_HELP: Completion[] = [
   { label: "drop", detail: "remove labels" },
   { label: "keep", detail: "keep only these labels" },
   { label: "decolorize", detail: "without terminal colours" },
-].map((c) => ({ ...c, type: "keyword", boost: 1 }));
+].map((c, i) => ({ ...c, type: "keyword", boost: 20 - i }));
 
 const FUNCTIONS: Completion[] = [...RANGE_FUNCTIONS, ...AGGREGATIONS].map((label) => ({
   label,

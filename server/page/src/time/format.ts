@@ -84,9 +84,11 @@ export function duration(seconds: number): string {
   if (seconds < 0.001) return `${Math.round(seconds * 1e6)} µs`;
   if (seconds < 1) return `${Math.round(seconds * 1e3)} ms`;
   if (seconds < 60) return `${trim(seconds)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} m ${Math.floor(seconds % 60)} s`;
-  if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} m`;
-  return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
+  // The two largest units, the second only where there is something of it.
+  const two = (large: number, unit: string, rest: number, smaller: string): string => (rest > 0 ? `${large} ${unit} ${rest} ${smaller}` : `${large} ${unit}`);
+  if (seconds < 3600) return two(Math.floor(seconds / 60), "m", Math.floor(seconds % 60), "s");
+  if (seconds < 86400) return two(Math.floor(seconds / 3600), "h", Math.floor((seconds % 3600) / 60), "m");
+  return two(Math.floor(seconds / 86400), "d", Math.floor((seconds % 86400) / 3600), "h");
 }
 
 export function ago(ms: number): string {
@@ -102,6 +104,10 @@ export function bytes(n: number): string {
     i++;
   }
   return `${i === 0 ? n : trim(n)} ${units[i]}`;
+}
+
+export function plural(n: number, one: string): string {
+  return `${count(n)} ${one}${n === 1 ? "" : "s"}`;
 }
 
 export function count(n: number): string {
