@@ -230,24 +230,26 @@ bool LineFilter::Keeps(std::string_view line) const {
   return negated_;
 }
 
-GramNeed LineFilter::Need() const {
-  GramNeed need;
-  if (negated_) return need;
+std::vector<TextParts> LineFilter::NeededTexts() const {
+  std::vector<TextParts> out;
+  if (negated_) return out;
   for (const LineTest& test : any_) {
+    const size_t before = out.size();
     if (const auto* finder = std::get_if<SubstringFinder>(&test)) {
-      need.AddAlternative(finder->needle());
+      out.push_back({{finder->needle()}, false});
     } else if (const auto* folded = std::get_if<FoldedFinder>(&test)) {
-      need.AddAlternative(folded->NeededParts());
-    } else if (const auto* regex = std::get_if<RegexMatch>(&test);
-               regex != nullptr && !regex->needed().empty()) {
-      for (const logql::NeededLiteral& literal : regex->needed()) need.AddAlternative(literal.text);
+      const std::vector<std::string_view> parts = folded->NeededParts();
+      if (!parts.empty()) out.push_back({{parts.begin(), parts.end()}, true});
+    } else if (const auto* regex = std::get_if<RegexMatch>(&test)) {
+      for (const logql::NeededLiteral& literal : regex->needed())
+        out.push_back({{literal.text}, literal.fold_ascii});
     } else if (const auto* pattern = std::get_if<LinePattern>(&test)) {
-      need.AddAlternative(pattern->longest_literal());
-    } else {
-      need.AddAlternative(std::string_view());
+      if (!pattern->longest_literal().empty())
+        out.push_back({{std::string(pattern->longest_literal())}, false});
     }
+    if (out.size() == before) return {};
   }
-  return need;
+  return out;
 }
 
 bool LineFilter::AlwaysKeeps() const { return !negated_ && IsAlwaysTrue(any_[0]); }

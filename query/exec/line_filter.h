@@ -12,11 +12,11 @@
 
 #include "proto/rows.h"
 #include "query/exec/literal_set.h"
+#include "query/exec/plan/pipeline_plan.h"
 #include "query/exec/regex_match.h"
 #include "query/logql/ast.h"
 #include "query/logql/needed_literals.h"
 #include "query/logql/regex_simplify.h"
-#include "text/gram_filter.h"
 #include "text/ip_filter.h"
 #include "text/pattern.h"
 #include "text/substring.h"
@@ -39,8 +39,8 @@ class LineFilter {
 
   bool Keeps(std::string_view line) const;
   bool AlwaysKeeps() const;
-  // What must stand in a line that it keeps; trivial where nothing must.
-  GramNeed Need() const;
+  // Texts of which one choice stands in each line that it keeps; none where nothing is known.
+  std::vector<TextParts> NeededTexts() const;
 
  private:
   friend class LineFilters;

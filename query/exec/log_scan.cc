@@ -123,11 +123,7 @@ struct Round {
 class Worker {
  public:
   Worker(uint32_t number, std::shared_ptr<const Pipeline> pipeline, MemoryBudget* budget)
-      : number_(number),
-        pipeline_(std::move(pipeline)),
-        needs_(pipeline_->compiled()),
-        runner_(pipeline_, &interner_),
-        memory_(budget) {}
+      : number_(number), pipeline_(std::move(pipeline)), runner_(pipeline_, &interner_), memory_(budget) {}
 
   absl::Status RunBlock(const Round& round, uint32_t block_index) {
     const Block& block = *round.selection.blocks[block_index];
@@ -147,7 +143,7 @@ class Worker {
       ++stats_.blocks_skipped_time;
       return absl::OkStatus();
     }
-    if (!needs_.MayMatch(block, round.selection)) {
+    if (!MayMatch(pipeline_->plan().needed_text, block, round.selection)) {
       ++stats_.blocks_skipped_filter;
       return absl::OkStatus();
     }
@@ -271,7 +267,6 @@ class Worker {
 
   const uint32_t number_;
   const std::shared_ptr<const Pipeline> pipeline_;
-  const BlockNeeds needs_;
   LabelSetInterner interner_;
   PipelineRunner runner_;
   MemoryAccount memory_;

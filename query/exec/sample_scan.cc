@@ -28,7 +28,6 @@ struct Scan {
   const Selection& selection;
   const WindowGrid& grid;
   std::shared_ptr<const Pipeline> pipeline;
-  BlockNeeds needs;
   RangeKernel kernel = RangeKernel::kSum;
   SampleKind kind = SampleKind::kOne;
   bool has_leading_filters = false;
@@ -70,7 +69,7 @@ class Worker {
       ++(any_from_header ? stats_.blocks_from_header : stats_.blocks_skipped_time);
       return Account();
     }
-    if (!scan_.needs.MayMatch(block, scan_.selection)) {
+    if (!MayMatch(scan_.pipeline->plan().needed_text, block, scan_.selection)) {
       ++stats_.blocks_skipped_filter;
       return Account();
     }
@@ -447,12 +446,11 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
                                    const Selection& selection) {
   const logql::RangeAggregation& range = *read.range;
   const bool unwrapped = range.log_range.unwrap.has_value();
-  Scan scan{selection, grid, nullptr, {}};
+  Scan scan{selection, grid, nullptr};
   scan.kernel = read.kernel;
   scan.kind = read.pipeline.kind;
   scan.headers = read.headers;
   ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(read.pipeline));
-  scan.needs = BlockNeeds(scan.pipeline->compiled());
   scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
   scan.needs_times = NeedsTimes(scan.kernel);
   DuplicateFilter duplicates(selection);

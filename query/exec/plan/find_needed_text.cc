@@ -1,58 +1,64 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <variant>
 
+#include "query/exec/label_filter.h"
+#include "query/exec/line_filter.h"
 #include "query/exec/plan/passes.h"
-#include "query/exec/regex_match.h"
-#include "query/logql/pattern.h"
 #include "query/logql/printer.h"
-#include "query/logql/regex_simplify.h"
 
 namespace skald::exec {
 namespace {
 
-std::optional<NeededText> OfRegex(const std::string& regex) {
-  if (const auto simple = logql::SimplifyRegex(regex)) {
-    const bool literal =
-        simple->kind == logql::RegexTest::Kind::kLiteral || simple->kind == logql::RegexTest::Kind::kContains;
-    if (!literal || simple->text.empty()) return std::nullopt;
-    // Letters beyond ASCII fold in ways that a search for bytes does not know.
-    const bool ascii = std::all_of(simple->text.begin(), simple->text.end(),
-                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
-    if (simple->fold_case && !ascii) return std::nullopt;
-    return NeededText{simple->text, simple->fold_case};
+// The parts of a label's value that stand in the line as they are: where a line holds bytes that are no
+// UTF-8, the value has spaces, or U+FFFD.
+std::vector<std::string> PartsInLine(std::string_view value) {
+  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
+  std::vector<std::string> out;
+  while (!value.empty()) {
+    const size_t space = std::min(value.find(' '), value.size());
+    const size_t rune = std::min(value.find(kReplacement), value.size());
+    const size_t end = std::min(space, rune);
+    if (end > 0) out.emplace_back(value.substr(0, end));
+    if (end == value.size()) break;
+    value.remove_prefix(end + (end == space ? 1 : kReplacement.size()));
   }
-  auto literal = FindRequiredLiteral(regex);
-  if (!literal.has_value()) return std::nullopt;
-  return NeededText{std::move(literal->text), literal->fold_ascii};
+  return out;
 }
 
-std::optional<NeededText> OfPattern(const std::string& pattern) {
-  const auto tokens = logql::ParseLinePattern(pattern);
-  if (!tokens.ok()) return std::nullopt;
-  std::string longest;
-  for (const logql::PatternToken& token : *tokens) {
-    if (token.kind == logql::PatternToken::Kind::kLiteral && token.text.size() > longest.size())
-      longest = token.text;
+// Appends the need unless it asks for nothing.
+bool Append(NeededText need, std::vector<NeededText>* out) {
+  if (need.any_of.empty()) return false;
+  for (const TextParts& parts : need.any_of) {
+    if (parts.all_of.empty()) return false;
+    need.grams.AddAlternative(std::vector<std::string_view>(parts.all_of.begin(), parts.all_of.end()));
   }
-  if (longest.empty()) return std::nullopt;
-  return NeededText{std::move(longest), false};
+  out->push_back(std::move(need));
+  return true;
 }
 
-// Of several alternatives none is needed.
-std::optional<NeededText> Of(const logql::LineFilter& filter) {
-  if (filter.operands.size() != 1 || filter.IsIpFilter()) return std::nullopt;
-  const std::string& text = filter.operands[0].text;
-  switch (filter.op) {
-    case logql::LineFilterOp::kContains:
-      return text.empty() ? std::nullopt : std::optional(NeededText{text, false});
-    case logql::LineFilterOp::kRegex:
-      return OfRegex(text);
-    case logql::LineFilterOp::kPattern:
-      return OfPattern(text);
-    default:
-      return std::nullopt;
+// What the equalities of label filters ask of the values that a parser takes out of the line.
+void AppendOfStages(const std::vector<logql::Stage>& stages, std::vector<NeededText>* out) {
+  for (const logql::Stage& stage : stages) {
+    // Beyond a stage that makes texts of its own nothing is known.
+    if (std::holds_alternative<logql::LineFormat>(stage) ||
+        std::holds_alternative<logql::LabelFormat>(stage) ||
+        std::holds_alternative<logql::Decolorize>(stage)) {
+      return;
+    }
+    const auto* filter = std::get_if<logql::LabelFilter>(&stage);
+    if (filter == nullptr) continue;
+    const absl::StatusOr<LabelTest> test = LabelTest::Make(*filter);
+    if (!test.ok()) return;  // an error of the query, once it is run
+    std::vector<LabelTest::Wanted> all;
+    test->AppendWanted(&all);
+    for (const LabelTest::Wanted& wanted : all) {
+      NeededText need;
+      need.label = wanted.label;
+      for (const std::string_view text : wanted.any_of) need.any_of.push_back({PartsInLine(text), false});
+      Append(std::move(need), out);
+    }
   }
 }
 
@@ -60,16 +66,19 @@ std::optional<NeededText> Of(const logql::LineFilter& filter) {
 
 absl::Status FindNeededText(Plan* plan, const QueryLimits&) {
   for (size_t i = 0; i < plan->reads.size(); ++i) {
-    ReadPlan& read = plan->reads[i];
-    for (const logql::LineFilter& filter : read.pipeline.leading) {
-      std::optional<NeededText> text = Of(filter);
-      if (!text.has_value()) continue;
-      if (filter.op != logql::LineFilterOp::kContains) {
-        plan->notes.push_back(
-            {{}, fmt::format("read {}: {} needs the text {}", i, logql::PrintStage(filter), Shown(*text))});
-      }
-      read.needed_text.push_back(*std::move(text));
+    PipelinePlan& pipeline = plan->reads[i].pipeline;
+    for (const logql::LineFilter& filter : pipeline.leading) {
+      const absl::StatusOr<LineFilter> made = LineFilter::Make(filter);
+      if (!made.ok()) continue;  // an error of the query, once it is run
+      NeededText need;
+      need.any_of = made->NeededTexts();
+      if (!Append(std::move(need), &pipeline.needed_text)) continue;
+      if (filter.op == logql::LineFilterOp::kContains) continue;
+      plan->notes.push_back({{},
+                             fmt::format("read {}: {} needs the text {}", i, logql::PrintStage(filter),
+                                         Shown(pipeline.needed_text.back()))});
     }
+    AppendOfStages(pipeline.stages, &pipeline.needed_text);
   }
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "query/exec/parser_hints.h"
 #include "query/logql/ast.h"
 #include "storage/log_source.h"
+#include "text/gram_filter.h"
 
 namespace skald::exec {
 
@@ -21,6 +22,23 @@ enum class SampleKind {
   kUnwrap,    // the value of a label
 };
 
+// Texts that all stand in a line.
+struct TextParts {
+  std::vector<std::string> all_of;
+  bool any_case = false;  // of ASCII letters
+};
+
+// Of which one at least stands in each line that comes through: blocks whose summaries know of none are not
+// read.
+struct NeededText {
+  std::vector<TextParts> any_of;
+  std::string label;  // "" for texts that stand in the line as it is, else in the value of this label
+  GramNeed grams;     // the same, as summaries are asked; trivial where the texts are too short for them
+};
+
+// "error", "error" or "warn", "error" in any case, "error" in level.
+std::string Shown(const NeededText& text);
+
 struct PipelinePlan {
   std::vector<logql::LineFilter> leading;  // run over whole blocks of text, before anything else
   std::vector<logql::Stage> stages;        // run on the rows that are left, in order
@@ -28,8 +46,9 @@ struct PipelinePlan {
   std::optional<logql::Unwrap> unwrap;  // present exactly for kUnwrap and kDistinct
   SampleGrouping grouping;              // of samples; its labels sorted
 
-  ParserHints hints;                // what parsers need not do
-  std::vector<std::string> fields;  // labels that stages, unwrap and grouping name; sorted, distinct
+  std::vector<NeededText> needed_text;  // all of these are needed
+  ParserHints hints;                    // what parsers need not do
+  std::vector<std::string> fields;      // labels that stages, unwrap and grouping name; sorted, distinct
 
   bool reads_line = false;   // a stage looks at the line, or makes another one
   bool can_fail = false;     // a stage or the unwrap may set an error, with which a sample keeps all labels

@@ -24,15 +24,6 @@ enum class HeaderUse {
   kCountsOrLevels,  // those, and where the grouping asks for detected_level, the counts of each level
 };
 
-// Text that stands in each line that a leading filter keeps, so that a block without it need not be read.
-struct NeededText {
-  std::string text;
-  bool any_case = false;  // of ASCII letters
-};
-
-// "error", "error" in any case.
-std::string Shown(const NeededText& text);
-
 // One selector and what becomes of its lines: the lines of a log query, or the samples of a range
 // aggregation.
 struct ReadPlan {
@@ -45,7 +36,6 @@ struct ReadPlan {
   PipelinePlan pipeline;
   // Of a log query: stages that see the lines of the whole answer, one after the other, in its order.
   std::vector<logql::NamedStage> sequence;
-  std::vector<NeededText> needed_text;
   RangeKernel kernel = RangeKernel::kSum;  // how samples of one series are put together
   HeaderUse headers = HeaderUse::kNone;
   std::string headers_reason;  // why headers cannot answer, "" where they can

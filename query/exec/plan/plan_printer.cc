@@ -166,8 +166,16 @@ bool HasParser(const PipelinePlan& pipeline) {
 
 std::string Shown(const NeededText& text) {
   std::string out;
-  AppendGoQuoted(&out, text.text);
-  return text.any_case ? out + " in any case" : out;
+  for (const TextParts& parts : text.any_of) {
+    if (!out.empty()) out += " or ";
+    for (size_t i = 0; i < parts.all_of.size(); ++i) {
+      if (i > 0) out += " and ";
+      AppendGoQuoted(&out, parts.all_of[i]);
+    }
+    if (parts.any_case) out += " in any case";
+  }
+  if (!text.label.empty()) out += fmt::format(" in {}", text.label);
+  return out;
 }
 
 std::vector<PlanStep> StepsOf(const Plan& plan) {
@@ -188,7 +196,7 @@ std::vector<ReadFact> FactsOf(const ReadPlan& read) {
     filters.values.push_back(logql::PrintStage(filter));
   if (!filters.values.empty()) out.push_back(std::move(filters));
   ReadFact needed{"needed text", {}};
-  for (const NeededText& text : read.needed_text) needed.values.push_back(Shown(text));
+  for (const NeededText& text : pipeline.needed_text) needed.values.push_back(Shown(text));
   if (!needed.values.empty()) out.push_back(std::move(needed));
   ReadFact stages{"stages", {}};
   for (const logql::Stage& stage : pipeline.stages) stages.values.push_back(logql::PrintStage(stage));
