@@ -12,7 +12,7 @@ namespace skald {
 namespace {
 
 constexpr uint32_t kMagic = 0x4c454453;  // "SDEL"
-constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersion = 2;
 
 }  // namespace
 
@@ -28,6 +28,8 @@ std::string EncodeDeleteRequests(const std::vector<DeleteRequest>& requests) {
     PutSignedVarint(&out, request.start_ns);
     PutSignedVarint(&out, request.end_ns);
     PutSignedVarint(&out, request.created_ns);
+    PutSignedVarint(&out, request.processed_ns);
+    PutVarint(&out, request.removed_lines);
   }
   PutFixed<uint32_t>(&out, Crc32c(out));
   return out;
@@ -40,8 +42,8 @@ absl::StatusOr<std::vector<DeleteRequest>> DecodeDeleteRequests(std::string_view
   bytes.remove_suffix(4);
   ByteReader reader(bytes);
   if (reader.Fixed<uint32_t>() != kMagic) return DataLoss("delete requests: wrong magic number");
-  if (const auto version = reader.Fixed<uint8_t>(); version != kVersion)
-    return DataLoss("delete requests: version {} is not known", version);
+  const auto version = reader.Fixed<uint8_t>();
+  if (version < 1 || version > kVersion) return DataLoss("delete requests: version {} is not known", version);
   if (checksum.Fixed<uint32_t>() != Crc32c(bytes)) return DataLoss("delete requests: checksum mismatch");
   const uint64_t count = reader.Varint();
   std::vector<DeleteRequest> out;
@@ -53,6 +55,9 @@ absl::StatusOr<std::vector<DeleteRequest>> DecodeDeleteRequests(std::string_view
     request.start_ns = reader.SignedVarint();
     request.end_ns = reader.SignedVarint();
     request.created_ns = reader.SignedVarint();
+    if (version == 1) continue;
+    request.processed_ns = reader.SignedVarint();
+    request.removed_lines = reader.Varint();
   }
   if (!reader.ok() || reader.remaining() > 0) return DataLoss("delete requests: malformed");
   return out;
@@ -83,6 +88,23 @@ absl::Status DeleteLog::Remove(std::string_view tenant, std::string_view id) {
   const size_t gone =
       std::erase_if(changed, [&](const DeleteRequest& r) { return r.tenant == tenant && r.id == id; });
   if (gone == 0) return NotFound("no delete request {}", id);
+  RETURN_IF_ERROR(WriteFileAtomically(path_, EncodeDeleteRequests(changed)));
+  requests_ = std::move(changed);
+  return absl::OkStatus();
+}
+
+absl::Status DeleteLog::Complete(std::string_view tenant, std::string_view id, int64_t processed_ns,
+                                 uint64_t removed_lines, int64_t forget_before_ns) {
+  const std::lock_guard lock(mu_);
+  std::vector<DeleteRequest> changed = requests_;
+  const auto it = std::find_if(changed.begin(), changed.end(),
+                               [&](const DeleteRequest& r) { return r.tenant == tenant && r.id == id; });
+  if (it == changed.end()) return NotFound("no delete request {}", id);
+  it->processed_ns = processed_ns;
+  it->removed_lines = removed_lines;
+  std::erase_if(changed, [&](const DeleteRequest& r) {
+    return r.processed_ns != 0 && r.processed_ns < forget_before_ns;
+  });
   RETURN_IF_ERROR(WriteFileAtomically(path_, EncodeDeleteRequests(changed)));
   requests_ = std::move(changed);
   return absl::OkStatus();

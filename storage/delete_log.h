@@ -1,4 +1,5 @@
-// Delete requests that are still to be carried out, kept in one small file (storage/FORMAT.md, "deletes").
+// Delete requests, and for those that were carried out how many lines went, kept in one small file
+// (storage/FORMAT.md, "deletes").
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -19,6 +20,8 @@ struct DeleteRequest {
   int64_t start_ns = 0;  // both inclusive
   int64_t end_ns = 0;
   int64_t created_ns = 0;
+  int64_t processed_ns = 0;    // when its lines were gone from the disk; 0 = they are hidden only
+  uint64_t removed_lines = 0;  // then
 
   friend bool operator==(const DeleteRequest&, const DeleteRequest&) = default;
 };
@@ -37,6 +40,11 @@ class DeleteLog {
   absl::Status Add(DeleteRequest request);
   // NotFound where there is none.
   absl::Status Remove(std::string_view tenant, std::string_view id);
+
+  // Marks it as carried out, and forgets those that were carried out before forget_before_ns. NotFound where
+  // there is none.
+  absl::Status Complete(std::string_view tenant, std::string_view id, int64_t processed_ns,
+                        uint64_t removed_lines, int64_t forget_before_ns);
 
   // In order of their creation.
   std::vector<DeleteRequest> All() const;

@@ -1,6 +1,8 @@
 #include "storage/delete_view.h"
 
 #include <algorithm>
+#include <atomic>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "storage/level_count.h"
@@ -48,12 +50,34 @@ void CopyRows(const Rows& from, const std::vector<uint32_t>& kept, Rows* out) {
   }
 }
 
+// Bytes of a budget, given back with it. Null: nobody counts.
+class Held {
+ public:
+  explicit Held(MemoryBudget* budget) : budget_(budget) {}
+  Held(Held&& other) noexcept : budget_(other.budget_), bytes_(std::exchange(other.bytes_, 0)) {}
+  Held& operator=(Held&&) = delete;
+  ~Held() {
+    if (bytes_ > 0) budget_->Release(bytes_);
+  }
+  absl::Status Hold(uint64_t bytes) {
+    if (budget_ == nullptr) return absl::OkStatus();
+    RETURN_IF_ERROR(budget_->Reserve(static_cast<int64_t>(bytes)));
+    bytes_ += static_cast<int64_t>(bytes);
+    return absl::OkStatus();
+  }
+
+ private:
+  MemoryBudget* budget_;
+  int64_t bytes_ = 0;
+};
+
 // What is left of a block: whole slices, or single rows.
 class RestOfBlock final : public Block {
  public:
   // kept empty: the slices' rows are those of inner.
-  RestOfBlock(std::shared_ptr<const Block> inner, std::vector<Slice> slices, std::vector<uint32_t> kept)
-      : inner_(std::move(inner)), kept_(std::move(kept)) {
+  RestOfBlock(std::shared_ptr<const Block> inner, std::vector<Slice> slices, std::vector<uint32_t> kept,
+              Held held)
+      : inner_(std::move(inner)), kept_(std::move(kept)), held_(std::move(held)) {
     slices_ = std::move(slices);
     min_ns_ = slices_[0].min_ns;
     max_ns_ = slices_[0].max_ns;
@@ -66,7 +90,17 @@ class RestOfBlock final : public Block {
   // The rows are held twice while they are copied.
   uint64_t text_bytes() const override { return inner_->text_bytes() * (kept_.empty() ? 1 : 2); }
 
-  // No Summary: counts over time would be of rows that are hidden.
+  // Counts over time and of patterns would be of rows that are hidden.
+  std::shared_ptr<const BlockSummary> Summary() const override {
+    std::shared_ptr<const BlockSummary> all = inner_->Summary();
+    if (all == nullptr || kept_.empty()) return all;
+    auto rest = std::make_shared<BlockSummary>(*all);
+    rest->times = TimeCounts();
+    return rest;
+  }
+  std::shared_ptr<const BlockPatterns> Patterns(ReadStats* stats) const override {
+    return kept_.empty() ? inner_->Patterns(stats) : nullptr;
+  }
 
   absl::StatusOr<const Rows*> Read(ColumnSet want, Rows* scratch, ReadStats* stats) const override {
     if (kept_.empty()) return inner_->Read(want, scratch, stats);
@@ -79,6 +113,7 @@ class RestOfBlock final : public Block {
  private:
   const std::shared_ptr<const Block> inner_;
   const std::vector<uint32_t> kept_;
+  const Held held_;  // for kept_
 };
 
 // The rows of a slice that no delete means, appended to *kept.
@@ -111,7 +146,8 @@ void KeepRows(const Rows& rows, const Slice& slice, const Labels& labels, const 
 // where nothing is left.
 absl::StatusOr<std::shared_ptr<const Block>> WithoutDeleted(std::shared_ptr<const Block> block,
                                                             const Selection& selection,
-                                                            const std::vector<StreamDeletes>& deletes) {
+                                                            const std::vector<StreamDeletes>& deletes,
+                                                            MemoryBudget* budget) {
   std::vector<Slice> left;
   bool in_part = false;
   for (const Slice& slice : block->slices()) {
@@ -126,8 +162,12 @@ absl::StatusOr<std::shared_ptr<const Block>> WithoutDeleted(std::shared_ptr<cons
   if (left.empty()) return std::shared_ptr<const Block>();
   if (!in_part) {
     if (left.size() == block->slices().size()) return block;
-    return std::make_shared<const RestOfBlock>(std::move(block), std::move(left), std::vector<uint32_t>());
+    return std::make_shared<const RestOfBlock>(std::move(block), std::move(left), std::vector<uint32_t>(),
+                                               Held(nullptr));
   }
+  // The rows, and a copy of them.
+  Held decoded(budget);
+  RETURN_IF_ERROR(decoded.Hold(3 * block->text_bytes()));
   Rows scratch;
   ReadStats stats;
   absl::StatusOr<const Rows*> rows =
@@ -153,7 +193,8 @@ absl::StatusOr<std::shared_ptr<const Block>> WithoutDeleted(std::shared_ptr<cons
   if (rest.empty()) return std::shared_ptr<const Block>();
   if (kept.size() == before && left.size() == block->slices().size()) return block;
   if (kept.size() == before)
-    return std::make_shared<const RestOfBlock>(std::move(block), std::move(left), std::vector<uint32_t>());
+    return std::make_shared<const RestOfBlock>(std::move(block), std::move(left), std::vector<uint32_t>(),
+                                               Held(nullptr));
   Rows copy;
   CopyRows(**rows, kept, &copy);
   for (Slice& slice : rest) {
@@ -161,19 +202,26 @@ absl::StatusOr<std::shared_ptr<const Block>> WithoutDeleted(std::shared_ptr<cons
     slice.levels.clear();
     AddLevels(copy, slice.row_begin, slice.row_end, &slice.levels);
   }
-  return std::make_shared<const RestOfBlock>(std::move(block), std::move(rest), std::move(kept));
+  kept.shrink_to_fit();
+  Held held(budget);
+  RETURN_IF_ERROR(held.Hold(kept.size() * sizeof(uint32_t)));
+  return std::make_shared<const RestOfBlock>(std::move(block), std::move(rest), std::move(kept),
+                                             std::move(held));
 }
 
 }  // namespace
 
 void DeleteView::Set(std::string_view tenant, std::vector<ActiveDelete> deletes) {
   auto made = std::make_shared<const std::vector<ActiveDelete>>(std::move(deletes));
-  const std::lock_guard lock(mu_);
-  if (made->empty()) {
-    by_tenant_.erase(std::string(tenant));
-  } else {
-    by_tenant_[std::string(tenant)] = std::move(made);
+  {
+    const std::lock_guard lock(mu_);
+    if (made->empty()) {
+      by_tenant_.erase(std::string(tenant));
+    } else {
+      by_tenant_[std::string(tenant)] = std::move(made);
+    }
   }
+  if (on_set_) on_set_(tenant);
 }
 
 DeleteView::Deletes DeleteView::Of(std::string_view tenant) const {
@@ -229,13 +277,33 @@ absl::StatusOr<Selection> DeleteView::Select(std::string_view tenant, const std:
     }
   }
   if (!any) return selection;
+  std::vector<absl::StatusOr<std::shared_ptr<const Block>>> rests(selection.blocks.size());
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  const auto work = [&](int) {
+    for (size_t i = next++; i < rests.size() && !failed; i = next++) {
+      rests[i] = WithoutDeleted(std::move(selection.blocks[i]), selection, by_stream, budget_);
+      if (!rests[i].ok()) failed = true;
+    }
+  };
+  if (pool_ == nullptr) {
+    work(0);
+  } else {
+    pool_->ParallelFor(pool_->size(), work);
+  }
+  if (failed) {
+    for (const auto& rest : rests) {
+      // Those that nobody came to have no status of their own.
+      if (!rest.ok() && !absl::IsUnknown(rest.status())) return rest.status();
+    }
+  }
   std::vector<std::shared_ptr<const Block>> left;
-  left.reserve(selection.blocks.size());
-  for (std::shared_ptr<const Block>& block : selection.blocks) {
-    ASSIGN_OR_RETURN(std::shared_ptr<const Block> rest,
-                     WithoutDeleted(std::move(block), selection, by_stream));
+  left.reserve(rests.size());
+  for (auto& rest : rests) {
+    RETURN_IF_ERROR(rest.status());
     // Rows may be left of which none is in the range.
-    if (rest != nullptr && range.Overlaps(rest->min_ns(), rest->max_ns())) left.push_back(std::move(rest));
+    if (*rest != nullptr && range.Overlaps((*rest)->min_ns(), (*rest)->max_ns()))
+      left.push_back(*std::move(rest));
   }
   std::stable_sort(left.begin(), left.end(),
                    [](const auto& a, const auto& b) { return a->min_ns() < b->min_ns(); });

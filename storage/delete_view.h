@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory_budget.h"
+#include "base/thread_pool.h"
 #include "storage/log_source.h"
 
 namespace skald {
@@ -35,11 +37,22 @@ class DeleteView final : public LogSource {
   // inner outlives it.
   explicit DeleteView(const LogSource* inner) : inner_(inner) {}
 
+  // What Select decodes blocks with: more threads than the caller's own, and the memory it is paid from. Both
+  // outlive the view and the blocks it gave out. Before the first Select.
+  void Use(ThreadPool* pool, MemoryBudget* budget) {
+    pool_ = pool;
+    budget_ = budget;
+  }
+
+  // Called after each Set; given once, before others use the view.
+  void OnSet(std::function<void(std::string_view tenant)> call) { on_set_ = std::move(call); }
+
   // Replaces the tenant's deletes.
   void Set(std::string_view tenant, std::vector<ActiveDelete> deletes);
 
-  // Besides the inner source's errors those of reading a block that a delete may touch in part; a damaged
-  // block is given out as it is, so that its reader finds out.
+  // Besides the inner source's errors those of reading a block that a delete may touch in part, and
+  // ResourceExhausted where the budget has no more; a damaged block is given out as it is, so that its reader
+  // finds out.
   absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                    TimeRange range) const override;
   // Names and series go by streams, not by lines: they are the inner source's.
@@ -65,6 +78,9 @@ class DeleteView final : public LogSource {
   Deletes Of(std::string_view tenant) const;  // null: none
 
   const LogSource* const inner_;
+  ThreadPool* pool_ = nullptr;
+  MemoryBudget* budget_ = nullptr;
+  std::function<void(std::string_view tenant)> on_set_;
   mutable std::mutex mu_;
   absl::flat_hash_map<std::string, Deletes> by_tenant_;  // guarded by mu_
 };

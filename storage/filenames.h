@@ -7,6 +7,8 @@
 //   <directory>/segments/0000000000000007.seg
 //   <directory>/index/                    label index (RocksDB)
 //   <directory>/index.bad-1/              an index that could not be opened, set aside
+//   <directory>/index.damaged             there while the index is to be made anew at the next start
+//   <directory>/damaged/                  files that fsck has put others in the place of
 #pragma once
 
 #include <cinttypes>
@@ -29,6 +31,9 @@ inline std::string IndexDirectory(const std::string& directory) { return directo
 inline std::string BadIndexDirectory(const std::string& directory, int n) {
   return directory + "/index.bad-" + std::to_string(n);
 }
+
+inline std::string IndexDamagedFileName(const std::string& directory) { return directory + "/index.damaged"; }
+inline std::string DamagedDirectory(const std::string& directory) { return directory + "/damaged"; }
 
 inline constexpr std::string_view kWalSuffix = ".log";
 inline constexpr std::string_view kSegmentSuffix = ".seg";

@@ -256,6 +256,28 @@ absl::StatusOr<uint64_t> LabelIndex::PurgedRows(std::string_view purge) const {
   return ByteReader(value).Fixed<uint64_t>();
 }
 
+absl::Status LabelIndex::VerifyChecksums(uint64_t max_bytes) const {
+  uint64_t bytes = 0;
+  if (!db_->GetIntProperty(rocksdb::DB::Properties::kTotalSstFilesSize, &bytes) || bytes > max_bytes)
+    return absl::OkStatus();
+  return FromRocks(db_->VerifyChecksum(), "verify");
+}
+
+absl::Status LabelIndex::VisitBlocks(
+    const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const {
+  return Scan(
+      std::string(1, key::kBlocks), [&](std::string_view at, std::string_view value) -> absl::StatusOr<bool> {
+        if (at.size() != 16) return DataLoss("index: a key of blocks has {} bytes", at.size() + 1);
+        ByteReader in(value);
+        BlockEntry entry;
+        while (in.remaining() > 0) {
+          RETURN_IF_ERROR(DecodeBlockEntry(&in, &entry));
+          visit(StreamId{key::GetBigEndian32(at)}, SegmentId{key::GetBigEndian64(at.substr(8))}, entry);
+        }
+        return true;
+      });
+}
+
 absl::Status LabelIndex::ForgetDaysBefore(std::string_view tenant, Day day) {
   rocksdb::WriteBatch batch;
   for (const char family : {key::kPostings, key::kStreamsOfDay}) {

@@ -87,6 +87,11 @@ class LabelIndex {
   absl::StatusOr<bool> Rebuilding() const;
   absl::Status SetRebuilding(bool on);
 
+  // Reads all of its files, if they have no more than max_bytes; DataLoss names one that is damaged.
+  absl::Status VerifyChecksums(uint64_t max_bytes) const;
+  // All block entries, in no order that matters.
+  absl::Status VisitBlocks(const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const;
+
   // --- writing ---
   // The stream's id, given out if it is new. Not durable by itself: replay of the log asks again, a commit
   // carries it along.

@@ -41,6 +41,9 @@ inline constexpr size_t kMaxClosedWalFiles = 8;
 // Streams whose labels, and what is known to be registered of them, are kept in memory beyond those with
 // lines in memory.
 inline constexpr size_t kMaxCachedStreams = 100'000;
+// An index of at most this size is read through at each start, so that damage in it is found before it is
+// asked.
+inline constexpr uint64_t kMaxIndexVerifiedBytes = uint64_t{64} << 20;
 inline constexpr size_t kMaxOpenSegments = 256;
 // Summaries of blocks kept in memory: those of a GiB of lines or more, at some 5 KiB a block of 256 KiB.
 inline constexpr size_t kMaxSummaryBytes = size_t{32} << 20;

@@ -60,6 +60,7 @@ absl::Status LocalStore::Start() {
   ASSIGN_OR_RETURN(OpenedIndex opened, OpenIndex(directory, blobs_.get()));
   index_ = std::move(opened.index);
   next_group_ = opened.next_group;
+  lost_segment_bytes_ = opened.lost_bytes;
   for (const SegmentInfo& info : opened.segments) {
     ++segment_count_;
     segment_bytes_ += info.bytes;
@@ -399,6 +400,8 @@ StoreStats LocalStore::Stats() const {
   stats.wal_syncs = wal.syncs;
   stats.duplicate_batches = wal.resent;
   stats.torn_wal_bytes = wal.torn_bytes;
+  stats.damaged_log_bytes = wal.damaged_bytes;
+  stats.lost_segment_bytes = lost_segment_bytes_;
   stats.replayed_rows = replayed_rows_;
   stats.damaged_blocks = *damaged_blocks_;
   const CompactionStats compaction = compactor_->Stats();
@@ -432,6 +435,18 @@ absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const Roaring& ids) c
 
 absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                              TimeRange range) const {
+  absl::StatusOr<Selection> selection = SelectFromIndex(tenant, matchers, range);
+  if (selection.status().code() == absl::StatusCode::kDataLoss && !index_damaged_.exchange(true)) {
+    LogError("label index is damaged; it is made anew at the next start", "error=\"{}\"",
+             MessageOf(selection.status()));
+    (void)WriteFileAtomically(IndexDamagedFileName(options_.directory), "");
+  }
+  return selection;
+}
+
+absl::StatusOr<Selection> LocalStore::SelectFromIndex(std::string_view tenant,
+                                                      const std::vector<Matcher>& matchers,
+                                                      TimeRange range) const {
   constexpr int kTries = 3;  // a segment may be merged away between index and open
   // No segment that the index told of is deleted until it is open.
   const ReadGate::Pass pass(&gate_);

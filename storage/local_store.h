@@ -78,6 +78,8 @@ class LocalStore final : public Store {
   void ReleaseLog();
 
   absl::StatusOr<std::vector<StreamRef>> Streams(const Roaring& ids) const;
+  absl::StatusOr<Selection> SelectFromIndex(std::string_view tenant, const std::vector<Matcher>& matchers,
+                                            TimeRange range) const;
 
   // Constant after Open.
   const StoreOptions options_;
@@ -90,10 +92,12 @@ class LocalStore final : public Store {
 
   // Own synchronisation.
   std::atomic<uint64_t> next_group_{1};
+  uint64_t lost_segment_bytes_ = 0;  // constant after Open
   std::atomic<uint64_t> segment_count_{0};
   std::atomic<uint64_t> segment_bytes_{0};
   std::atomic<uint64_t> replayed_rows_{0};
-  std::atomic<bool> log_ready_{false};  // replay is done: covered files may be deleted
+  mutable std::atomic<bool> index_damaged_{false};  // and said so
+  std::atomic<bool> log_ready_{false};              // replay is done: covered files may be deleted
   const std::shared_ptr<std::atomic<uint64_t>> damaged_blocks_ = std::make_shared<std::atomic<uint64_t>>(0);
 
   mutable std::mutex room_mu_;

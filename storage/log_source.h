@@ -74,7 +74,8 @@ struct ReadStats {
   uint64_t stored_bytes = 0;   // compressed bytes taken from disk or page cache
   uint64_t decoded_bytes = 0;  // line bytes after decompression
   uint64_t decoded_rows = 0;
-  uint64_t head_bytes = 0;  // line bytes that were in memory only
+  uint64_t head_blocks = 0;  // of blocks: those that were in memory only
+  uint64_t head_bytes = 0;   // their line bytes
   uint64_t head_rows = 0;
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@ namespace skald {
 namespace {
 
 constexpr std::string_view kMetaFirstLine = "skald store 1\n";
+constexpr std::string_view kMetaCrc = "crc ";
 
 absl::Status Advise(const absl::Status& status, const std::string& directory) {
   if (status.code() == absl::StatusCode::kPermissionDenied) {
@@ -37,6 +39,7 @@ struct Segment {
   SegmentFooter footer;
   bool head_ok = true;
   bool footer_ok = false;
+  uint64_t lost_bytes = 0;
 };
 
 // Footer as stored, or one of the blocks that can be saved.
@@ -60,6 +63,7 @@ absl::StatusOr<Segment> ReadSegment(const BlobStore& blobs, SegmentId id) {
            MessageOf(footer.status()));
   segment.footer = std::move(salvaged.footer);
   segment.head_ok = salvaged.head_ok;
+  segment.lost_bytes = salvaged.lost_bytes;
   return segment;
 }
 
@@ -135,7 +139,7 @@ absl::Status SetAside(const std::string& directory) {
 using Groups = std::map<uint64_t, std::vector<SegmentId>>;
 
 // Into an index that knows nothing.
-absl::Status Rebuild(const BlobStore& blobs, const Groups& groups, LabelIndex* index) {
+absl::Status Rebuild(const BlobStore& blobs, const Groups& groups, LabelIndex* index, uint64_t* lost_bytes) {
   std::map<uint32_t, Lsn> flushed;
   uint64_t segments = 0;
   uint64_t rows = 0;
@@ -150,6 +154,7 @@ absl::Status Rebuild(const BlobStore& blobs, const Groups& groups, LabelIndex* i
         LogError("segment cannot be read; it stays where it is", "error=\"{}\"", MessageOf(segment.status()));
         continue;
       }
+      *lost_bytes += segment->lost_bytes;
       SegmentCommit commit;
       commit.shard = segment->footer.properties.shard;
       RETURN_IF_ERROR(AddToCommit(blobs, *segment, index, &commit));
@@ -169,6 +174,27 @@ absl::Status Rebuild(const BlobStore& blobs, const Groups& groups, LabelIndex* i
     RETURN_IF_ERROR(index->Commit(commit));
   }
   LogWarn("label index was made anew from the segments", "segments={} rows={}", segments, rows);
+  return absl::OkStatus();
+}
+
+// DataLoss for an index that opens but cannot be relied on.
+absl::Status CheckIndex(const std::string& directory, const Groups& groups, const LabelIndex& index) {
+  if (FileExists(IndexDamagedFileName(directory))) return DataLoss("damage was met when it was read");
+  ASSIGN_OR_RETURN(const bool rebuilding, index.Rebuilding());
+  if (rebuilding) return absl::OkStatus();
+  RETURN_IF_ERROR(index.VerifyChecksums(kMaxIndexVerifiedBytes));
+  ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, index.Segments());
+  std::set<SegmentId> known;
+  for (const SegmentInfo& info : segments) known.insert(info.id);
+  bool unknown = false;
+  for (const auto& [group, ids] : groups) {
+    for (const SegmentId id : ids) unknown = known.erase(id) == 0 || unknown;
+  }
+  // A compaction deletes its inputs only when the index has its output for sure: the index lost what it had.
+  if (unknown && !known.empty()) {
+    return DataLoss("it names segment {}, which is gone, and does not know one that is there",
+                    SegmentFileName(*known.begin()));
+  }
   return absl::OkStatus();
 }
 
@@ -211,25 +237,41 @@ absl::Status PrepareDirectory(const std::string& directory) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<StoreMeta> ParseMeta(std::string_view text) {
+  // Directories made by older builds have no checksum.
+  if (const size_t at = text.find(kMetaCrc); at != std::string_view::npos) {
+    uint32_t crc = 0;
+    const std::string line(text.substr(at + kMetaCrc.size()));
+    if (std::sscanf(line.c_str(), "%8x", &crc) != 1 || crc != Crc32c(text.substr(0, at)))
+      return DataLoss("checksum mismatch");
+  }
+  if (!text.starts_with(kMetaFirstLine)) {
+    if (text.starts_with("skald store ")) {
+      return FailedPrecondition("the data directory is of another version of the format than this build's");
+    }
+    return DataLoss("it does not begin as it has to");
+  }
+  StoreMeta meta;
+  const std::string rest(text.substr(kMetaFirstLine.size()));
+  if (std::sscanf(rest.c_str(), "shards %u", &meta.shards) == 1 && meta.shards >= 1 && meta.shards <= 1024)
+    return meta;
+  return DataLoss("it tells no number of shards");
+}
+
 absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted_shards,
                                    const BlobStore& blobs) {
   const std::string path = MetaFileName(directory);
-  absl::StatusOr<std::string> text = ReadWholeFile(path);
-  StoreMeta meta;
+  const absl::StatusOr<std::string> text = ReadWholeFile(path);
   if (text.ok()) {
-    if (!text->starts_with(kMetaFirstLine)) {
-      if (text->starts_with("skald store ")) {
-        return FailedPrecondition(
-            "{}: the data directory is of another version of the format than this build's", path);
-      }
-      LogError("file does not describe a data directory; it is made anew", "file={}", path);
-    } else if (std::sscanf(text->c_str() + kMetaFirstLine.size(), "shards %u", &meta.shards) == 1 &&
-               meta.shards >= 1 && meta.shards <= 1024) {
-      return meta;
-    }
+    const absl::StatusOr<StoreMeta> parsed = ParseMeta(*text);
+    if (parsed.ok()) return *parsed;
+    if (parsed.status().code() != absl::StatusCode::kDataLoss) return Annotate(parsed.status(), path);
+    LogError("file does not describe a data directory; it is made anew", "file={} error=\"{}\"", path,
+             MessageOf(parsed.status()));
   } else if (text.status().code() != absl::StatusCode::kNotFound) {
     return Advise(text.status(), directory);
   }
+  StoreMeta meta;
   meta.shards = wanted_shards;
   // A lost meta file must not change which shard a stream belongs to.
   ASSIGN_OR_RETURN(const std::vector<std::string> names, blobs.List());
@@ -242,8 +284,9 @@ absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted
       break;
     }
   }
-  RETURN_IF_ERROR(Advise(WriteFileAtomically(path, fmt::format("{}shards {}\n", kMetaFirstLine, meta.shards)),
-                         directory));
+  std::string lines = fmt::format("{}shards {}\n", kMetaFirstLine, meta.shards);
+  lines += fmt::format("{}{:08x}\n", kMetaCrc, Crc32c(lines));
+  RETURN_IF_ERROR(Advise(WriteFileAtomically(path, lines), directory));
   return meta;
 }
 
@@ -260,11 +303,18 @@ absl::StatusOr<OpenedIndex> OpenIndex(const std::string& directory, BlobStore* b
   for (auto& [group, ids] : groups) std::sort(ids.begin(), ids.end());
 
   absl::StatusOr<std::unique_ptr<LabelIndex>> index = LabelIndex::Open(IndexDirectory(directory));
-  if (!index.ok()) {
-    if (!IsDamage(index.status())) return index.status();
-    LogError("label index cannot be opened; making it anew from the segments", "error=\"{}\"",
-             MessageOf(index.status()));
+  absl::Status damage = index.status();
+  if (!damage.ok() && !IsDamage(damage)) return damage;
+  if (damage.ok()) {
+    damage = CheckIndex(directory, groups, **index);
+    if (!damage.ok() && !IsDamage(damage)) return damage;
+  }
+  if (!damage.ok()) {
+    LogError("label index is damaged; making it anew from the segments", "error=\"{}\"", MessageOf(damage));
+    index = absl::UnknownError("closed");
     RETURN_IF_ERROR(SetAside(directory));
+    if (FileExists(IndexDamagedFileName(directory)))
+      RETURN_IF_ERROR(RemoveFile(IndexDamagedFileName(directory)));
     index = LabelIndex::Open(IndexDirectory(directory));
     if (!index.ok()) return index.status();
   }
@@ -272,7 +322,7 @@ absl::StatusOr<OpenedIndex> OpenIndex(const std::string& directory, BlobStore* b
   // New, or a rebuild was cut short.
   ASSIGN_OR_RETURN(const bool rebuild, out.index->Rebuilding());
   if (rebuild) {
-    if (!groups.empty()) RETURN_IF_ERROR(Rebuild(*blobs, groups, out.index.get()));
+    if (!groups.empty()) RETURN_IF_ERROR(Rebuild(*blobs, groups, out.index.get(), &out.lost_bytes));
     RETURN_IF_ERROR(out.index->SetRebuilding(false));
   }
 

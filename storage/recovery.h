@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "storage/blob_store.h"
@@ -23,6 +24,9 @@ struct StoreMeta {
 // do about it.
 absl::Status PrepareDirectory(const std::string& directory);
 
+// The text of `meta`. DataLoss where it is damaged, FailedPrecondition for an unknown version.
+absl::StatusOr<StoreMeta> ParseMeta(std::string_view text);
+
 // Reads `meta`, or writes it for a new directory with wanted_shards. FailedPrecondition for an unknown
 // version.
 absl::StatusOr<StoreMeta> LoadMeta(const std::string& directory, uint32_t wanted_shards,
@@ -32,6 +36,7 @@ struct OpenedIndex {
   std::unique_ptr<LabelIndex> index;
   std::vector<SegmentInfo> segments;  // all that the index knows now
   uint64_t next_group = 1;            // of segment ids
+  uint64_t lost_bytes = 0;            // of segments with a damaged footer that were read for a new index
 };
 
 // Opens the index; one that is missing or cannot be opened is set aside and made anew from the segments'

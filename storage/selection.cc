@@ -26,6 +26,7 @@ Slice MakeSlice(uint32_t stream, const BlockSlice& from) {
 void CountHeadRead(ColumnSet want, uint64_t rows, uint64_t line_bytes, ReadStats* stats) {
   if (stats == nullptr) return;
   ++stats->blocks;
+  ++stats->head_blocks;
   stats->head_rows += rows;
   if (want.lines) stats->head_bytes += line_bytes;
 }

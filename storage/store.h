@@ -78,9 +78,11 @@ struct StoreStats {
   uint64_t duplicate_rows = 0;     // dropped as exact repetitions
   uint64_t duplicate_batches = 0;  // recognised as resent
   uint64_t wal_syncs = 0;
-  uint64_t replayed_rows = 0;   // by the last Open
-  uint64_t torn_wal_bytes = 0;  // cut off by the last Open
-  uint64_t damaged_blocks = 0;  // met by reads since the start
+  uint64_t replayed_rows = 0;       // by the last Open
+  uint64_t torn_wal_bytes = 0;      // cut off by the last Open
+  uint64_t damaged_log_bytes = 0;   // passed over by the last Open
+  uint64_t lost_segment_bytes = 0;  // of damaged segments that the last Open saved the rest of
+  uint64_t damaged_blocks = 0;      // met by reads since the start
   uint64_t flush_failures = 0;
   uint64_t compactions = 0;            // segments written in place of others, since the start
   uint64_t compaction_read_bytes = 0;  // of the segments that were replaced
