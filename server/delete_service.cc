@@ -1,10 +1,13 @@
 #include "server/delete_service.h"
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <set>
 
 #include "base/error.h"
+#include "base/failpoint.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "query/exec/pipeline.h"
 #include "query/exec/plan/planner.h"
@@ -13,6 +16,8 @@
 namespace skald::server {
 namespace {
 
+// Requests that were carried out are listed for so long.
+constexpr int64_t kKeepProcessedNs = int64_t{90 * 24 * 3600} * 1'000'000'000;
 constexpr int64_t kCancelPeriodNs = int64_t{24 * 3600} * 1'000'000'000;
 
 std::string NewId() {
@@ -60,6 +65,7 @@ absl::StatusOr<std::unique_ptr<DeleteService>> DeleteService::Open(std::string p
 absl::Status DeleteService::Show(std::string_view tenant) {
   std::vector<ActiveDelete> active;
   for (const DeleteRequest& request : log_->Of(tenant)) {
+    if (request.processed_ns != 0) continue;
     absl::StatusOr<ActiveDelete> compiled = CompileDelete(request);
     if (!compiled.ok()) return Annotate(compiled.status(), fmt::format("delete request {}", request.id));
     active.push_back(*std::move(compiled));
@@ -87,6 +93,10 @@ absl::Status DeleteService::Cancel(std::string_view tenant, std::string_view id,
   const std::lock_guard lock(mu_);
   for (const DeleteRequest& request : log_->Of(tenant)) {
     if (request.id != id) continue;
+    if (request.processed_ns != 0 || (purging_tenant_ == tenant && purging_id_ == id)) {
+      return FailedPrecondition(
+          "deletion of request which is in process or already processed is not allowed");
+    }
     if (!force && clock_->NowNs() - request.created_ns > kCancelPeriodNs) {
       return FailedPrecondition(
           "Cancellation of partially completed delete request or delete request past the deadline of 24h0m0s "
@@ -96,6 +106,69 @@ absl::Status DeleteService::Cancel(std::string_view tenant, std::string_view id,
     return Show(tenant);
   }
   return NotFound("could not find delete request with given id");
+}
+
+absl::Status DeleteService::PurgeDue(const PurgeOptions& options) {
+  absl::Status result;
+  for (const DeleteRequest& request : log_->All()) {
+    if (request.processed_ns != 0 || clock_->NowNs() - request.created_ns < options.cancel_period_ns)
+      continue;
+    if (options.may_purge && !options.may_purge(request.tenant)) continue;
+    {
+      const std::lock_guard lock(mu_);
+      // It may have been cancelled meanwhile.
+      const std::vector<DeleteRequest> present = log_->Of(request.tenant);
+      if (std::none_of(present.begin(), present.end(), [&](const auto& r) { return r.id == request.id; }))
+        continue;
+      purging_tenant_ = request.tenant;
+      purging_id_ = request.id;
+    }
+    absl::StatusOr<ActiveDelete> what = CompileDelete(request);
+    absl::StatusOr<uint64_t> removed =
+        what.ok() ? options.store->Purge(request.tenant, request.id, *what) : what.status();
+    absl::Status status = removed.status();
+    const std::lock_guard lock(mu_);
+    purging_tenant_.clear();
+    purging_id_.clear();
+    if (status.ok()) status = Failpoint("delete.before_complete");
+    const int64_t now_ns = clock_->NowNs();
+    if (status.ok())
+      status = log_->Complete(request.tenant, request.id, now_ns, *removed, now_ns - kKeepProcessedNs);
+    if (status.ok()) status = Show(request.tenant);
+    if (status.ok()) {
+      LogInfo("delete request was carried out", "tenant={} request={} removed_lines={} query=\"{}\"",
+              request.tenant, request.id, *removed, request.query);
+    } else {
+      LogError("delete request could not be carried out yet; its lines stay hidden",
+               "tenant={} request={} error=\"{}\"", request.tenant, request.id, MessageOf(status));
+      result = std::move(status);
+    }
+  }
+  return result;
+}
+
+void DeleteService::Start(PurgeOptions options) {
+  thread_ = std::thread([this, options = std::move(options)] { Run(options); });
+}
+
+void DeleteService::Run(const PurgeOptions& options) {
+  while (true) {
+    {
+      std::unique_lock lock(thread_mu_);
+      wake_.wait_for(lock, std::chrono::nanoseconds(options.interval_ns), [this] { return stopping_; });
+      if (stopping_) return;
+    }
+    PurgeDue(options).IgnoreError();  // told in the log
+  }
+}
+
+void DeleteService::Stop() {
+  {
+    const std::lock_guard lock(thread_mu_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
 }
 
 }  // namespace skald::server

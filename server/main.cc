@@ -1,11 +1,14 @@
 // skald: the server's program. Reads the settings, starts the server, waits for a signal.
+#include <cinttypes>
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "server/config.h"
 #include "server/server.h"
+#include "storage/fsck.h"
 
 namespace {
 
@@ -22,9 +25,47 @@ skald::LogLevel LevelOf(const std::string& text) {
   return skald::LogLevel::kInfo;
 }
 
+// skald fsck [--repair] DIRECTORY: 0 nothing is wrong or all is repaired, 1 something is wrong, 2 it could
+// not be looked at.
+int FsckMain(int argc, char** argv) {
+  bool repair = false;
+  std::string directory;
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view arg = argv[i];
+    if (arg == "--repair") {
+      repair = true;
+    } else if (!arg.starts_with("-") && directory.empty()) {
+      directory = arg;
+    } else {
+      directory.clear();
+      break;
+    }
+  }
+  if (directory.empty()) {
+    std::fputs(
+        "Usage: skald fsck [--repair] DIRECTORY\n\n"
+        "Reads every byte of a data directory that no server has open, and says what is damaged.\n"
+        "--repair: segments are written anew with what is sound in them, the index is made anew.\n",
+        stderr);
+    return 2;
+  }
+  const absl::StatusOr<skald::FsckReport> report =
+      skald::Fsck(directory, repair, [](const std::string& line) { std::printf("%s\n", line.c_str()); });
+  if (!report.ok()) {
+    (void)Fail(report.status());
+    return 2;
+  }
+  std::printf("%" PRIu64 " segments, %" PRIu64 " sound blocks, %" PRIu64 " lines in them, %" PRIu64
+              " log files with %" PRIu64 " records: %" PRIu64 " problems, %" PRIu64 " repairs\n",
+              report->segments, report->blocks, report->rows, report->log_files, report->log_records,
+              report->problems, report->repaired);
+  return report->problems == 0 || repair ? 0 : 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "fsck") return FsckMain(argc, argv);
   skald::server::ServerConfig settings;
   skald::Config config("skald", "Keeps logs and answers LogQL; speaks the HTTP API of Grafana Loki.",
                        std::string(skald::server::kVersion));

@@ -6,10 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "base/matcher.h"
 #include "server/push/otlp_config.h"
 #include "text/level.h"
 
 namespace skald::server {
+
+// How long lines of the streams that a selector accepts are kept; of several, the one with the highest
+// priority holds, of equals the shortest.
+struct StreamRetention {
+  std::vector<Matcher> selector;
+  int64_t priority = 0;
+  int64_t period_ns = 0;
+};
 
 struct Limits {
   // Writing. 0 = no limit, unless said otherwise.
@@ -50,6 +59,8 @@ struct Limits {
   uint64_t per_stream_rate_limit_burst = 0;  // 0 = five times the rate
   OtlpConfig otlp;
   std::string deletion_mode = "filter-and-delete";  // or filter-only, disabled
+  int64_t retention_period_ns = 0;                  // 0 = for ever; see retention_enabled in config.h
+  std::vector<StreamRetention> retention_stream;
 
   // Asking.
   int64_t max_query_series = 5000;
@@ -58,6 +69,7 @@ struct Limits {
   int64_t max_query_range_ns = 0;
   int64_t max_entries_limit_per_query = 5000;
   int64_t max_streams_matchers_per_query = 1000;
+  uint64_t max_query_bytes_read = 0;  // line bytes in the selectors' blocks
   int64_t query_timeout_ns = int64_t{60} * 1'000'000'000;
   int64_t split_queries_by_interval_ns = int64_t{3600} * 1'000'000'000;
   std::vector<std::string> required_labels;

@@ -30,6 +30,7 @@ void Merge(Limits* mine, const Limits& other) {
   TakeSmaller(&mine->max_query_range_ns, other.max_query_range_ns);
   TakeSmaller(&mine->max_entries_limit_per_query, other.max_entries_limit_per_query);
   TakeSmaller(&mine->max_streams_matchers_per_query, other.max_streams_matchers_per_query);
+  TakeSmaller(&mine->max_query_bytes_read, other.max_query_bytes_read);
   TakeSmaller(&mine->query_timeout_ns, other.query_timeout_ns);
   TakeSmaller(&mine->split_queries_by_interval_ns, other.split_queries_by_interval_ns);
   TakeSmaller(&mine->volume_max_series, other.volume_max_series);
@@ -56,6 +57,13 @@ TenantLimits::~TenantLimits() {
   }
   stop_.notify_all();
   if (thread_.joinable()) thread_.join();
+}
+
+std::vector<std::shared_ptr<const Limits>> TenantLimits::Overridden() const {
+  std::vector<std::shared_ptr<const Limits>> out;
+  const std::lock_guard lock(mu_);
+  for (const auto& [tenant, limits] : *overrides_) out.push_back(limits);
+  return out;
 }
 
 std::shared_ptr<const Limits> TenantLimits::Of(std::string_view tenant) const {

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <vector>
 
 #include "base/metrics.h"
 #include "server/tenant/limits.h"
@@ -29,6 +30,9 @@ class TenantLimits {
   // The tenant's limits as they are now; a caller keeps them for as long as one request takes. `a|b`: the
   // smallest positive value of each limit on questions.
   std::shared_ptr<const Limits> Of(std::string_view tenant) const;
+
+  // Those that single tenants have of their own.
+  std::vector<std::shared_ptr<const Limits>> Overridden() const;
 
   // Of every tenant that has none of its own: Of gives out this same object for them.
   const std::shared_ptr<const Limits>& base() const { return base_; }
