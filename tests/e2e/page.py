@@ -155,5 +155,15 @@ def page(directory):
             process.kill()
 
 
+def types_and_tables(directory):
+    """The compiler's view of the page's sources, and its parts without a screen."""
+    sources = os.path.join(ROOT, "server", "page")
+    for arguments in ([os.path.join(sources, "node_modules", "typescript", "bin", "tsc"), "--noEmit", "-p", sources],
+                      [os.path.join(ROOT, "tests", "page", "units.mjs")]):
+        done = subprocess.run(["node", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, cwd=directory)
+        print(done.stdout, end="", flush=True)
+        check(done.returncode == 0, f"node {' '.join(arguments)}: {done.returncode}")
+
+
 if __name__ == "__main__":
-    main(page)
+    main(types_and_tables, page)

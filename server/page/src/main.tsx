@@ -15,4 +15,7 @@ startTheme();
 startState();
 startKeys();
 void loadPageInfo();
-render(<Shell />, document.getElementById("app")!);
+// The head that stood there meanwhile makes room.
+const app = document.getElementById("app")!;
+app.textContent = "";
+render(<Shell />, app);
