@@ -45,7 +45,6 @@ SampleShortcut::SampleShortcut(const CompiledPipeline& compiled) : compiled_(com
     if (early_label_ == wanted_.size()) early_ = nullptr;  // __error__
   }
   if (compiled.unwrap.has_value()) {
-    if (!compiled.unwrap->IsPlainNumber()) return;
     for (const LabelTest& filter : compiled.unwrap->filters()) {
       late_tests_.push_back(&filter);
       Want(filter);
@@ -170,7 +169,8 @@ SampleShortcut::Verdict SampleShortcut::SettleNumbers(const Known& known,
     kept = kept && tests_[i]->PassesNumber(number);
   }
   if (!kept) return Verdict::kDropped;
-  if (has_unwrap_ && !TryParseGoFloat(values[known.place_of[unwrap_]], value)) return Verdict::kUnknown;
+  if (has_unwrap_ && !compiled_.unwrap->TryConvert(values[known.place_of[unwrap_]], value))
+    return Verdict::kUnknown;
   return same_labels_ ? Verdict::kKept : Verdict::kUnknown;
 }
 
@@ -190,7 +190,7 @@ SampleShortcut::Verdict SampleShortcut::Settle(const Known& known,
   if (!kept.has_value()) return Verdict::kUnknown;
   if (!*kept) return Verdict::kDropped;
   if (has_unwrap_) {
-    if (!TryParseGoFloat(unwrapped, value)) return Verdict::kUnknown;
+    if (!compiled_.unwrap->TryConvert(unwrapped, value)) return Verdict::kUnknown;
     const std::optional<bool> kept_late = HoldAll(late_tests_);
     if (!kept_late.has_value()) return Verdict::kUnknown;
     if (!*kept_late) return Verdict::kDropped;

@@ -49,6 +49,11 @@ absl::Status UnwrapStage::Convert(std::string_view text, double* value) const {
   return absl::OkStatus();
 }
 
+bool UnwrapStage::TryConvert(std::string_view text, double* value) const {
+  if (conversion_ == logql::UnwrapConversion::kNone) return TryParseGoFloat(text, value);
+  return Convert(text, value).ok();
+}
+
 bool UnwrapStage::Run(RowState* row, double* value) const {
   LabelState& labels = row->labels;
   const auto text = labels.Get(label_);

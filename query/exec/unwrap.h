@@ -24,8 +24,8 @@ class UnwrapStage {
   bool Run(RowState* row, double* value) const;
 
   const std::string& label() const { return label_; }
-  // No conversion: the label's value is read as a number.
-  bool IsPlainNumber() const { return conversion_ == logql::UnwrapConversion::kNone; }
+  // A value as a sample's; false for one that cannot be read. Not after MakeHash.
+  bool TryConvert(std::string_view text, double* value) const;
   const std::vector<LabelTest>& filters() const { return filters_; }
 
  private:

@@ -1,0 +1,150 @@
+"""What bench/run measures beside the load and its queries: very many streams, the agent's way in, and the start after kill -9.
+
+Each takes a fresh server in a directory of its own and answers rows of (name, what it came to as text, detail).
+"""
+import os
+import shutil
+import time
+
+import harness
+from harness import NS, T0, Agent, Server, check, wait_until
+
+STREAMS = 100_000
+LINES_PER_STREAM = 9
+APPS = 500
+NAMESPACES = 50
+PER_PUSH = 1000
+AGENT_FILES = 20
+CHUNK = 1 << 20
+
+
+def fresh(parent, name, config):
+    directory = os.path.join(parent, name)
+    shutil.rmtree(directory, ignore_errors=True)
+    return Server(directory, config)
+
+
+def timed(ask, runs):
+    """(median seconds, last answer)"""
+    times = []
+    for _ in range(runs):
+        began = time.monotonic()
+        answer = ask()
+        times.append(time.monotonic() - began)
+        check(answer.status == 200, f"{answer.status} {answer.text[:200]}")
+    return sorted(times)[len(times) // 2], answer.json()
+
+
+def push_of(first):
+    streams = []
+    for i in range(first, first + PER_PUSH):
+        labels = {"app": f"app-{i % APPS}", "namespace": f"ns-{i % NAMESPACES}", "pod": f"pod-{i}"}
+        streams.append((labels, [(T0 + n * 60 * NS + i, f"level=info line {n} of pod {i}: all is as it was before")
+                                 for n in range(LINES_PER_STREAM)]))
+    return harness.json_push(streams)
+
+
+def many_streams(parent, config, runs):
+    """100,000 streams of 9 lines: what they cost to take in and to hold, and what two questions about all of them take."""
+    server = fresh(parent, "many-streams", config + "  max_global_streams_per_user: 0\n").start()
+    try:
+        idle = server.memory_peak()
+        bodies = [push_of(first) for first in range(0, STREAMS, PER_PUSH)]
+        cpu, began = server.cpu_seconds(), time.monotonic()
+        for body in bodies:
+            answer = server.push(body)
+            check(answer.status == 204, f"push answered {answer.status}: {answer.text[:200]}")
+        server.flush()
+        cpu, seconds = server.cpu_seconds() - cpu, time.monotonic() - began
+        filled = server.memory_peak()
+        series, found = timed(lambda: server.get("/loki/api/v1/series", {"match[]": '{app="app-7"}', "start": T0, "end": T0 + 3600 * NS}), runs)
+        check(len(found["data"]) == STREAMS // APPS, f"series answered {len(found['data'])}")
+        query = {"query": 'sum by (namespace) (count_over_time({namespace=~".+"}[1h]))', "time": T0 + 1800 * NS}
+        count, found = timed(lambda: server.get("/loki/api/v1/query", query, headers={"Cache-Control": "no-cache"}), runs)
+        lines = sum(int(float(one["value"][1])) for one in found["data"]["result"])
+        check(lines == STREAMS * LINES_PER_STREAM, f"count answered {lines}")
+        disk = sum(os.lstat(os.path.join(folder, name)).st_blocks * 512 for folder, _, names in os.walk(server.data) for name in names)
+        return [
+            ("idle RSS, MiB", f"{idle / 2**20:.0f}", ""),
+            ("100,000 streams, peak RSS, MiB", f"{filled / 2**20:.0f}",
+             f"{server.memory_peak() / 2**20:.0f} after the queries; {cpu:.1f} CPU-s in {seconds:.1f} s (JSON), {disk / 1e6:.0f} MB on disk"),
+            ("series of one app, ms", f"{series * 1000:.1f}", f"{STREAMS // APPS} of {STREAMS:,}"),
+            ("count of all by namespace, ms", f"{count * 1000:.1f}", f"{lines:,} lines"),
+        ]
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def agent_ingest(parent, config, load_path, load, r):
+    """The load's lines as files that skald-agent reads and sends over gRPC: the server's CPU, flush included."""
+    server = fresh(parent, "agent", config).start()
+    logs = os.path.join(server.directory, "log")
+    os.makedirs(logs)
+    agent = Agent(server.directory, f"""\
+server:
+  address: 127.0.0.1:{server.grpc_port}
+scrape_configs:
+  - job_name: load
+    static_configs:
+      - labels:
+          job: load
+          __path__: {logs}/*.log
+""")
+    try:
+        lines = split(os.path.join(load_path, "raw.log"), logs)
+        cpu, began = server.cpu_seconds(), time.monotonic()
+        agent.start()
+        wait_until("all lines acknowledged", lambda: (server.metric("skald_push_lines_total") or 0) >= lines, 900, 0.5)
+        seconds = time.monotonic() - began
+        agent_cpu, agent_rss = agent.cpu_seconds(), agent.memory_peak()
+        server.flush()
+        cpu = server.cpu_seconds() - cpu
+        gib = load["raw_bytes"] / 2**30
+        return [
+            ("ingest from skald-agent, server CPU in R", f"{cpu / r:.1f}",
+             f"{cpu / gib:.1f} s/GiB, {load['raw_bytes'] / 2**20 / seconds:.0f} MiB/s, {server.memory_peak() / 2**20:.0f} MiB"),
+            ("the agent's own CPU in R", f"{agent_cpu / r:.1f}", f"{agent_cpu / gib:.1f} s/GiB, {agent_rss / 2**20:.0f} MiB"),
+        ]
+    finally:
+        agent.stop()
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def split(raw, folder):
+    """raw's lines dealt out to files, in pieces of about a MiB; how many they are."""
+    lines = 0
+    files = [open(os.path.join(folder, f"app-{n}.log"), "wb") for n in range(AGENT_FILES)]
+    with open(raw, "rb") as source:
+        n = 0
+        while piece := source.read(CHUNK):
+            if not piece.endswith(b"\n"):
+                piece += source.readline()
+            lines += piece.count(b"\n")
+            files[n % AGENT_FILES].write(piece)
+            n += 1
+    for file in files:
+        file.close()
+    return lines
+
+
+def restart(parent, config, replay, load):
+    """kill -9 with the whole load in the write-ahead log and none of it in segments, and a start on that."""
+    server = fresh(parent, "restart", config + "storage:\n  head_memory: 4GiB\n").start()
+    try:
+        replay(server)
+        wal = server.metric("skald_wal_bytes")
+        server.kill()
+        began = time.monotonic()
+        server.start(timeout=300)
+        seconds = time.monotonic() - began
+        rows = server.metric("skald_wal_replayed_rows")
+        answer = server.get("/loki/api/v1/query", {"query": 'sum(count_over_time({cluster=~".+"}[30d]))', "time": load["end"] + NS})
+        check(answer.status == 200, f"count answered {answer.status}: {answer.text[:200]}")
+        found = int(float(answer.json()["data"]["result"][0]["value"][1]))
+        check(found == load["lines"], f"{found} lines after the restart, {load['lines']} were acknowledged")
+        return [("start after kill -9, all in the log, s", f"{seconds:.1f}", f"{wal / 2**20:.0f} MiB of log, {rows:,.0f} rows replayed")]
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
