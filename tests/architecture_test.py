@@ -43,7 +43,7 @@ def sources():
         for folder, names, files in os.walk(os.path.join(ROOT, top)):
             names[:] = sorted(n for n in names if n not in ("node_modules", "__pycache__", "testdata"))
             for name in sorted(files):
-                if name.endswith((".cc", ".h", ".py", ".proto", ".ts")):
+                if name.endswith((".cc", ".h", ".py", ".proto", ".ts", ".tsx", ".mjs", ".css")):
                     yield os.path.relpath(os.path.join(folder, name), ROOT)
 
 
