@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 #include "text/go_float.h"
 #include "text/runes.h"
 
@@ -31,10 +32,12 @@ double Factor(std::string_view suffix) {
 absl::StatusOr<uint64_t> ParseHumanBytes(std::string_view text) {
   size_t end = 0;
   bool has_comma = false;
-  while (end < text.size() &&
-         ((text[end] >= '0' && text[end] <= '9') || text[end] == '.' || text[end] == ',')) {
-    has_comma |= text[end] == ',';
-    ++end;
+  // Digits of any script count, and each as one byte, as in the library that Loki reads sizes with.
+  for (size_t at = 0; at < text.size(); ++end) {
+    const DecodedRune rune = DecodeRune(text.substr(at));
+    if (rune.rune != '.' && rune.rune != ',' && !IsDigitRune(rune.rune)) break;
+    has_comma |= rune.rune == ',';
+    at += rune.size;
   }
   double value = 0;
   if (has_comma) {
@@ -56,6 +59,18 @@ absl::StatusOr<uint64_t> ParseHumanBytes(std::string_view text) {
   value *= factor;
   if (value >= 18446744073709551615.0) return InvalidArgument("too large: {}", text);
   return static_cast<uint64_t>(value);
+}
+
+std::string FormatIecBytes(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 10) return fmt::format("{} B", bytes);
+  size_t power = 0;
+  while (power < 6 && bytes >> (10 * (power + 1)) != 0) ++power;
+  const double value =
+      std::floor(static_cast<double>(bytes) / static_cast<double>(uint64_t{1} << (10 * power)) * 10 + 0.5) /
+      10;
+  return value < 10 ? fmt::format("{:.1f} {}", value, kUnits[power])
+                    : fmt::format("{:.0f} {}", value, kUnits[power]);
 }
 
 std::string FormatHumanBytes(uint64_t bytes) {

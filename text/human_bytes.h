@@ -19,4 +19,7 @@ absl::StatusOr<uint64_t> ParseHumanBytes(std::string_view text);
 // of this text.
 std::string FormatHumanBytes(uint64_t bytes);
 
+// Powers of 1024, one decimal below 10, a space: 5 B, 2.6 KiB, 10 GiB, 1.0 MiB.
+std::string FormatIecBytes(uint64_t bytes);
+
 }  // namespace skald

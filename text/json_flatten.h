@@ -25,6 +25,21 @@ class JsonFlattener {
     return Object(line, 0, visitor);
   }
 
+  // For OnField: the field's name where that is taken. Inside of an object it is the last part as written
+  // that gets "_extracted", before it is made clean: {"app":{"":1}} gives app__extracted. Valid until the
+  // next call.
+  std::string_view TakenName(std::string_view name) {
+    constexpr std::string_view kSuffix = "_extracted";
+    if (depth_ == 0) {
+      taken_.assign(name).append(kSuffix);
+      return taken_;
+    }
+    last_.assign(part_).append(kSuffix);
+    taken_.assign(path_, 0, prefix_);
+    AppendPart(&taken_, last_);
+    return taken_;
+  }
+
  private:
   // Nesting beyond this is not followed: no log has it, and the stack is finite.
   static constexpr int kMaxDepth = 512;
@@ -36,7 +51,7 @@ class JsonFlattener {
     const JsonError error = ForEachJsonMember(text, &key_, [&](std::string_view key, const JsonValue& value) {
       if (value.type == JsonType::kNull || value.type == JsonType::kArray) return true;
       if (value.type == JsonType::kObject) {
-        AppendPart(key);
+        AppendPart(&path_, key);
         if ((path_.empty() || visitor.WantPrefix(path_)) && depth < kMaxDepth) {
           inner = Object(value.text, depth + 1, visitor);
         }
@@ -45,9 +60,12 @@ class JsonFlattener {
       }
       std::string_view name = key;
       if (prefix != 0 || !IsCleanKey(key) || (key[0] >= '0' && key[0] <= '9')) {
-        AppendPart(key);
+        AppendPart(&path_, key);
         name = path_;
       }
+      part_ = key;
+      prefix_ = prefix;
+      depth_ = depth;
       const bool go_on = name.empty() || visitor.OnField(name, value);
       path_.resize(prefix);
       stopped_ = !go_on;
@@ -56,16 +74,21 @@ class JsonFlattener {
     return inner != JsonError::kNone ? inner : error;
   }
 
-  void AppendPart(std::string_view key) {
-    const size_t before = path_.size();
-    if (before > 0) path_ += '_';
-    const size_t part = path_.size();
-    AppendSanitizedKey(&path_, key, before == 0);
-    if (path_.size() == part) path_.resize(before);
+  static void AppendPart(std::string* path, std::string_view key) {
+    const size_t before = path->size();
+    if (before > 0) *path += '_';
+    const size_t part = path->size();
+    AppendSanitizedKey(path, key, before == 0);
+    if (path->size() == part) path->resize(before);
   }
 
   std::string path_;
-  std::string key_;
+  std::string key_;        // of the member being read, where it had escapes
+  std::string taken_;      // what TakenName gives
+  std::string last_;       // the last part as it is written, with its suffix
+  std::string_view part_;  // of the field being visited
+  size_t prefix_ = 0;      // bytes of path_ before it
+  int depth_ = 0;
   bool stopped_ = false;
 };
 

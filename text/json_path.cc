@@ -226,12 +226,15 @@ const char* JsonPathFinder::OnArray(const char* p, const char* end) {
     }
   }
   if (wanted.empty()) return FindBlockEnd(p, end);
+  // Looking into an array goes a level down, and the bracket that closes it comes up again; where an element
+  // is broken the search goes on from there.
+  ++level_;
   uint64_t index = 0;
   p = SkipJsonSpace(p + 1, end);
   while (p < end && *p != ']') {
     const char* const element = p;
     JsonValue value;
-    if (ReadJsonValue(&p, end, &value) != JsonError::kNone) return nullptr;
+    if (ReadJsonValue(&p, end, &value) != JsonError::kNone) return element;
     for (const size_t i : wanted) {
       const JsonPath& path = (*paths_)[i];
       if (std::get<uint64_t>(path[depth]) != index || done_[i]) continue;
@@ -242,19 +245,17 @@ const char* JsonPathFinder::OnArray(const char* p, const char* end) {
     if (left_ == 0) return nullptr;
     ++index;
     p = SkipJsonSpace(p, end);
-    if (p == end) return nullptr;
-    if (*p == ']') break;
-    if (*p != ',') return nullptr;
+    if (p == end || *p != ',') break;
     p = SkipJsonSpace(p + 1, end);
   }
-  return p < end ? p + 1 : nullptr;
+  return p;
 }
 
 void JsonPathFinder::Scan(std::string_view line) {
   const char* const end = line.data() + line.size();
   const char* p = line.data();
   while (true) {
-    p = FindByte(p, end, AnyOf<'"', '{', '}', '['>());
+    p = FindByte(p, end, AnyOf<'"', '{', '}', '[', ']'>());
     if (p == end) return;
     switch (*p) {
       case '{':
@@ -262,6 +263,7 @@ void JsonPathFinder::Scan(std::string_view line) {
         ++p;
         break;
       case '}':
+      case ']':
         --level_;
         ++p;
         break;

@@ -174,7 +174,7 @@ TemplateResult Length(TemplateArgs a) {
   switch (a[0].kind()) {
     case Kind::kInvalid:
     case Kind::kNil:
-      return InvalidArgument("len of nil pointer");
+      return InvalidArgument("reflect: call of reflect.Value.Type on zero Value");
     case Kind::kString:
       return Value::Int(static_cast<int64_t>(a[0].as_string().size()));
     case Kind::kList:
@@ -191,7 +191,14 @@ TemplateResult Length(TemplateArgs a) {
   }
 }
 
-std::string Joined(TemplateArgs args) { return TemplatePrint(args); }
+// For html, js and urlquery, which show nil as templates do.
+std::string Joined(TemplateArgs args) {
+  std::vector<Value> shown(args.begin(), args.end());
+  for (Value& value : shown) {
+    if (value.kind() == Kind::kInvalid || value.kind() == Kind::kNil) value = Value::String("<no value>");
+  }
+  return TemplatePrint(shown);
+}
 
 std::string HtmlEscape(std::string_view text) {
   std::string out;

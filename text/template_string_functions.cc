@@ -210,12 +210,20 @@ std::string_view TrimSuffix(std::string_view text, std::string_view suffix) {
   return text.ends_with(suffix) ? text.substr(0, text.size() - suffix.size()) : text;
 }
 
+// Upper case, but for letters that are two and for those of Georgian.
+char32_t ToTitleRune(char32_t rune) {
+  if (rune >= 0x1C4 && rune <= 0x1CC) return (rune - 0x1C4) / 3 * 3 + 0x1C5;
+  if (rune >= 0x1F1 && rune <= 0x1F3) return 0x1F2;
+  if (rune >= 0x10D0 && rune <= 0x10FF) return rune;
+  return ToUpperRune(rune);
+}
+
 std::string Title(std::string_view text) {
   std::string out;
   bool in_word = false;
   while (!text.empty()) {
     const DecodedRune rune = DecodeRune(text);
-    AppendRune(&out, in_word ? rune.rune : ToUpperRune(rune.rune));
+    AppendRune(&out, in_word ? rune.rune : ToTitleRune(rune.rune));
     const char32_t c = rune.rune;
     in_word = c == '_' || IsLetterRune(c) || IsDigitRune(c) || (c >= 0x80 && !IsSpaceRune(c));
     text.remove_prefix(rune.size);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/error.h"
 #include "base/utf8.h"
 #include "text/go_float.h"
 #include "text/template.h"
@@ -15,8 +16,6 @@ namespace {
 
 constexpr int kMaxJsonDepth = 512;
 
-// One number as a whole text: the parser that reads the rest does not take those that do not fit into a
-// float64.
 TemplateValue FromElement(simdjson::dom::element element, int depth) {
   using Type = simdjson::dom::element_type;
   if (depth > kMaxJsonDepth) return TemplateValue::Nil();
@@ -238,6 +237,48 @@ std::string WithoutLoneSurrogates(std::string_view json) {
 
 }  // namespace
 
+namespace {
+
+// -?(0|[1-9][0-9]*) alone.
+bool IsJsonInteger(std::string_view text) {
+  if (!text.empty() && text[0] == '-') text.remove_prefix(1);
+  if (text.empty() || (text[0] == '0' && text.size() > 1)) return false;
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Go reads each number as a float64: whole ones of any length, -0 with its sign, and null, while it reads on,
+// for one that is too large.
+std::string WithPlainNumbers(std::string_view json) {
+  std::string out;
+  for (size_t i = 0; i < json.size();) {
+    const size_t begin = i;
+    if (json[i] == '"') {
+      for (++i; i < json.size() && json[i] != '"'; ++i) {
+        if (json[i] == '\\') ++i;
+      }
+      i = std::min(i + 1, json.size());
+      out.append(json.substr(begin, i - begin));
+      continue;
+    }
+    i = std::min(json.find_first_not_of("+-.0123456789eE", begin), json.size());
+    if (i == begin) {
+      out += json[i++];
+      continue;
+    }
+    const std::string_view number = json.substr(begin, i - begin);
+    out.append(number);
+    if (IsJsonInteger(number)) {
+      out += ".0";
+    } else if ((number[0] == '-' || (number[0] >= '0' && number[0] <= '9')) &&
+               MessageOf(ParseGoFloat(number).status()).ends_with("out of range")) {
+      out.replace(out.size() - number.size(), number.size(), "null");
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 TemplateValue TemplateValueFromJson(std::string_view json) {
   thread_local simdjson::dom::parser parser;
   std::string valid;
@@ -245,9 +286,11 @@ TemplateValue TemplateValueFromJson(std::string_view json) {
     AppendValidUtf8(&valid, json, "\xEF\xBF\xBD");
     json = valid;
   }
+  std::string plain;
+  if (json.find("-0") != json.npos) json = plain = WithPlainNumbers(json);
   simdjson::dom::element root;
   if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) {
-    const std::string mended = WithoutLoneSurrogates(json);
+    const std::string mended = WithoutLoneSurrogates(WithPlainNumbers(json));
     if (mended == json || parser.parse(mended).get(root) != simdjson::SUCCESS) return TemplateValue::Nil();
   }
   return FromElement(root, 0);

@@ -117,6 +117,7 @@ TEST(HumanBytes, Parse) {
       {"1eib", 1ULL << 60, ""},
       {"2Pi", 2ULL << 50, ""},
       {"0.5k", 500, ""},
+      {"\u0663KB", 0, "strconv.ParseFloat: parsing \"\\xd9\": invalid syntax"},
       {"2qb", 0, "unhandled size name: qb"},
       {"2QB ", 0, "unhandled size name: qb"},
       {"20eb", 0, "too large: 20eb"},
@@ -143,6 +144,11 @@ TEST(HumanBytes, Format) {
                                                     {999'999, "1000kB"}, {10'000'000'000, "10GB"},
                                                     {82'854'982, "83MB"}};
   for (const auto& [bytes, want] : cases) EXPECT_EQ(FormatHumanBytes(bytes), want);
+  EXPECT_EQ(FormatIecBytes(9), "9 B");
+  EXPECT_EQ(FormatIecBytes(1023), "1023 B");
+  EXPECT_EQ(FormatIecBytes(1024), "1.0 KiB");
+  EXPECT_EQ(FormatIecBytes(uint64_t{1} << 30), "1.0 GiB");
+  EXPECT_EQ(FormatIecBytes(10'240), "10 KiB");
 }
 
 TEST(GoFloat, Parse) {

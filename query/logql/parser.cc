@@ -70,12 +70,7 @@ class Parser : public LogParser {
   using LogParser::LogParser;
 
   absl::StatusOr<ExprPtr> ParseQuery() {
-    ExprPtr expr;
-    if (At(Kind::kVariants)) {
-      ASSIGN_OR_RETURN(expr, ParseVariants());
-    } else {
-      ASSIGN_OR_RETURN(expr, ParseBinary(1));
-    }
+    ASSIGN_OR_RETURN(ExprPtr expr, ParseBinary(1));
     if (!At(Kind::kEnd) || !token().error.empty()) return Unexpected();
     return expr;
   }
@@ -213,7 +208,7 @@ class Parser : public LogParser {
       case Kind::kOpenParenthesis: {
         Take();
         ASSIGN_OR_RETURN(ExprPtr inner, ParseBinary(1));
-        if (!TakeIf(Kind::kCloseParenthesis)) return Unexpected();
+        if (IsVariants(*inner) || !TakeIf(Kind::kCloseParenthesis)) return Unexpected();
         return inner;
       }
       case Kind::kNumber:
@@ -224,6 +219,8 @@ class Parser : public LogParser {
         return ParseVectorLiteral();
       case Kind::kLabelReplace:
         return ParseLabelReplace();
+      case Kind::kVariants:
+        return ParseVariants();
       default:
         break;
     }
@@ -239,10 +236,13 @@ class Parser : public LogParser {
            token().text == Name(RangeOp::kCountDistinctOverTime);
   }
 
-  // Where the grammar wants a metric expression. A log query is only noticed by what follows it.
+  static bool IsVariants(const Expr& expr) { return std::holds_alternative<Variants>(expr.node); }
+
+  // Where the grammar wants a metric expression. A log query, and variants that are no operand, are only
+  // noticed by what follows them.
   absl::StatusOr<ExprPtr> ParseMetric() {
     ASSIGN_OR_RETURN(ExprPtr expr, ParseBinary(1));
-    if (IsLogQuery(*expr)) return Unexpected();
+    if (IsLogQuery(*expr) || IsVariants(*expr)) return Unexpected();
     return expr;
   }
 

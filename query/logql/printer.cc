@@ -279,8 +279,8 @@ std::string PrettySplit(const Variants& node, int level) {
   for (size_t i = 0; i < node.variants.size(); ++i) {
     out.append(i == 0 ? "\n" : ",\n").append(PrettyExpr(*node.variants[i], level + 1));
   }
-  return out + "\n" + Indent(level) + ") of (\n" + PrettyLogRange(node.of, level + 1) + "\n" + Indent(level) +
-         ")";
+  // The last line's indentation stands at the end of the one before.
+  return out + "\n" + Indent(level) + ") of (\n" + PrettyLogRange(node.of, level + 1) + Indent(level) + "\n)";
 }
 
 std::string PrettyExpr(const Expr& expr, int level) {

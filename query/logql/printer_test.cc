@@ -206,6 +206,8 @@ TEST(Printer, ByTheRules) {
       {R"(rate({a="b"}[1m]) + ignoring() rate({a="b"}[1m]))", R"((rate({a="b"}[1m]) + rate({a="b"}[1m])))"},
       {R"(rate({a="b"}[1m]) + on() rate({a="b"}[1m]))", R"((rate({a="b"}[1m]) + on ()  rate({a="b"}[1m])))"},
       {R"({a="b"} | n>1e-7 | n<1e21)", R"({a="b"} | n>0.0000001 | n<1000000000000000000000)"},
+      {R"(1 - variants(rate({a="b"}[1m])) of ({a="b"}[1m]))",
+       R"((1 - variants(rate({a="b"}[1m])) of ({a="b"}[1m])))"},
       {R"(variants(count_over_time({a="b"}[1m]), rate({a="b"}[1m])) of ({a="b"}[1m]))",
        R"(variants(count_over_time({a="b"}[1m]), rate({a="b"}[1m])) of ({a="b"}[1m]))"},
       {R"(sum_over_time(({a="b"} | json | unwrap x)[1m] offset 1h))",
