@@ -39,6 +39,18 @@ absl::StatusOr<Labels> ReadLabels(dom::element value) {
   return Labels(std::move(pairs));
 }
 
+// The labels of a line whose others stand beside it, as the flag categorize-labels has it.
+absl::StatusOr<std::shared_ptr<const Labels>> WithCategories(const Labels& stream, dom::object categories) {
+  auto all = std::make_shared<Labels>(stream);
+  for (const char* category : {"structuredMetadata", "parsed"}) {
+    dom::element more;
+    if (categories[category].get(more)) continue;
+    ASSIGN_OR_RETURN(const Labels labels, ReadLabels(more));
+    for (const auto& [name, value] : labels) all->Set(name, value);
+  }
+  return all;
+}
+
 absl::StatusOr<std::vector<Entry>> ReadStreams(dom::element result) {
   dom::array streams;
   if (result.get(streams)) return InvalidArgument("data.result is not an array");
@@ -57,6 +69,9 @@ absl::StatusOr<std::vector<Entry>> ReadStreams(dom::element result) {
       if (value.at(0).get(time) || value.at(1).get(line))
         return InvalidArgument("an entry that is not [time, line]");
       Entry entry{0, shared, std::string(line)};
+      if (dom::object third; !value.at(2).get(third)) {
+        ASSIGN_OR_RETURN(entry.labels, WithCategories(*shared, third));
+      }
       const auto [end, error] = std::from_chars(time.data(), time.data() + time.size(), entry.time_ns);
       if (error != std::errc() || end != time.data() + time.size()) {
         return InvalidArgument("an entry with the time {}", time);
@@ -76,6 +91,18 @@ void ReadStatistics(dom::element data, QueryAnswer* answer) {
 }
 
 }  // namespace
+
+absl::StatusOr<TailFrame> ParseTailFrame(std::string_view json) {
+  dom::parser parser;
+  ASSIGN_OR_RETURN(const dom::element document, ParseDocument(&parser, json));
+  TailFrame frame;
+  dom::element streams;
+  if (document["streams"].get(streams)) return NotAnAnswer(json, "no streams");
+  ASSIGN_OR_RETURN(frame.entries, ReadStreams(streams));
+  dom::array dropped;
+  if (!document["dropped_entries"].get(dropped)) frame.dropped = dropped.size();
+  return frame;
+}
 
 absl::StatusOr<QueryAnswer> ParseQueryAnswer(std::string_view json) {
   dom::parser parser;

@@ -33,6 +33,13 @@ struct QueryAnswer {
 // InvalidArgument when the text is not an answer of this API (an HTML page of some proxy, a cut-off body).
 absl::StatusOr<QueryAnswer> ParseQueryAnswer(std::string_view json);
 
+// A message of a live tail.
+struct TailFrame {
+  std::vector<Entry> entries;  // labels with structured metadata and what parsers found
+  uint64_t dropped = 0;        // lines that the server could not send in time
+};
+absl::StatusOr<TailFrame> ParseTailFrame(std::string_view json);
+
 // {"status":"success","data":["a","b"]}; a missing or null data is the empty list.
 absl::StatusOr<std::vector<std::string>> ParseStringList(std::string_view json);
 

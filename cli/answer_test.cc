@@ -59,5 +59,21 @@ TEST(Answer, ListsAndSeries) {
   EXPECT_EQ(series->at(0).ToString(), R"({a="1", b="2"})");
 }
 
+TEST(ParseTailFrame, LabelsOfAllCategoriesAndWhatWasDropped) {
+  const auto frame =
+      ParseTailFrame(R"({"streams":[{"stream":{"app":"a","x":"index"},"values":[["5","line",)"
+                     R"({"structuredMetadata":{"trace":"t"},"parsed":{"x":"parsed"}}]]},)"
+                     R"({"stream":{"app":"b"},"values":[["6","other"]]}],)"
+                     R"("dropped_entries":[{"timestamp":"7","labels":{}},{"timestamp":"8","labels":{}}]})");
+  ASSERT_TRUE(frame.ok()) << frame.status().ToString();
+  ASSERT_EQ(frame->entries.size(), 2u);
+  EXPECT_EQ(frame->entries[0].labels->ToString(), R"({app="a", trace="t", x="parsed"})");
+  EXPECT_EQ(frame->entries[0].time_ns, 5);
+  EXPECT_EQ(frame->entries[1].labels->ToString(), R"({app="b"})");
+  EXPECT_EQ(frame->dropped, 2u);
+  EXPECT_FALSE(ParseTailFrame("{}").ok());
+  EXPECT_FALSE(ParseTailFrame("<html>").ok());
+}
+
 }  // namespace
 }  // namespace skald::cli

@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <map>
 #include <set>
-#include <thread>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -20,9 +18,6 @@
 
 namespace skald::cli {
 namespace {
-
-// How far behind the newest line a tail still looks for lines that arrive late.
-constexpr int64_t kTailWindowNs = 10 * kNsPerSecond;
 
 absl::StatusOr<TimeRange> RangeOf(const Options& options) {
   return ResolveRange(options.from, options.to, options.since, Clock::System().NowNs());
@@ -112,44 +107,6 @@ absl::Status RunInstantQuery(const Options& options, Streams streams) {
   ASSIGN_OR_RETURN(const QueryAnswer answer,
                    api.QueryInstant(options.query, *time, options.limit, options.forward));
   return PrintResult(options, answer, streams);
-}
-
-absl::Status RunTail(const Options& options, Streams streams) {
-  ASSIGN_OR_RETURN(TimeRange range, RangeOf(options));
-  Api api(options.connection);
-  EntryPrinter printer(options.printer, &streams.out);
-  SeenWindow seen(kTailWindowNs);
-
-  // The newest lines of the past first, as tail -n does, then all that follows.
-  RangeQuery query = ToRangeQuery(options, range);
-  query.forward = false;
-  query.limit = options.limit == 0 ? kMaxBatch : options.limit;
-  ASSIGN_OR_RETURN(QueryAnswer answer, api.QueryRange(query));
-  if (answer.result_type != "streams")
-    return InvalidArgument("only log queries can be followed: {}", options.query);
-  const int64_t asked_ns = range.end_ns;
-  int64_t begin_ns = answer.entries.empty() ? asked_ns - kTailWindowNs : kMinTimeNs;
-  while (true) {
-    SortEntries(&answer.entries, true);
-    printer.Print(seen.TakeNew(std::move(answer.entries)), Labels());
-    streams.out.flush();
-    std::this_thread::sleep_for(std::chrono::duration<double>(options.poll_seconds));
-    if (seen.begin_ns() != kMinTimeNs) begin_ns = std::max(seen.begin_ns(), range.begin_ns);
-    answer.entries.clear();
-    const FetchPage fetch = [&](const PageRequest& page) -> absl::StatusOr<std::vector<Entry>> {
-      RangeQuery next = query;
-      next.range = page.range;
-      next.limit = page.limit;
-      next.forward = true;
-      ASSIGN_OR_RETURN(QueryAnswer more, api.QueryRange(next));
-      return std::move(more.entries);
-    };
-    // Lines may carry a time a little ahead of this machine's clock.
-    const TimeRange next{begin_ns, Clock::System().NowNs() + kTailWindowNs};
-    RETURN_IF_ERROR(PageEntries(next, 0, kMaxBatch, true, fetch, [&](const std::vector<Entry>& entries) {
-      answer.entries.insert(answer.entries.end(), entries.begin(), entries.end());
-    }));
-  }
 }
 
 absl::Status RunExplain(const Options& options, Streams streams) {

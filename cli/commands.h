@@ -34,7 +34,7 @@ struct Options {
   std::string at = "now";              // instant-query
   std::string explained_at;            // explain: "" for a query over a range
   bool analyze = false;                // explain
-  double poll_seconds = 1;             // tail
+  uint64_t delay_for = 0;              // tail: seconds
   std::string label_name;              // labels
   std::vector<std::string> selectors;  // series
   bool analyze_labels = false;
@@ -50,8 +50,8 @@ struct Streams {
 
 absl::Status RunQuery(const Options& options, Streams streams);
 absl::Status RunInstantQuery(const Options& options, Streams streams);
-// Follows a log query by asking query_range again from the newest line on. Late lines within 10 s of the
-// newest are found too. Ends only with an error or the process.
+// Follows a log query over a WebSocket. A connection that is lost is made anew, without a line missing or
+// coming twice. Ends only with an error or the process.
 absl::Status RunTail(const Options& options, Streams streams);
 // The plan of a query and what it costs, estimated, and with analyze measured.
 absl::Status RunExplain(const Options& options, Streams streams);

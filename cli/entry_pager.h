@@ -35,8 +35,8 @@ inline constexpr uint64_t kMaxBatch = 5000;
 absl::Status PageEntries(TimeRange range, uint64_t limit, uint64_t batch, bool forward,
                          const FetchPage& fetch, const PageSink& sink);
 
-// Tells lines that were seen before from new ones within a sliding span of time, for tailing by repeated
-// questions.
+// Tells lines that were seen before from new ones within a sliding span of time, for tails whose connection
+// is made anew.
 class SeenWindow {
  public:
   explicit SeenWindow(int64_t span_ns) : span_ns_(span_ns) {}

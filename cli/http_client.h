@@ -29,6 +29,8 @@ using Parameters = std::vector<std::pair<std::string, std::string>>;
 // "a=1&b=x%20y".
 std::string EncodeParameters(const Parameters& parameters);
 
+struct CurlHandle;
+
 class HttpClient {
  public:
   explicit HttpClient(Connection connection);
@@ -44,9 +46,8 @@ class HttpClient {
   const Connection& connection() const { return connection_; }
 
  private:
-  struct Handle;  // hides libcurl
   Connection connection_;
-  std::unique_ptr<Handle> handle_;
+  std::unique_ptr<CurlHandle> handle_;
 };
 
 }  // namespace skald::cli

@@ -230,8 +230,8 @@ class CommandLine {
     AddQueryText(verb);
     verb->add_option("--since", options_.since, "Begin with lines this old")->capture_default_str();
     verb->add_option("--limit", options_.limit, "Lines of the past to begin with")->capture_default_str();
-    verb->add_option("--poll", options_.poll_seconds, "Seconds between two looks")
-        ->check(CLI::Range(0.05, 3600.0))
+    verb->add_option("--delay-for", options_.delay_for, "Seconds that the server waits for late lines")
+        ->check(CLI::Range(uint64_t{0}, uint64_t{5}))
         ->capture_default_str();
     AddLabelFlags(verb);
   }

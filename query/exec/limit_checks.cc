@@ -65,13 +65,43 @@ absl::Status CheckSelector(const logql::Selector& selector, const QueryLimits& l
   return absl::OkStatus();
 }
 
-absl::Status CheckLength(int64_t length_ns, const QueryLimits& limits) {
-  if (limits.max_query_length_ns <= 0 || length_ns <= limits.max_query_length_ns) return absl::OkStatus();
+int64_t SaturatingSub(int64_t a, int64_t b) {
+  int64_t out = 0;
+  if (!__builtin_sub_overflow(a, b, &out)) return out;
+  return b < 0 ? kMaxTimeNs : kMinTimeNs;
+}
+
+int64_t FloorTo(int64_t value, int64_t unit) {
+  const int64_t rest = value % unit;
+  return SaturatingSub(value, rest < 0 ? rest + unit : rest);
+}
+
+int64_t CeilTo(int64_t value, int64_t unit) {
+  const int64_t floor = FloorTo(value, unit);
+  int64_t out = 0;
+  if (floor == value) return value;
+  return __builtin_add_overflow(floor, unit, &out) ? kMaxTimeNs : out;
+}
+
+absl::Status CheckLength(int64_t length_ns, int64_t max_length_ns) {
+  if (max_length_ns <= 0 || length_ns <= max_length_ns) return absl::OkStatus();
   return InvalidArgument("the query time range exceeds the limit (query length: {}, limit: {})",
-                         FormatGoDuration(length_ns), FormatPrometheusDuration(limits.max_query_length_ns));
+                         FormatGoDuration(length_ns), FormatPrometheusDuration(max_length_ns));
+}
+
+// What one part of a split range query covers: both ends, and the split, lie on multiples of the step.
+int64_t PartLength(const QueryParams& params, int64_t split_ns) {
+  if (split_ns <= 0 || params.step_ns <= 0) return SaturatingSub(params.end_ns, params.start_ns);
+  const int64_t whole_ns =
+      SaturatingSub(CeilTo(params.end_ns, params.step_ns), FloorTo(params.start_ns, params.step_ns));
+  return std::min(whole_ns, CeilTo(split_ns, params.step_ns));
 }
 
 }  // namespace
+
+absl::Status CheckQueryLength(int64_t start_ns, int64_t end_ns, int64_t max_length_ns) {
+  return CheckLength(SaturatingSub(FloorTo(end_ns, kNsPerMs), FloorTo(start_ns, kNsPerMs)), max_length_ns);
+}
 
 absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, const QueryLimits& limits) {
   absl::Status status;
@@ -84,10 +114,9 @@ absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, con
         "max entries limit per query exceeded, limit > max_entries_limit_per_query ({} > {})", params.limit,
         limits.max_entries_limit);
   }
-  int64_t length_ns = 0;
-  if (!params.instant && __builtin_sub_overflow(params.end_ns, params.start_ns, &length_ns))
-    length_ns = kMaxTimeNs;
-  RETURN_IF_ERROR(CheckLength(length_ns, limits));
+  if (!params.instant)
+    RETURN_IF_ERROR(CheckQueryLength(params.start_ns, params.end_ns, limits.max_query_length_ns));
+  const int64_t part_ns = params.instant ? 0 : PartLength(params, limits.split_interval_ns);
   ForEachRange(expr, [&](const logql::LogRangeExpr& range) {
     if (!status.ok()) return;
     if (!params.instant && limits.max_query_range_ns > 0 && range.range_ns > limits.max_query_range_ns) {
@@ -96,12 +125,9 @@ absl::Status CheckLimits(const logql::Expr& expr, const QueryParams& params, con
                                FormatPrometheusDuration(limits.max_query_range_ns));
       return;
     }
-    // What one part of a split query reads.
-    const int64_t part_ns =
-        limits.split_interval_ns > 0 ? std::min(length_ns, limits.split_interval_ns) : length_ns;
     int64_t read_ns = 0;
     if (__builtin_add_overflow(part_ns, range.range_ns, &read_ns)) read_ns = kMaxTimeNs;
-    status = CheckLength(read_ns, limits);
+    status = CheckLength(read_ns, limits.max_query_length_ns);
   });
   return status;
 }

@@ -13,17 +13,21 @@
 namespace skald::server {
 namespace {
 
-constexpr int64_t kDefaultFieldLimit = 1000;
+constexpr uint32_t kDefaultFieldLimit = 1000;
 
 struct FieldQuestion {
   Streams lines;
-  int64_t limit = kDefaultFieldLimit;
+  uint32_t limit = kDefaultFieldLimit;
 };
 
-absl::StatusOr<int64_t> PositiveParam(const Params& params, std::string_view key, int64_t fallback) {
-  ASSIGN_OR_RETURN(const int64_t value, ParseIntParam(params, key, fallback));
-  if (value <= 0) return InvalidArgument("limit must be a positive value");
-  return value;
+// A step that no answer depends on is checked all the same, here in whole milliseconds.
+absl::Status CheckStep(const Params& params, const Bounds& bounds) {
+  const std::string_view text = params.Get("step");
+  if (!text.empty()) {
+    ASSIGN_OR_RETURN(const int64_t step_ns, ParseSecondsOrDuration(text));
+    if (step_ns > 0 && step_ns < kNsPerMs) return ZeroStepError();
+  }
+  return ParseStep(params, bounds).status();
 }
 
 // The newest lines of the selector.
@@ -33,23 +37,24 @@ absl::StatusOr<FieldQuestion> ReadLines(const QueryService& service, const HttpR
   const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
   ASSIGN_OR_RETURN(Bounds bounds, ParseBounds(params, now_ns));
   FieldQuestion out;
-  ASSIGN_OR_RETURN(const int64_t line_limit, PositiveParam(params, "line_limit", 100));
-  ASSIGN_OR_RETURN(out.limit, PositiveParam(params, params.Get("limit").empty() ? "field_limit" : "limit",
+  ASSIGN_OR_RETURN(const uint32_t line_limit, ParsePositive(params, "line_limit", 100));
+  ASSIGN_OR_RETURN(out.limit, ParsePositive(params, params.Get("limit").empty() ? "field_limit" : "limit",
                                             kDefaultFieldLimit));
   if (bounds.end_ns < bounds.start_ns) return EndBeforeStartError();
-  RETURN_IF_ERROR(ParseStep(params, bounds).status());
+  RETURN_IF_ERROR(CheckStep(params, bounds));
   ASSIGN_OR_RETURN(logql::LogSelectorExpr selector, logql::ParseLogSelector(params.Get("query")));
   if (!ClampToLookback(*limits, now_ns, &bounds)) return out;
   QueryParams query;
   query.tenant = tenant;
   query.start_ns = bounds.start_ns;
   query.end_ns = bounds.end_ns;
-  query.limit = static_cast<uint32_t>(std::min<int64_t>(line_limit, UINT32_MAX));
+  query.limit = line_limit;
   logql::Expr expr;
   expr.node = std::move(selector);
-  ASSIGN_OR_RETURN(QueryResult result,
-                   service.engine->RunExpr(std::make_shared<const logql::Expr>(std::move(expr)), query,
-                                           LimitsOf(service, *limits, request), request.cancel.get()));
+  ASSIGN_OR_RETURN(
+      QueryResult result,
+      service.engine->RunExpr(std::make_shared<const logql::Expr>(std::move(expr)), query,
+                              LimitsOf(service, tenant, *limits, request), request.cancel.get()));
   out.lines = std::get<Streams>(std::move(result.data));
   return out;
 }
@@ -57,8 +62,7 @@ absl::StatusOr<FieldQuestion> ReadLines(const QueryService& service, const HttpR
 absl::StatusOr<std::string> Fields(const QueryService& service, const HttpRequest& request,
                                    const std::string& tenant, const Params& params) {
   ASSIGN_OR_RETURN(const FieldQuestion question, ReadLines(service, request, tenant, params));
-  ASSIGN_OR_RETURN(const std::vector<DetectedField> fields,
-                   DetectFields(question.lines, static_cast<size_t>(question.limit)));
+  ASSIGN_OR_RETURN(const std::vector<DetectedField> fields, DetectFields(question.lines, question.limit));
   if (fields.empty()) return "{}\n";
   std::string out;
   JsonWriter w(&out);
@@ -88,9 +92,8 @@ absl::StatusOr<std::string> Fields(const QueryService& service, const HttpReques
 absl::StatusOr<std::string> FieldValues(const QueryService& service, const HttpRequest& request,
                                         const std::string& tenant, const Params& params) {
   ASSIGN_OR_RETURN(const FieldQuestion question, ReadLines(service, request, tenant, params));
-  ASSIGN_OR_RETURN(
-      const std::vector<std::string> values,
-      DetectFieldValues(question.lines, request.PathParam("name"), static_cast<size_t>(question.limit)));
+  ASSIGN_OR_RETURN(const std::vector<std::string> values,
+                   DetectFieldValues(question.lines, request.PathParam("name"), question.limit));
   if (values.empty()) return "{}\n";
   std::string out;
   JsonWriter w(&out);

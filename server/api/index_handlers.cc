@@ -83,8 +83,9 @@ absl::StatusOr<std::string> Volume(const QueryService& service, const std::strin
   const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
   VolumeQuestion question;
   ASSIGN_OR_RETURN(const int64_t limit, ParseIntParam(params, "limit", 0));
-  if (limit < 0) return InvalidArgument("limit must be a positive value");
-  if (limit > 0) question.limit = static_cast<uint32_t>(std::min<int64_t>(limit, UINT32_MAX));
+  const auto counted = static_cast<int32_t>(limit);  // wraps around, as in Loki
+  if (limit < 0 || counted < 0) return InvalidArgument("limit must be a positive value");
+  if (counted > 0) question.limit = static_cast<uint32_t>(counted);
   std::string_view targets = params.Get("targetLabels");
   while (!targets.empty()) {
     const size_t comma = std::min(targets.find(','), targets.size());

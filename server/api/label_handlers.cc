@@ -75,6 +75,24 @@ absl::StatusOr<std::vector<std::string>> LabelValues(const QueryService& service
   return service.source->LabelValues(tenant, name, matchers, range);
 }
 
+// Streams with lines about range: a slice of theirs reaches into it.
+absl::StatusOr<std::vector<StreamRef>> SeriesIn(const QueryService& service, const std::string& tenant,
+                                                const std::vector<Matcher>& matchers, TimeRange range) {
+  if (StoredOnly(service, range)) return service.source->StoredSeries(tenant, matchers, range, kIdleNs);
+  ASSIGN_OR_RETURN(const Selection selection, service.source->Select(tenant, matchers, range));
+  std::vector<bool> present(selection.streams.size());
+  for (const std::shared_ptr<const Block>& block : selection.blocks) {
+    for (const Slice& slice : block->slices()) {
+      if (slice.min_ns < range.end_ns && slice.max_ns >= range.begin_ns) present[slice.stream] = true;
+    }
+  }
+  std::vector<StreamRef> out;
+  for (size_t i = 0; i < present.size(); ++i) {
+    if (present[i]) out.push_back(selection.streams[i]);
+  }
+  return out;
+}
+
 // "{}", blanks ignored.
 bool IsAll(std::string_view selector) {
   std::string bare;
@@ -104,10 +122,7 @@ absl::StatusOr<std::string> Series(const QueryService& service, const std::strin
   std::set<StreamId> seen;
   std::vector<Labels> out;
   for (const std::vector<Matcher>& matchers : groups) {
-    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams,
-                     StoredOnly(service, range)
-                         ? service.source->StoredSeries(tenant, matchers, range, kIdleNs)
-                         : service.source->Series(tenant, matchers, range));
+    ASSIGN_OR_RETURN(const std::vector<StreamRef> streams, SeriesIn(service, tenant, matchers, range));
     for (const StreamRef& stream : streams) {
       if (seen.insert(stream.id).second) out.push_back(*stream.labels);
     }

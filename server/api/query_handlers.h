@@ -13,6 +13,7 @@
 #include "server/http/params.h"
 #include "server/http/router.h"
 #include "server/tail/tail_hub.h"
+#include "server/tenant/tenant_budgets.h"
 #include "server/tenant/tenant_limits.h"
 #include "storage/delete_view.h"
 #include "storage/log_source.h"
@@ -25,8 +26,9 @@ struct QueryService {
   const TenantLimits* limits;
   const LogSource* source;
   const Engine* engine;
-  QueryPool* queries;  // for what reads lines
-  QueryPool* lookups;  // for what reads the index only
+  TenantBudgets* budgets;  // what questions take memory from
+  QueryPool* queries;      // for what reads lines
+  QueryPool* lookups;      // for what reads the index only
   TailHub* tails;
   const DeleteView* deletes;  // what live tails must not show
   ThreadPool* tail_pool;      // filters lines for live tails
@@ -42,6 +44,7 @@ void AddQueryRoutes(const QueryService* service, Router* router);
 void AddExplainRoute(const QueryService* service, Router* router);
 void AddLabelRoutes(const QueryService* service, Router* router);
 void AddDetectedRoutes(const QueryService* service, Router* router);
+void AddPatternsRoute(const QueryService* service, Router* router);
 void AddIndexRoutes(const QueryService* service, Router* router);
 void AddLegacyRoutes(const QueryService* service, Router* router);
 void AddTailRoutes(const QueryService* service, Router* router);
@@ -54,10 +57,13 @@ using QueryWork = std::function<HttpResponse(const HttpRequest& request, const s
 // A route that resolves the tenant, waits its turn in the pool and answers; 429 when too many wait.
 Route QueryRoute(const QueryService* service, QueryPool* pool, QueryWork work);
 
+// An error of the query side: HttpStatusOf and the bare message.
+HttpResponse QueryError(const absl::Status& status);
 // 200 with the JSON, or the error's answer.
 HttpResponse JsonAnswer(absl::StatusOr<std::string> body);
 
-QueryLimits LimitsOf(const QueryService& service, const Limits& limits, const HttpRequest& request);
+QueryLimits LimitsOf(const QueryService& service, const std::string& tenant, const Limits& limits,
+                     const HttpRequest& request);
 
 // start to end, end included.
 TimeRange InclusiveRange(const Bounds& bounds);

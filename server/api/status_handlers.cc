@@ -5,10 +5,9 @@
 #include "base/error.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "server/api/openapi.h"
 #include "server/config.h"
 #include "server/http/params.h"
-#include "server/tenant/tenant.h"
-#include "text/duration.h"
 
 namespace skald::server {
 namespace {
@@ -51,48 +50,7 @@ HttpResponse BuildInfo() {
       .Key("goVersion")
       .String("")
       .EndObject();
-  return Plain(std::move(body), "application/json");
-}
-
-// What Logs Drilldown wants to know before it asks. Loki reads the tenant header here even where tenants are
-// off.
-HttpResponse DrilldownLimits(const HttpRequest& request, const ServerConfig& config,
-                             const TenantLimits& all_limits) {
-  const TenantOrError tenant = ResolveTenant(true, request.Header("X-Scope-OrgID"), true);
-  if (tenant.tenant.empty()) return TextResponse(401, "no org id\n");
-  const std::shared_ptr<const Limits> own =
-      all_limits.Of(config.auth_enabled ? std::string_view(tenant.tenant) : kOnlyTenant);
-  const Limits& limits = *own;
-  std::string body;
-  JsonWriter w(&body);
-  const auto list = [&w](std::string_view key, const std::vector<std::string>& values) {
-    w.Key(key).BeginArray();
-    for (const std::string& value : values) w.String(value);
-    w.EndArray();
-  };
-  const auto duration = [&w](std::string_view key, int64_t ns) {
-    w.Key(key).String(FormatPrometheusDuration(ns));
-  };
-  w.BeginObject().Key("limits").BeginObject();
-  w.Key("discover_log_levels").Bool(limits.discover_log_levels);
-  list("discover_service_name", limits.discover_service_name);
-  list("log_level_fields", limits.log_level_fields);
-  w.Key("max_entries_limit_per_query").Int(limits.max_entries_limit_per_query);
-  w.Key("max_line_size_truncate").Bool(limits.max_line_size_truncate);
-  w.Key("max_query_bytes_read").String("0B");
-  duration("max_query_length", limits.max_query_length_ns);
-  duration("max_query_lookback", limits.max_query_lookback_ns);
-  duration("max_query_range", limits.max_query_range_ns);
-  w.Key("max_query_series").Int(limits.max_query_series);
-  w.Key("metric_aggregation_enabled").Bool(false);
-  w.Key("pattern_persistence_enabled").Bool(false);
-  duration("query_timeout", limits.query_timeout_ns);
-  duration("retention_period", 0);
-  list("retention_stream", {});
-  w.Key("volume_enabled").Bool(limits.volume_enabled);
-  w.Key("volume_max_series").Int(limits.volume_max_series);
-  w.EndObject().Key("pattern_ingester_enabled").Bool(false).Key("version").String(kVersion).EndObject();
-  return Plain(std::move(body), "application/json");
+  return Plain(std::move(body) + "\n", "application/json");
 }
 
 HttpResponse LogLevelAnswer(const HttpRequest& request) {
@@ -123,8 +81,8 @@ HttpResponse LogLevelAnswer(const HttpRequest& request) {
     }
     w.EndObject();
   }
-  response.content_type = "application/json";
-  response.body = std::move(body);
+  response.content_type = "application/json; charset=utf-8";
+  response.body = std::move(body) + "\n";
   return response;
 }
 
@@ -141,11 +99,13 @@ Route Simple(std::function<HttpResponse(const HttpRequest&)> answer) {
 void AddStatusRoutes(const StatusService* service, Router* router) {
   router->Add({"GET"}, "/ready", Simple([service](const HttpRequest&) {
                 if (*service->stopping) return TextResponse(503, "Application is stopping\n");
-                return Plain("ready\n");
+                return TextResponse(200, "ready\n");
               }));
-  router->Add({"GET"}, "/metrics", Simple([service](const HttpRequest&) {
-                return Plain(service->metrics->Text(), "text/plain; version=0.0.4; charset=utf-8");
-              }));
+  Route metrics = Simple([service](const HttpRequest&) {
+    return Plain(service->metrics->Text(), "text/plain; version=0.0.4; charset=utf-8");
+  });
+  metrics.gzip = true;
+  router->Add({"GET"}, "/metrics", std::move(metrics));
   router->Add({"GET"}, "/config", Simple([service](const HttpRequest& request) {
                 const absl::StatusOr<Params> params = Params::Of(request);
                 const bool defaults = params.ok() && params->Get("mode") == "defaults";
@@ -163,9 +123,10 @@ void AddStatusRoutes(const StatusService* service, Router* router) {
   router->Add({"GET", "POST"}, "/log_level", Simple(LogLevelAnswer));
   router->Add({"GET"}, "/loki/api/v1/status/buildinfo",
               Simple([](const HttpRequest&) { return BuildInfo(); }));
-  router->Add({"GET"}, "/loki/api/v1/drilldown-limits", Simple([service](const HttpRequest& request) {
-                return DrilldownLimits(request, *service->config, *service->limits);
-              }));
+  router->Add({"GET"}, "/loki/api/v1/cache/generation_numbers",
+              Simple([](const HttpRequest&) { return Plain("\"\"\n"); }));
+  router->Add({"GET"}, "/skald/api/v1/openapi.json",
+              Simple([](const HttpRequest&) { return JsonResponse(std::string(kOpenApi)); }));
   Route flush;
   flush.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {
     service->run([service, responder] {
@@ -175,6 +136,15 @@ void AddStatusRoutes(const StatusService* service, Router* router) {
     });
   };
   router->Add({"GET", "POST"}, "/flush", flush);
+  Route compact;
+  compact.handle = [service](const HttpRequestPtr&, const ResponderPtr& responder) {
+    service->run([service, responder] {
+      const absl::Status status = service->store->Compact();
+      responder->Send(status.ok() ? EmptyResponse(204)
+                                  : TextResponse(500, std::string(MessageOf(status)) + "\n"));
+    });
+  };
+  router->Add({"POST"}, "/compact", compact);
 }
 
 void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics) {
@@ -207,6 +177,16 @@ void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics) {
        &StoreStats::damaged_blocks},
       {"skald_store_flush_failures_total", "Flushes that failed and are tried again.", kCounter,
        &StoreStats::flush_failures},
+      {"skald_compactions_total", "Times that segments were written in the place of others.", kCounter,
+       &StoreStats::compactions},
+      {"skald_compaction_read_bytes_total", "Bytes of the segments that were replaced.", kCounter,
+       &StoreStats::compaction_read_bytes},
+      {"skald_compaction_written_bytes_total", "Bytes of those in their place.", kCounter,
+       &StoreStats::compaction_written_bytes},
+      {"skald_compaction_failures_total", "Rounds of compaction that failed and are tried again.", kCounter,
+       &StoreStats::compaction_failures},
+      {"skald_retired_lines_total", "Lines that retention removed.", kCounter, &StoreStats::retired_rows},
+      {"skald_purged_lines_total", "Lines that delete requests removed.", kCounter, &StoreStats::purged_rows},
   };
   for (const Number& number : kNumbers) {
     metrics->Callback(owner, number.kind, number.name, number.help, [store, value = number.value] {

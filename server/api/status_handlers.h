@@ -26,6 +26,8 @@ struct StatusService {
 };
 
 void AddStatusRoutes(const StatusService* service, Router* router);
+// drilldown-limits and /config/tenant/v1/limits.
+void AddLimitsRoutes(const StatusService* service, Router* router);
 
 // The store's statistics for /metrics.
 void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics);

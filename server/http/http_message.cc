@@ -2,9 +2,6 @@
 
 #include <strings.h>
 
-#include "base/error.h"
-#include "query/exec/query_error.h"
-
 namespace skald::server {
 
 std::string_view HttpRequest::Header(std::string_view name) const {
@@ -41,10 +38,6 @@ HttpResponse TextResponse(int status, std::string text) {
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.body = std::move(text);
   return response;
-}
-
-HttpResponse QueryError(const absl::Status& status) {
-  return TextResponse(HttpStatusOf(status), std::string(MessageOf(status)));
 }
 
 }  // namespace skald::server

@@ -1,8 +1,6 @@
 // What a handler gets and gives: one HTTP request, its answer, and the one who takes the answer.
 #pragma once
 
-#include <absl/status/status.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -64,7 +62,5 @@ HttpResponse JsonResponse(std::string body);
 // Plain text with X-Content-Type-Options: nosniff, as all of Loki's errors go out. The text goes out as it
 // is: query errors have no newline at their end, push errors do.
 HttpResponse TextResponse(int status, std::string text);
-// An error of the query side: HttpStatusOf and the bare message.
-HttpResponse QueryError(const absl::Status& status);
 
 }  // namespace skald::server

@@ -11,6 +11,7 @@
 #include "base/labels.h"
 #include "base/status_macros.h"
 #include "base/types.h"
+#include "server/http/media_type.h"
 #include "text/duration.h"
 #include "text/go_float.h"
 #include "text/rfc3339.h"
@@ -67,18 +68,27 @@ int64_t SaturatingSub(int64_t a, int64_t b) {
 
 }  // namespace
 
-absl::StatusOr<Params> Params::Of(const HttpRequest& request) {
+Params Params::Lenient(const HttpRequest& request, absl::Status* first_error) {
   Params params;
   absl::Status body;
-  if (request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
-    const std::string_view type = request.Header("Content-Type");
-    if (EqualsIgnoringCase(Trim(type.substr(0, type.find(';'))), "application/x-www-form-urlencoded")) {
+  const std::string_view type = request.Header("Content-Type");
+  if (!type.empty() && (request.method == "POST" || request.method == "PUT" || request.method == "PATCH")) {
+    const absl::StatusOr<std::string> media = MediaType(type);
+    if (!media.ok()) {
+      body = media.status();
+    } else if (*media == "application/x-www-form-urlencoded") {
       body = ParseForm(request.body, &params.pairs_);
     }
   }
   const absl::Status query = ParseForm(request.raw_query, &params.pairs_);
-  RETURN_IF_ERROR(body);
-  RETURN_IF_ERROR(query);
+  *first_error = body.ok() ? query : body;
+  return params;
+}
+
+absl::StatusOr<Params> Params::Of(const HttpRequest& request) {
+  absl::Status error;
+  Params params = Lenient(request, &error);
+  RETURN_IF_ERROR(error);
   return params;
 }
 
@@ -112,6 +122,8 @@ absl::StatusOr<int64_t> ParseTimeParam(std::string_view text, int64_t fallback_n
   if (!number.ok()) {
     const absl::StatusOr<int64_t> time = ParseRfc3339(text);
     if (time.ok()) return *time;
+    // Years that nanoseconds do not reach stand for the end of time on their side.
+    if (absl::IsOutOfRange(time.status())) return text < "1970" ? kMinTimeNs : kMaxTimeNs;
     return number.status();
   }
   if (text.size() <= 10) {
@@ -125,7 +137,8 @@ absl::StatusOr<int64_t> ParseSecondsOrDuration(std::string_view text) {
   double seconds = 0;
   if (TryParseGoFloat(text, &seconds)) {
     const double ns = seconds * 1e9;
-    if (std::isnan(ns) || ns > 9.2233720368547748e18 || ns < -9.2233720368547748e18) {
+    if (std::isnan(ns)) return std::numeric_limits<int64_t>::min();  // what Go makes of it
+    if (ns > 9.2233720368547748e18 || ns < -9.2233720368547748e18) {
       return InvalidArgument("cannot parse {} to a valid duration. It overflows int64", Quoted(text));
     }
     return static_cast<int64_t>(ns);
@@ -156,11 +169,15 @@ absl::StatusOr<int64_t> ParseIntParam(const Params& params, std::string_view key
   return ParseGoInt(text, "Atoi");
 }
 
-absl::StatusOr<uint32_t> ParseLimit(const Params& params) {
-  ASSIGN_OR_RETURN(const int64_t limit, ParseIntParam(params, "limit", 100));
-  if (limit <= 0) return InvalidArgument("limit must be a positive value");
-  return static_cast<uint32_t>(std::min<int64_t>(limit, std::numeric_limits<uint32_t>::max()));
+absl::StatusOr<uint32_t> ParsePositive(const Params& params, std::string_view key, uint32_t fallback) {
+  ASSIGN_OR_RETURN(const int64_t value, ParseIntParam(params, key, fallback));
+  // Counted in 32 bits: more wraps around, as in Loki.
+  const auto counted = static_cast<uint32_t>(value);
+  if (value <= 0 || counted == 0) return InvalidArgument("limit must be a positive value");
+  return counted;
 }
+
+absl::StatusOr<uint32_t> ParseLimit(const Params& params) { return ParsePositive(params, "limit", 100); }
 
 absl::StatusOr<Direction> ParseDirection(const Params& params) {
   const std::string_view text = params.Get("direction");
@@ -175,16 +192,18 @@ absl::StatusOr<int64_t> ParseStep(const Params& params, const Bounds& bounds) {
   if (const std::string_view text = params.Get("step"); !text.empty()) {
     ASSIGN_OR_RETURN(step, ParseSecondsOrDuration(text));
   }
-  if (step <= 0) {
-    return InvalidArgument(
-        "zero or negative query resolution step widths are not accepted. Try a positive integer");
-  }
+  if (step <= 0) return ZeroStepError();
   if (span / step > kMaxPoints) {
     return InvalidArgument(
         "exceeded maximum resolution of 11,000 points per time series. Try increasing the value of the step "
         "parameter");
   }
   return step;
+}
+
+absl::Status ZeroStepError() {
+  return InvalidArgument(
+      "zero or negative query resolution step widths are not accepted. Try a positive integer");
 }
 
 absl::Status EndBeforeStartError() {

@@ -18,8 +18,10 @@ namespace skald::server {
 // URL and form values as Go's http.Request.ParseForm gives them: body values first.
 class Params {
  public:
-  // InvalidArgument for a bad escape, `http: POST too large` is the router's.
+  // InvalidArgument for a bad escape or content type, `http: POST too large` is the router's.
   static absl::StatusOr<Params> Of(const HttpRequest& request);
+  // What decodes of them, and the first error.
+  static Params Lenient(const HttpRequest& request, absl::Status* first_error);
 
   // The first value, "" if there is none.
   std::string_view Get(std::string_view key) const;
@@ -47,7 +49,9 @@ absl::StatusOr<Bounds> ParseBounds(const Params& params, int64_t now_ns);
 // syntax`.
 absl::StatusOr<int64_t> ParseIntParam(const Params& params, std::string_view key, int64_t fallback);
 
-// limit: 100 by default; `limit must be a positive value`.
+// A number of lines, fields or values. InvalidArgument `limit must be a positive value`, whatever the key.
+absl::StatusOr<uint32_t> ParsePositive(const Params& params, std::string_view key, uint32_t fallback);
+// limit: 100 by default.
 absl::StatusOr<uint32_t> ParseLimit(const Params& params);
 absl::StatusOr<Direction> ParseDirection(const Params& params);
 
@@ -58,6 +62,7 @@ absl::StatusOr<int64_t> ParseStep(const Params& params, const Bounds& bounds);
 absl::StatusOr<QueryParams> ParseRangeQuery(const Params& params, int64_t now_ns);
 absl::StatusOr<QueryParams> ParseInstantQuery(const Params& params, int64_t now_ns);
 
+absl::Status ZeroStepError();
 absl::Status EndBeforeStartError();
 
 // X-Loki-Response-Encoding-Flags, split at commas, not trimmed.

@@ -50,7 +50,7 @@ struct EntryRules {
   // The first rule that the entry breaks, in Loki's order; nullptr for none.
   const char* Broken(int64_t time_ns, size_t line_bytes, uint64_t metadata_bytes,
                      uint64_t metadata_count) const {
-    if (time_ns < oldest_ns) return "greater_than_max_sample_age";
+    if (time_ns < oldest_ns || time_ns == kNoTimeNs) return "greater_than_max_sample_age";
     if (time_ns > newest_ns) return "too_far_in_future";
     if (TooLong(line_bytes)) return "line_too_long";
     if (metadata_count > 0) {
@@ -69,9 +69,10 @@ struct EntryRules {
   std::string Message(std::string_view reason, std::string_view stream, int64_t time_ns, size_t line_bytes,
                       uint64_t metadata_bytes, uint64_t metadata_count) const {
     if (reason == "greater_than_max_sample_age") {
+      if (oldest_ns == kMinTimeNs) return fmt::format("entry for stream '{}' has no timestamp", stream);
       return fmt::format(
           "entry for stream '{}' has timestamp too old: {}, oldest acceptable timestamp is: {}", stream,
-          FormatRfc3339(time_ns), FormatRfc3339(oldest_ns));
+          time_ns == kNoTimeNs ? "0001-01-01T00:00:00Z" : FormatRfc3339(time_ns), FormatRfc3339(oldest_ns));
     }
     if (reason == "too_far_in_future") {
       return fmt::format("entry for stream '{}' has timestamp too new: {}", stream, FormatRfc3339(time_ns));
@@ -164,6 +165,7 @@ class Admission::Batch {
   void RefuseStream(const ResolvedStream& stream, uint64_t lines, uint64_t bytes) {
     errors_.Add(stream.reject_message);
     Refuse(stream.text, stream.reject_reason, stream.reject_message, lines, bytes);
+    CountDiscarded("invalid_labels", lines, bytes);  // Loki counts such streams under both names
   }
 
   // A whole push that is not taken.
@@ -176,21 +178,18 @@ class Admission::Batch {
 
   // Offers a stream's admitted rows; `bytes` are those of lines and metadata.
   void Offer(const std::shared_ptr<const ResolvedStream>& stream, std::shared_ptr<const Rows> rows,
-             std::string encoded, uint64_t bytes, uint64_t metadata_bytes) {
-    candidates_.push_back({stream, std::move(rows), std::move(encoded), bytes, metadata_bytes});
+             std::string encoded, uint64_t bytes) {
+    candidates_.push_back({stream, std::move(rows), std::move(encoded), bytes});
   }
 
   // The limits over the whole push, then the streams.
   AdmissionResult Close() {
     uint64_t lines = 0;
     uint64_t bytes = 0;
-    uint64_t metadata_bytes = 0;
     for (const Candidate& c : candidates_) {
       lines += c.rows->size();
       bytes += c.bytes;
-      metadata_bytes += c.metadata_bytes;
     }
-    admission_->CountReceived(tenant_, lines, bytes - metadata_bytes, metadata_bytes);
     if (lines > 0) {
       if (auto refused = admission_->CheckTenantRate(*rules_.limits, tenant_, lines, bytes)) {
         Refuse("", refused->reason, refused->message, lines, bytes);
@@ -224,18 +223,20 @@ class Admission::Batch {
     std::shared_ptr<const Rows> rows;
     std::string encoded;
     uint64_t bytes;
-    uint64_t metadata_bytes;
   };
 
   AdmissionResult Finish() {
-    for (const PushRefusal& refusal : result_.refusals) {
-      const MetricLabels labels = {{"reason", refusal.reason}, {"tenant", tenant_}};
-      admission_->metrics_->Counter("loki_discarded_samples_total", "Lines that were refused.", labels)
-          .Add(static_cast<double>(refusal.lines));
-      admission_->metrics_->Counter("loki_discarded_bytes_total", "Bytes of lines that were refused.", labels)
-          .Add(static_cast<double>(refusal.bytes));
-    }
+    for (const PushRefusal& refusal : result_.refusals)
+      CountDiscarded(refusal.reason, refusal.lines, refusal.bytes);
     return std::move(result_);
+  }
+
+  void CountDiscarded(const std::string& reason, uint64_t lines, uint64_t bytes) {
+    const MetricLabels labels = {{"reason", reason}, {"tenant", tenant_}};
+    admission_->metrics_->Counter("loki_discarded_samples_total", "Lines that were refused.", labels)
+        .Add(static_cast<double>(lines));
+    admission_->metrics_->Counter("loki_discarded_bytes_total", "Bytes of lines that were refused.", labels)
+        .Add(static_cast<double>(bytes));
   }
 
   Admission* const admission_;
@@ -265,18 +266,41 @@ std::shared_ptr<Admission::Rules> Admission::RulesOf(const std::string& tenant) 
   return own;
 }
 
+void Admission::CountReceived(const std::string& tenant, const DecodedPush& push) {
+  uint64_t lines = 0;
+  uint64_t bytes = 0;
+  uint64_t metadata_bytes = 0;
+  const auto of_pairs = [&push](uint32_t begin, uint32_t end) {
+    uint64_t sum = 0;
+    for (uint32_t m = begin; m < end; ++m)
+      sum += push.metadata[m].first.size() + push.metadata[m].second.size();
+    return sum;
+  };
+  for (const PushStream& stream : push.streams) {
+    lines += stream.entry_end - stream.entry_begin;
+    metadata_bytes +=
+        of_pairs(stream.metadata_begin, stream.metadata_end) * (stream.entry_end - stream.entry_begin);
+    for (uint32_t e = stream.entry_begin; e < stream.entry_end; ++e) {
+      bytes += push.entries[e].line.size();
+      metadata_bytes += of_pairs(push.entries[e].metadata_begin, push.entries[e].metadata_end);
+    }
+  }
+  CountReceived(tenant, lines, bytes, metadata_bytes);
+}
+
 void Admission::CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes,
                               uint64_t metadata_bytes) {
   const MetricLabels labels = {{"tenant", tenant}};
-  metrics_->Counter("loki_distributor_lines_received_total", "Lines that passed validation.", labels)
+  metrics_
+      ->Counter("loki_distributor_lines_received_total", "Lines received, before they are judged.", labels)
       .Add(static_cast<double>(lines));
   metrics_
-      ->Counter("loki_distributor_bytes_received_total",
-                "Bytes of lines and structured metadata that passed validation.", labels)
+      ->Counter("loki_distributor_bytes_received_total", "Bytes of lines and structured metadata received.",
+                labels)
       .Add(static_cast<double>(bytes + metadata_bytes));
   metrics_
       ->Counter("loki_distributor_structured_metadata_bytes_received_total",
-                "Structured metadata that passed validation.", labels)
+                "Bytes of structured metadata received.", labels)
       .Add(static_cast<double>(metadata_bytes));
 }
 
@@ -356,6 +380,7 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
   }
   if (push.streams.empty())
     return batch.Fail(422, "error at least one valid stream is required for ingestion");
+  CountReceived(tenant, push);
 
   const bool add_level = limits.discover_log_levels && limits.allow_structured_metadata;
   struct Kept {
@@ -420,12 +445,10 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
     RowsBuilder builder;
     builder.Reserve(kept.size(), std::min(text_bytes, kMaxTextBytes));
     uint64_t bytes = 0;
-    uint64_t metadata_total = 0;
     const auto flush = [&] {
       if (builder.rows() == 0) return;
-      batch.Offer(resolved[s], std::make_shared<const Rows>(builder.Take()), "", bytes, metadata_total);
+      batch.Offer(resolved[s], std::make_shared<const Rows>(builder.Take()), "", bytes);
       bytes = 0;
-      metadata_total = 0;
     };
     const auto metadata_lookup = [&pairs](std::string_view name) -> std::optional<std::string_view> {
       for (const auto& pair : pairs) {
@@ -463,7 +486,6 @@ AdmissionResult Admission::Admit(const std::string& tenant, const DecodedPush& p
           std::string_view value = WithoutInvalidRunes(push.metadata[m].second, &scratch);
           // A value that had to be changed lives in the scratch only until the next one.
           if (value.data() != push.metadata[m].second.data()) value = changed_values.emplace_back(value);
-          metadata_total += name.size() + value.size();
           bytes += name.size() + value.size();
           if (value.empty()) continue;  // no metadata, as in Loki
           pairs.emplace_back(name, value);
@@ -569,10 +591,15 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
   Batch batch(this, &limits, tenant);
   const EntryRules& rules = batch.rules();
   const bool add_level = limits.discover_log_levels && limits.allow_structured_metadata;
+  uint64_t lines_received = 0;
+  uint64_t bytes_received = 0;
+  uint64_t metadata_received = 0;
   for (AgentStream& stream : streams) {
     if (stream.rows == nullptr || stream.rows->size() == 0) continue;
     Rows& rows = *stream.rows;
     const uint64_t all_bytes = rows.line_bytes(0, rows.size());
+    lines_received += rows.size();
+    bytes_received += all_bytes;
     auto resolved = own->cache.Resolve(stream.labels, true);
     if (!resolved.ok()) {
       // One bad stream must not hold up an agent's whole batch for ever.
@@ -644,9 +671,11 @@ AdmissionResult Admission::AdmitAgent(const std::string& tenant, std::vector<Age
     if (add_level && AddLevels(own->detector, identity.level, kept.get())) stream.encoded.clear();
     uint64_t metadata_bytes = 0;
     for (const RowMetadata& of_row : metadata) metadata_bytes += of_row.bytes;
+    metadata_received += metadata_bytes;
     const uint64_t bytes = kept->line_bytes(0, kept->size()) + metadata_bytes;
-    batch.Offer(*resolved, std::move(kept), std::move(stream.encoded), bytes, metadata_bytes);
+    batch.Offer(*resolved, std::move(kept), std::move(stream.encoded), bytes);
   }
+  CountReceived(tenant, lines_received, bytes_received, metadata_received);
   return batch.Close();
 }
 

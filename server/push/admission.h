@@ -103,6 +103,7 @@ class Admission {
                                      uint64_t* new_streams);
   std::optional<Refused> CheckTenantRate(const Limits& limits, const std::string& tenant, uint64_t lines,
                                          uint64_t bytes);
+  void CountReceived(const std::string& tenant, const DecodedPush& push);
   void CountReceived(const std::string& tenant, uint64_t lines, uint64_t bytes, uint64_t metadata_bytes);
 
   const TenantLimits* const limits_;

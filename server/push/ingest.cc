@@ -24,14 +24,14 @@ PushError StoreErrorAnswer(const absl::Status& status) {
 }
 
 IngestService::IngestService(const ServerConfig* config, const TenantLimits* limits, Store* store,
-                             const Clock* clock, Metrics* metrics)
+                             MemoryBudget* memory, const Clock* clock, Metrics* metrics)
     : config_(config),
       limits_(limits),
       store_(store),
       clock_(clock),
       metrics_(metrics),
       admission_(limits, store, clock, metrics),
-      memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory)),
+      memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory), memory),
       pool_(std::make_unique<ThreadPool>(Threads(config->push_threads))) {
   metrics_->Callback(this, MetricKind::kGauge, "skald_push_memory_bytes", "Memory of pushes under way.",
                      [this] {

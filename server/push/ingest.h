@@ -24,8 +24,8 @@ namespace skald::server {
 // answered.
 class IngestService {
  public:
-  IngestService(const ServerConfig* config, const TenantLimits* limits, Store* store, const Clock* clock,
-                Metrics* metrics);
+  IngestService(const ServerConfig* config, const TenantLimits* limits, Store* store, MemoryBudget* memory,
+                const Clock* clock, Metrics* metrics);
   ~IngestService();
 
   // 204, or an error with its text (no newline at the end). Called once, on any thread.

@@ -14,7 +14,6 @@ HttpResponse OtlpError(int status, std::string_view message) {
   // The protocol's senders try again on 503 and give up on 500.
   response.status = status == 500 ? 503 : status;
   response.content_type = "application/octet-stream";
-  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   std::string valid;
   AppendValidUtf8(&valid, message, "\xEF\xBF\xBD");
   PutVarint(&response.body, 2 << 3 | 2);  // google.rpc.Status.message
@@ -33,7 +32,8 @@ void AddOtlpRoutes(const ServerConfig* config, IngestService* ingest, Router* ro
   };
   route.handle = [config, ingest](const HttpRequestPtr& request, const ResponderPtr& responder) {
     TenantOrError tenant = ResolveTenant(config->auth_enabled, request->Header("X-Scope-OrgID"), true);
-    if (tenant.tenant.empty()) return responder->Send(TenantErrorResponse(tenant, true));
+    if (tenant.status == 401) return responder->Send(TenantErrorResponse(tenant, true));
+    if (tenant.tenant.empty()) return responder->Send(OtlpError(tenant.status, tenant.message));
     PushFormat format;
     format.content_type = request->Header("Content-Type");
     format.content_encoding = request->Header("Content-Encoding");

@@ -2,12 +2,11 @@
 
 #include <snappy.h>
 
-#include <algorithm>
-
 #include "base/coding.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "server/http/content_encoding.h"
+#include "server/http/media_type.h"
 #include "server/push/proto_wire.h"
 
 namespace skald::server {
@@ -39,6 +38,16 @@ absl::Status ReadTimestamp(std::string_view bytes, int64_t* time_ns) {
       nanos = static_cast<int32_t>(value);
     }
   }
+  // The bounds of google.protobuf.Timestamp.
+  constexpr int64_t kYear1 = -62'135'596'800;
+  constexpr int64_t kYear10000 = 253'402'300'800;
+  const auto bad = [&](std::string_view what) {
+    return InvalidArgument("timestamp: &types.Timestamp{{Seconds: {},\nNanos: {},\n}}{}", seconds, nanos,
+                           what);
+  };
+  if (seconds < kYear1) return bad(" before 0001-01-01");
+  if (seconds >= kYear10000) return bad(" after 10000-01-01");
+  if (nanos < 0 || nanos >= 1'000'000'000) return bad(": nanos not in range [0, 1e9)");
   // Wraps around as Go's UnixNano does.
   *time_ns =
       static_cast<int64_t>(static_cast<uint64_t>(seconds) * 1'000'000'000 + static_cast<uint64_t>(nanos));
@@ -117,42 +126,6 @@ absl::Status ReadStream(std::string_view bytes, DecodedPush* out) {
   stream.entry_end = static_cast<uint32_t>(out->entries.size());
   out->streams.push_back(stream);
   return absl::OkStatus();
-}
-
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return out;
-}
-
-std::string_view Trim(std::string_view s) {
-  while (!s.empty() && (s.front() == ' ' || s.front() == '\t')) s.remove_prefix(1);
-  while (!s.empty() && (s.back() == ' ' || s.back() == '\t')) s.remove_suffix(1);
-  return s;
-}
-
-// The media type without its parameters, in lower case, by the rules of MIME.
-absl::StatusOr<std::string> MediaType(std::string_view header) {
-  const std::string type = Lower(Trim(header.substr(0, header.find(';'))));
-  if (type.empty()) return InvalidArgument("mime: no media type");
-  const auto is_token = [](std::string_view s) {
-    return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) {
-      return c > ' ' && c < 127 && std::string_view("()<>@,;:\\\"/[]?=").find(c) == std::string_view::npos;
-    });
-  };
-  const size_t slash = type.find('/');
-  if (slash == std::string::npos) {
-    if (!is_token(type)) return InvalidArgument("mime: unexpected content after media subtype");
-    return type;
-  }
-  if (!is_token(std::string_view(type).substr(0, slash)))
-    return InvalidArgument("mime: expected slash after first token");
-  const std::string_view subtype = std::string_view(type).substr(slash + 1);
-  if (subtype.empty()) return InvalidArgument("mime: expected token after slash");
-  if (!is_token(subtype)) return InvalidArgument("mime: unexpected content after media subtype");
-  return type;
 }
 
 PushError TooLarge(uint64_t size, uint64_t max) {

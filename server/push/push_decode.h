@@ -12,10 +12,15 @@
 #include <utility>
 #include <vector>
 
+#include "base/types.h"
+
 namespace skald::server {
 
+// Of an entry that was sent without one: Go's zero time, older than any that is allowed.
+inline constexpr int64_t kNoTimeNs = kMinTimeNs;
+
 struct PushEntry {
-  int64_t time_ns = 0;
+  int64_t time_ns = kNoTimeNs;
   std::string_view line;
   uint32_t metadata_begin = 0;  // into DecodedPush::metadata
   uint32_t metadata_end = 0;

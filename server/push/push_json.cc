@@ -31,10 +31,16 @@ absl::Status BadJson(simdjson::error_code code) { return Bad(simdjson::error_mes
       return BadJson(skald_code);                                                        \
   } while (false)
 
-absl::Status GetString(od::value value, std::string_view what, std::string_view* out) {
+// What Loki's decoder says of a value of another kind, and what it means.
+constexpr std::string_view kNoObject = "Value looks like object, but can't find closing '}' symbol";
+constexpr std::string_view kNoString = "Value is string, but can't find closing '\"' symbol";
+constexpr std::string_view kNoNumber =
+    "Value looks like Number/Boolean/None, but can't find its end: ',' or '}' symbol";
+
+absl::Status GetString(od::value value, std::string_view said, std::string_view what, std::string_view* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type != od::json_type::string) return Bad(fmt::format("{} must be a string", what));
+  if (type != od::json_type::string) return Bad(fmt::format("{}: {} must be a string", said, what));
   // Lone surrogates are no reason to refuse a line.
   SKALD_JSON(value.get_string().get(*out));
   return absl::OkStatus();
@@ -69,7 +75,7 @@ absl::Status ReadLabels(od::value value, DecodedPush* out, PushStream* stream) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
   od::object object;
-  if (type != od::json_type::object) return Bad("Value looks like object, but can't find closing '}' symbol");
+  if (type != od::json_type::object) return Bad(kNoObject);
   SKALD_JSON(value.get_object().get(object));
   std::map<std::string_view, std::string_view> pairs;  // of equal names the last wins
   for (auto field : object) {
@@ -103,7 +109,8 @@ absl::Status ReadLabels(od::value value, DecodedPush* out, PushStream* stream) {
 absl::Status ReadMetadata(od::value value, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type != od::json_type::object) return Bad("structured metadata must be an object of strings");
+  if (type != od::json_type::object)
+    return Bad(fmt::format("{}: structured metadata must be an object of strings", kNoObject));
   od::object object;
   SKALD_JSON(value.get_object().get(object));
   for (auto field : object) {
@@ -112,7 +119,7 @@ absl::Status ReadMetadata(od::value value, DecodedPush* out) {
     od::value v;
     SKALD_JSON(field.value().get(v));
     std::string_view text;
-    RETURN_IF_ERROR(GetString(v, "the value of structured metadata", &text));
+    RETURN_IF_ERROR(GetString(v, kNoString, "the value of structured metadata", &text));
     RETURN_IF_ERROR(out->CheckRoom());
     out->metadata.emplace_back(name, text);
   }
@@ -124,7 +131,7 @@ absl::Status ParseTime(std::string_view text, int64_t* time_ns) {
   const char* const begin = text.data();
   const auto [p, ec] = std::from_chars(begin, end, *time_ns);
   if (ec == std::errc() && p == end && begin != end) return absl::OkStatus();
-  return Bad(fmt::format("strconv.ParseInt: parsing \"{}\": {}", text,
+  return Bad(fmt::format("{}: strconv.ParseInt: parsing \"{}\": {}", kNoNumber, text,
                          ec == std::errc::result_out_of_range ? "value out of range" : "invalid syntax"));
 }
 
@@ -132,7 +139,8 @@ absl::Status ReadEntry(od::value value, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
   if (type == od::json_type::null) return absl::OkStatus();
-  if (type != od::json_type::array) return Bad("an entry must be an array of time and line");
+  if (type != od::json_type::array)
+    return Bad("Unknown value type: an entry must be an array of time and line");
   od::array array;
   SKALD_JSON(value.get_array().get(array));
   RETURN_IF_ERROR(out->CheckRoom());
@@ -144,16 +152,16 @@ absl::Status ReadEntry(od::value value, DecodedPush* out) {
     SKALD_JSON(element.get(v));
     if (i == 0) {
       std::string_view time;
-      RETURN_IF_ERROR(GetString(v, "the time of an entry", &time));
+      RETURN_IF_ERROR(GetString(v, kNoNumber, "the time of an entry", &time));
       RETURN_IF_ERROR(ParseTime(time, &entry.time_ns));
     } else if (i == 1) {
-      RETURN_IF_ERROR(GetString(v, "the line of an entry", &entry.line));
+      RETURN_IF_ERROR(GetString(v, kNoString, "the line of an entry", &entry.line));
     } else if (i == 2) {
       RETURN_IF_ERROR(ReadMetadata(v, out));
     }
     ++i;
   }
-  if (i == 0) return Internal("an entry of a stream is empty: time and line are needed");
+  if (i == 0) entry.time_ns = kNoTimeNs;
   entry.metadata_end = static_cast<uint32_t>(out->metadata.size());
   out->entries.push_back(entry);
   return absl::OkStatus();
@@ -172,12 +180,12 @@ absl::Status ReadLegacyEntry(od::value value, DecodedPush* out) {
     SKALD_JSON(field.value().get(v));
     if (key == "ts" || key == "timestamp") {
       std::string_view time;
-      RETURN_IF_ERROR(GetString(v, "the time of an entry", &time));
+      RETURN_IF_ERROR(GetString(v, kNoNumber, "the time of an entry", &time));
       const absl::StatusOr<int64_t> parsed = ParseRfc3339(time);
       if (!parsed.ok()) return Bad(MessageOf(parsed.status()));
       entry.time_ns = *parsed;
     } else if (key == "line") {
-      RETURN_IF_ERROR(GetString(v, "the line of an entry", &entry.line));
+      RETURN_IF_ERROR(GetString(v, kNoString, "the line of an entry", &entry.line));
     } else if (key == "structuredMetadata") {
       RETURN_IF_ERROR(ReadMetadata(v, out));
     }
@@ -190,7 +198,7 @@ absl::Status ReadLegacyEntry(od::value value, DecodedPush* out) {
 absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type != od::json_type::object) return Bad("Value looks like object, but can't find closing '}' symbol");
+  if (type != od::json_type::object) return Bad(kNoObject);
   od::object object;
   SKALD_JSON(value.get_object().get(object));
   RETURN_IF_ERROR(out->CheckRoom());
@@ -203,7 +211,7 @@ absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
     od::value v;
     SKALD_JSON(field.value().get(v));
     if (legacy && key == "labels") {
-      RETURN_IF_ERROR(GetString(v, "labels", &stream.labels));
+      RETURN_IF_ERROR(GetString(v, kNoString, "labels", &stream.labels));
     } else if (!legacy && key == "stream") {
       RETURN_IF_ERROR(ReadLabels(v, out, &stream));
     } else if (key == (legacy ? "entries" : "values")) {

@@ -1,15 +1,43 @@
 #include "server/push/stream_cache.h"
 
+#include <algorithm>
 #include <functional>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/status_macros.h"
+#include "server/push/label_text.h"
 
 namespace skald::server {
 namespace {
 
 bool IsInternal(const Labels& labels) {
   return labels.Has("__aggregated_metric__") || labels.Has("__pattern__");
+}
+
+// pairs: sorted, one name at least twice. The stream is named as it was sent, with its service_name.
+void RejectDuplicate(std::vector<Labels::Pair> pairs, ResolvedStream* stream) {
+  const auto twice =
+      std::adjacent_find(pairs.begin(), pairs.end(),
+                         [](const Labels::Pair& a, const Labels::Pair& b) { return a.first == b.first; });
+  const std::string name = twice->first;
+  if (stream->labels.Has("service_name") &&
+      std::none_of(pairs.begin(), pairs.end(),
+                   [](const Labels::Pair& pair) { return pair.first == "service_name"; })) {
+    pairs.emplace_back("service_name", stream->labels.Get("service_name"));
+    std::stable_sort(pairs.begin(), pairs.end(),
+                     [](const Labels::Pair& a, const Labels::Pair& b) { return a.first < b.first; });
+  }
+  stream->text = "{";
+  for (const auto& [label, value] : pairs) {
+    if (stream->text.size() > 1) stream->text += ", ";
+    stream->text += label + "=";
+    AppendGoQuoted(&stream->text, value);
+  }
+  stream->text += '}';
+  stream->reject_reason = "duplicate_label_names";
+  stream->reject_message = fmt::format("stream '{}' has duplicate label name: '{}'", stream->text, name);
 }
 
 }  // namespace
@@ -41,10 +69,10 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Resolve(std::
 
 absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::string_view text,
                                                                          bool find_service) const {
-  absl::StatusOr<Labels> labels = ParseLabels(text);
-  if (!labels.ok()) return InvalidArgument("couldn't parse labels: {}", MessageOf(labels.status()));
+  absl::StatusOr<std::vector<Labels::Pair>> pairs = ParseLabelText(text);
+  if (!pairs.ok()) return InvalidArgument("couldn't parse labels: {}", MessageOf(pairs.status()));
   auto stream = std::make_shared<ResolvedStream>();
-  stream->labels = *std::move(labels);
+  stream->labels = Labels(*pairs);
   const bool internal = IsInternal(stream->labels);
   if (find_service && !internal && !limits_->discover_service_name.empty() &&
       !stream->labels.Has("service_name")) {
@@ -58,7 +86,11 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
     stream->labels.Set("service_name", service);
   }
   stream->text = stream->labels.ToString();
-  if (!internal) Check(stream.get());
+  if (pairs->size() > Labels(*pairs).size()) {
+    RejectDuplicate(*std::move(pairs), stream.get());
+  } else if (!internal) {
+    Check(stream.get());
+  }
   const auto lookup = [&](std::string_view name) -> std::optional<std::string_view> {
     if (!stream->labels.Has(name)) return std::nullopt;
     return stream->labels.Get(name);

@@ -22,7 +22,7 @@ namespace skald::server {
 // Immutable.
 struct ResolvedStream {
   Labels labels;     // service_name included
-  std::string text;  // labels.ToString()
+  std::string text;  // labels.ToString(); as it was sent where a name stands twice
   // The level that the labels give to every line, where they do.
   std::optional<std::string> level;
   // Why the whole stream is refused, "" if it is not.

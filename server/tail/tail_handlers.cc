@@ -34,14 +34,17 @@ void AddTailRoutes(const QueryService* service, Router* router) {
   route.upgrade = [service](const HttpRequestPtr& request) -> Upgrade {
     TenantOrError tenant =
         ResolveTenant(service->config->auth_enabled, request->Header("X-Scope-OrgID"), false);
-    if (tenant.status == 500) tenant.status = 400;
-    if (tenant.tenant.empty()) return {nullptr, TenantErrorResponse(tenant, false)};
+    // An id that is none is 401 here; several are 400.
+    if (tenant.tenant.empty()) {
+      tenant.status = tenant.status == 500 ? 400 : 401;
+      return {nullptr, TenantErrorResponse(tenant, false)};
+    }
     absl::StatusOr<TailQuestion> question = ParseTail(*service, *request, std::move(tenant.tenant));
     if (!question.ok()) return {nullptr, QueryError(question.status())};
     return {std::make_shared<TailSession>(service, *std::move(question)), {}};
   };
-  router->Add({"GET"}, "/loki/api/v1/tail", route);
-  router->Add({"GET"}, "/api/prom/tail", route);
+  router->Add({"GET", "POST"}, "/loki/api/v1/tail", route);
+  router->Add({"GET", "POST"}, "/api/prom/tail", route);
 }
 
 }  // namespace skald::server

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 """skaldctl against a real server: each verb, each output, and what it says when something is wrong."""
+import contextlib
+import http.client
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -61,29 +64,83 @@ def verbs(directory):
         equal(good(server, "fmt", "-", stdin='{a="b"}|="x"'), '{a="b"} |= "x"\n', "a query from standard input")
 
 
+@contextlib.contextmanager
+def following(directory, server, *arguments, **environment):
+    """skaldctl tail as a child, and a function that reads what it has printed."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith(("LOKI_", "SKALD_"))}
+    env.update(environment or {"SKALD_ADDR": f"http://127.0.0.1:{server.port}"})
+    path, notes = os.path.join(directory, "tail.out"), os.path.join(directory, "tail.err")
+    with open(path, "wb") as out, open(notes, "wb") as err:
+        tail = subprocess.Popen([CTL, "tail", "-o", "raw", *arguments], stdout=out, stderr=err, env=env)
+
+    def shown():
+        with open(path, encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    try:
+        yield shown
+        with open(notes, encoding="utf-8") as file:
+            check(tail.poll() is None, f"tail ended by itself: {file.read()}")
+    finally:
+        tail.kill()
+        tail.wait()
+
+
 def tail_follows(directory):
     with running(Server(directory)) as server:
         now = time.time_ns()
-        server.push_ok([({"app": "t"}, [(now - NS, "before")])])
-        env = {**os.environ, "SKALD_ADDR": f"http://127.0.0.1:{server.port}"}
-        out_path = os.path.join(directory, "tail.out")
-        with open(out_path, "wb") as out:
-            tail = subprocess.Popen([CTL, "tail", "-o", "raw", "--poll=0.1", '{app="t"}'], stdout=out, stderr=out, env=env)
-        try:
-            def shown():
-                with open(out_path, encoding="utf-8") as file:
-                    return file.read().splitlines()
-
-            wait_until("the past is shown", lambda: shown() == ["before"])
-            want = ["before"]
+        server.push_ok([({"app": "t"}, [(now - 3 * NS + n, f"before {n}") for n in range(3)])])
+        with following(directory, server, "--limit=2", '{app="t"}') as shown:
+            wait_until("the newest of the past are shown", lambda: shown() == ["before 1", "before 2"])
+            want = ["before 1", "before 2"]
             for n in range(5):
-                server.push_ok([({"app": "t"}, [(time.time_ns(), f"live {n}")])])
+                server.push_ok([({"app": "t"}, [(time.time_ns(), f"live {n}", {"trace": f"t{n}"})])])
                 want.append(f"live {n}")
                 wait_until(f"line {n} is shown", lambda: shown() == want)
-            check(tail.poll() is None, "tail ended by itself")
+            check("before 1" in shown() and server.metric("skald_http_connections") >= 1, "a connection stays open")
+        # Loki's name of the address, and lines that are held back.
+        with following(directory, None, "--delay-for=2", '{app="t"}', LOKI_ADDR=f"http://127.0.0.1:{server.port}") as shown:
+            wait_until("the past is shown", lambda: len(shown()) == 8)
+            at = time.time_ns()
+            server.push_ok([({"app": "t"}, [(at, "late")])])
+            wait_until("the line is shown", lambda: shown()[-1] == "late")
+            check(time.time_ns() - at > 1.8 * NS, "not before it is old enough")
+
+
+def tail_reconnects(directory):
+    """The server goes away and comes back while lines come in: each line once, in order."""
+    with running(Server(directory)) as server:
+        begin, done, written = time.time_ns(), threading.Event(), [0]
+
+        def write():
+            while not done.is_set():
+                n = written[0]
+                try:
+                    answer = server.push_json([({"app": "t"}, [(begin + i * 1000, f"line {i}", {"m": str(i)}) for i in range(n, n + 20)])])
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.05)  # sent again: what was stored is known as a repetition
+                    continue
+                if answer.status == 204:
+                    written[0] = n + 20
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            with following(directory, server, "--limit=0", '{app="t"}') as shown:
+                for _ in range(3):
+                    seen = len(shown())
+                    wait_until("lines come in", lambda: len(shown()) > seen)
+                    server.kill()
+                    server.start()
+                seen = len(shown())
+                wait_until("lines come in again", lambda: len(shown()) > seen)
+                done.set()
+                writer.join()
+                wait_until("all lines are shown", lambda: len(shown()) >= written[0])
+                equal(shown(), [f"line {n}" for n in range(written[0])], "each line once, in order")
         finally:
-            tail.kill()
-            tail.wait()
+            done.set()
+            writer.join()
 
 
 def tenants_and_environment(directory):
@@ -127,4 +184,4 @@ def clear_errors(directory):
 
 
 if __name__ == "__main__":
-    main(verbs, tail_follows, tenants_and_environment, clear_errors)
+    main(verbs, tail_follows, tail_reconnects, tenants_and_environment, clear_errors)
