@@ -30,6 +30,9 @@ class CancelToken {
     }
   }
 
+  // In place of the deadline, also a later one: for what is still to be done when the reading has ended.
+  void Extend(int64_t monotonic_ns) { deadline_ns_.store(monotonic_ns, std::memory_order_relaxed); }
+
   // Cancelled (499) or DeadlineExceeded (504) with Loki's text, or OK.
   absl::Status Check() const {
     if (cancelled()) return ClientCancelledError();

@@ -10,6 +10,7 @@
 #include "query/exec/log_query.h"
 #include "query/exec/metric_query.h"
 #include "query/exec/plan/planner.h"
+#include "query/exec/query_limiter.h"
 #include "query/exec/scan.h"
 #include "query/logql/parser.h"
 
@@ -26,10 +27,17 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
   const int64_t begin_ns = MonotonicNs();
   CancelToken own_token;
   if (cancel == nullptr) cancel = &own_token;
+  exec::QueryLimiter limiter(limits, begin_ns, cancel);
+  QueryParams fitting = params;
+  limiter.Fit(logql::IsLogQuery(*expr), &fitting);
   if (limits.timeout_ns > 0) cancel->SetDeadline(begin_ns + limits.timeout_ns);
-  ASSIGN_OR_RETURN(const exec::Plan plan, PlanOf(expr, params, limits));
-  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : budget_->limit(), budget_);
-  ASSIGN_OR_RETURN(QueryResult result, Execute(plan, params, limits, ContextOf(params, &budget, cancel)));
+  ASSIGN_OR_RETURN(const exec::Plan plan, PlanOf(expr, fitting, limits));
+  MemoryBudget* const all = limits.memory != nullptr ? limits.memory.get() : budget_;
+  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : all->limit(), all);
+  exec::QueryContext context = ContextOf(fitting, &budget, cancel);
+  context.limiter = &limiter;
+  ASSIGN_OR_RETURN(QueryResult result, Execute(plan, fitting, limits, context));
+  limiter.Report(&result);
   result.stats.exec_ns = MonotonicNs() - begin_ns;
   return result;
 }
@@ -57,7 +65,8 @@ absl::StatusOr<exec::Explanation> Engine::Explain(const logql::ExprPtr& expr, co
     out.estimates.push_back(estimate);
   }
   if (!analyze) return out;
-  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : budget_->limit(), budget_);
+  MemoryBudget* const all = limits.memory != nullptr ? limits.memory.get() : budget_;
+  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : all->limit(), all);
   exec::QueryContext context = ContextOf(params, &budget, cancel);
   out.trace.reads.resize(out.plan.reads.size());
   context.trace = &out.trace;
@@ -91,6 +100,8 @@ exec::QueryContext Engine::ContextOf(const QueryParams& params, MemoryBudget* bu
   context.pool = pool_;
   context.budget = budget;
   context.cancel = cancel;
+  context.windows = params.windows;
+  context.interval_ns = params.interval_ns_of_windows;
   return context;
 }
 

@@ -5,6 +5,7 @@
 #include <absl/status/statusor.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ namespace skald::exec {
 struct Explanation;  // query/exec/explain.h
 struct Plan;         // query/exec/plan/plan.h
 struct QueryContext;
+class RollingWindows;  // query/exec/rolling_windows.h
 }  // namespace skald::exec
 
 namespace skald {
@@ -35,6 +37,10 @@ struct QueryParams {
   uint32_t limit = 100;     // log queries
   Direction direction = Direction::kBackward;
   bool instant = false;
+  // Of an instant query that is asked for at each multiple of the interval, plus a constant: what is kept
+  // between two evaluations, so that only new lines are read. It outlives the run; null: nothing is kept.
+  exec::RollingWindows* windows = nullptr;
+  int64_t interval_ns_of_windows = 0;
 };
 
 // Zero means no limit unless said otherwise.
@@ -42,14 +48,18 @@ struct QueryLimits {
   uint32_t max_query_series = 500;
   // When the series limit is passed: answer with what fits and a warning, in place of an error.
   bool truncate_series = false;
+  // The same for the limits on entries, length, bytes read, time and memory.
+  bool partial = false;
   uint32_t max_entries_limit = 5000;
   int64_t max_query_length_ns = 0;
   int64_t max_query_range_ns = 0;  // of [..] in a range query
   uint32_t max_streams_matchers = 1000;
   std::vector<std::string> required_labels;
   uint32_t minimum_labels_number = 0;
+  uint64_t max_bytes_read = 0;  // line bytes that the selectors' blocks have in the range
   int64_t timeout_ns = int64_t{60} * 1'000'000'000;
   int64_t memory_bytes = int64_t{1} << 30;  // of this query
+  std::shared_ptr<MemoryBudget> memory;     // what it is taken from; null: the engine's
   // Range queries are cut at multiples of this span: metric ones are then evaluated at multiples of step
   // (start rounded down, end up), and `interval` starts anew with each span. 0 = no cutting, no rounding.
   int64_t split_interval_ns = int64_t{3600} * 1'000'000'000;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "query/exec/printable.h"
+#include "query/exec/query_limiter.h"
 #include "query/exec/stages/sequence_stage.h"
 
 namespace skald::exec {
@@ -138,9 +139,11 @@ absl::StatusOr<Streams> RunLogQuery(const QueryContext& context, const Plan& pla
   if (options.interval_ns > 0)
     return InvalidArgument("interval is not for queries with '| {}'", read.sequence[0].word);
   const int64_t select_begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(const Selection selection,
+  ASSIGN_OR_RETURN(Selection selection,
                    context.source->Select(context.tenant, read.selector.matchers, options.range));
   context.stats->select_ns += MonotonicNs() - select_begin_ns;
+  if (context.limiter != nullptr)
+    RETURN_IF_ERROR(context.limiter->LimitBytes(options.range, options.direction, &selection));
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
   if (selection.streams.empty() || options.limit == 0) return Streams();

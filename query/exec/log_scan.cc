@@ -18,6 +18,7 @@
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/pipeline.h"
 #include "query/exec/printable.h"
+#include "query/exec/query_limiter.h"
 
 namespace skald::exec {
 namespace {
@@ -452,9 +453,11 @@ QueryStats LogReader::stats() const { return impl_->scan_.stats(); }
 absl::StatusOr<Streams> ScanLog(const QueryContext& context, const ReadPlan& read,
                                 const LogScanOptions& options) {
   const int64_t select_begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(const Selection selection,
+  ASSIGN_OR_RETURN(Selection selection,
                    context.source->Select(context.tenant, read.selector.matchers, options.range));
   context.stats->select_ns += MonotonicNs() - select_begin_ns;
+  if (context.limiter != nullptr)
+    RETURN_IF_ERROR(context.limiter->LimitBytes(options.range, options.direction, &selection));
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
   if (selection.blocks.empty() || options.limit == 0) return Streams();

@@ -11,6 +11,7 @@
 #include "query/exec/binary_operation.h"
 #include "query/exec/label_replace.h"
 #include "query/exec/printable.h"
+#include "query/exec/rolling_windows.h"
 #include "query/exec/sample_scan.h"
 #include "query/exec/vector_aggregation.h"
 
@@ -69,7 +70,11 @@ class Evaluator {
       QueryStats stats;
       QueryContext context = context_;
       context.stats = &stats;
-      absl::StatusOr<StepVector> vector = ScanSamples(context, plan_.reads[read], grid);
+      const bool rolls = context.windows != nullptr && times_.instant &&
+                         RollingWindows::Fits(plan_.reads[read], grid, context.interval_ns);
+      absl::StatusOr<StepVector> vector =
+          rolls ? context.windows->Read(context, plan_.reads[read], grid, context.interval_ns)
+                : ScanSamples(context, plan_.reads[read], grid);
       context_.stats->Add(stats);
       RETURN_IF_ERROR(vector.status());
       if (context_.trace != nullptr) context_.trace->reads[read] = stats;
@@ -79,6 +84,9 @@ class Evaluator {
   }
 
   absl::StatusOr<Value> Node(const logql::VectorAggregation& aggregation) {
+    if (aggregation.op == logql::VectorOp::kApproxTopk && !times_.instant) {
+      return Internal("count min sketches are only supported on instant queries");
+    }
     ASSIGN_OR_RETURN(const Value inner, Evaluate(*aggregation.inner));
     // A grouping that was pushed into a range aggregation leaves nothing to do.
     if (std::holds_alternative<logql::RangeAggregation>(aggregation.inner->node) &&
@@ -158,6 +166,7 @@ absl::Status LimitSeries(const QueryLimits& limits, StepVector* vector, QueryRes
         limits.max_query_series);
   }
   vector->resize(limits.max_query_series);
+  result->reached.push_back({"series", fmt::format("{}", limits.max_query_series)});
   result->warnings.push_back(
       fmt::format("maximum number of series ({}) reached for a single query; returning partial results",
                   limits.max_query_series));

@@ -25,6 +25,7 @@ void QueryStats::Add(const QueryStats& o) {
   read.stored_bytes += o.read.stored_bytes;
   read.decoded_bytes += o.read.decoded_bytes;
   read.decoded_rows += o.read.decoded_rows;
+  read.head_blocks += o.read.head_blocks;
   read.head_bytes += o.read.head_bytes;
   read.head_rows += o.read.head_rows;
   select_ns += o.select_ns;

@@ -11,7 +11,8 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-// `next` is later in time than `into`, or as late.
+}  // namespace
+
 void Combine(RangeKernel kernel, Cell* into, const Cell& next) {
   switch (kernel) {
     case RangeKernel::kSum:
@@ -69,6 +70,8 @@ double ValueOf(logql::RangeOp op, const Cell& cell, double range_seconds) {
       return cell.a;
   }
 }
+
+namespace {
 
 // A queue whose combined value is known at any time: two stacks, so that each cell is combined a constant
 // number of times and nothing has to be subtracted.

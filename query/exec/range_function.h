@@ -49,6 +49,11 @@ struct TimedValue {
   double value = 0;
 };
 
+// `next` is later in time than `into`, or as late. Both hold something.
+void Combine(RangeKernel kernel, Cell* into, const Cell& next);
+// The function's value for a window with this cell.
+double ValueOf(logql::RangeOp op, const Cell& cell, double range_seconds);
+
 // One series while it is collected. Not thread-safe; one per thread, merged at the end.
 class SeriesSamples {
  public:
@@ -57,6 +62,13 @@ class SeriesSamples {
   int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1);
 
   void Merge(RangeKernel kernel, SeriesSamples&& other);
+  const std::vector<Cell>& cells() const { return cells_; }
+  // Calls with(bucket, values) for each bucket's values, which are gone then; in ascending order.
+  template <class With>
+  void TakeValues(const With& with) {
+    for (Bag& bag : bags_) with(bag.bucket, std::move(bag.values));
+    bags_.clear();
+  }
   bool empty() const { return cells_.empty() && bags_.empty() && samples_.empty() && distinct_ == nullptr; }
 
   // The values at all evaluation times whose window holds a sample, ascending. Sorts what was collected. May

@@ -106,10 +106,17 @@ struct Scalar {
   double value = 0;
 };
 
+// A limit that cut an answer short: its name (entries, series, length, bytes, time, memory) and its value.
+struct ReachedLimit {
+  std::string name;
+  std::string value;
+};
+
 struct QueryResult {
   std::variant<Streams, Matrix, Vector, Scalar> data;
   QueryStats stats;
   std::vector<std::string> warnings;
+  std::vector<ReachedLimit> reached;  // a partial answer's
 };
 
 }  // namespace skald

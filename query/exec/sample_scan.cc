@@ -13,6 +13,7 @@
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/labels_index.h"
 #include "query/exec/pipeline.h"
+#include "query/exec/query_limiter.h"
 #include "query/exec/range_function.h"
 
 namespace skald::exec {
@@ -400,16 +401,6 @@ std::vector<MergedSeries> MergeWorkers(RangeKernel kernel, std::vector<std::uniq
   return merged;
 }
 
-absl::Status PipelineError(const Labels& labels) {
-  const std::string_view error = labels.Get("__error__");
-  return InvalidArgument(
-      "pipeline error: '{0}' for series: '{1}'.\n"
-      "Use a label filter to intentionally skip this error. (e.g | __error__!=\"{0}\").\n"
-      "To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"
-      "The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
-      error, labels.ToString());
-}
-
 // Labels of absent_over_time: the selector's equalities, less names that other matchers speak of too.
 Labels AbsentLabels(const logql::Selector& selector) {
   std::vector<Labels::Pair> pairs;
@@ -424,52 +415,51 @@ Labels AbsentLabels(const logql::Selector& selector) {
   return Labels(std::move(pairs));
 }
 
-StepVector Absent(const logql::RangeAggregation& range, const StepVector& present, uint32_t steps) {
-  std::vector<bool> seen(steps);
-  for (const StepSeries& series : present) {
-    for (const StepValue& point : series.points) seen[point.step] = true;
-  }
-  StepSeries absent{AbsentLabels(range.log_range.source.selector), {}};
-  for (uint32_t step = 0; step < steps; ++step) {
-    if (!seen[step]) absent.points.push_back(StepValue{step, 1});
-  }
-  StepVector out;
-  if (!absent.points.empty()) out.push_back(std::move(absent));
-  return out;
-}
-
 bool NeedsTimes(RangeKernel kernel) {
   return kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast || kernel == RangeKernel::kSamples;
+}
+
+// What the workers of a scan have found; the series' labels are the workers'.
+struct Gathered {
+  std::vector<std::unique_ptr<Worker>> workers;
+  std::vector<MergedSeries> series;
+};
+
+absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid,
+                                const Selection& selection, std::shared_ptr<const Pipeline> pipeline) {
+  Scan scan{selection, grid, std::move(pipeline)};
+  scan.kernel = read.kernel;
+  scan.kind = read.pipeline.kind;
+  scan.headers = read.headers;
+  scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
+  scan.needs_times = NeedsTimes(scan.kernel);
+  DuplicateFilter duplicates(selection);
+  scan.duplicates = &duplicates;
+
+  Gathered out;
+  out.workers.resize(WorkerCount(context, selection.blocks.size()));
+  for (std::unique_ptr<Worker>& worker : out.workers) worker = std::make_unique<Worker>(scan, context.budget);
+  MemoryAccount duplicate_memory(context.budget);
+  RETURN_IF_ERROR(RunTasks(context, static_cast<uint32_t>(out.workers.size()), selection.blocks.size(),
+                           [&](uint32_t worker, size_t block) {
+                             return out.workers[worker]->RunBlock(static_cast<uint32_t>(block));
+                           }));
+  for (const std::unique_ptr<Worker>& worker : out.workers) context.stats->Add(worker->stats());
+  RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
+  out.series = MergeWorkers(scan.kernel, out.workers);
+  return out;
 }
 
 absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid,
                                    const Selection& selection) {
   const logql::RangeAggregation& range = *read.range;
   const bool unwrapped = range.log_range.unwrap.has_value();
-  Scan scan{selection, grid, nullptr};
-  scan.kernel = read.kernel;
-  scan.kind = read.pipeline.kind;
-  scan.headers = read.headers;
-  ASSIGN_OR_RETURN(scan.pipeline, Pipeline::Compile(read.pipeline));
-  scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
-  scan.needs_times = NeedsTimes(scan.kernel);
-  DuplicateFilter duplicates(selection);
-  scan.duplicates = &duplicates;
-
-  std::vector<std::unique_ptr<Worker>> workers(WorkerCount(context, selection.blocks.size()));
-  for (std::unique_ptr<Worker>& worker : workers) worker = std::make_unique<Worker>(scan, context.budget);
-  MemoryAccount duplicate_memory(context.budget);
-  RETURN_IF_ERROR(RunTasks(context, static_cast<uint32_t>(workers.size()), selection.blocks.size(),
-                           [&](uint32_t worker, size_t block) {
-                             return workers[worker]->RunBlock(static_cast<uint32_t>(block));
-                           }));
-  for (const std::unique_ptr<Worker>& worker : workers) context.stats->Add(worker->stats());
-  RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
-
-  std::vector<MergedSeries> merged = MergeWorkers(scan.kernel, workers);
+  ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(read.pipeline));
+  ASSIGN_OR_RETURN(Gathered gathered, Gather(context, read, grid, selection, std::move(pipeline)));
+  std::vector<MergedSeries>& merged = gathered.series;
   StepVector out(merged.size());
   // Few series with many samples each are worth a thread too.
-  const size_t series_per_task = std::clamp<size_t>(merged.size() / (4 * workers.size()), 1, 256);
+  const size_t series_per_task = std::clamp<size_t>(merged.size() / (4 * gathered.workers.size()), 1, 256);
   const size_t tasks = (merged.size() + series_per_task - 1) / series_per_task;
   const auto evaluate = [&](uint32_t, size_t task) -> absl::Status {
     int64_t bytes = 0;
@@ -486,9 +476,12 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
       bytes += static_cast<int64_t>(sizeof(StepSeries) + set.labels.size() * sizeof(Labels::Pair) +
                                     out[i].points.capacity() * sizeof(StepValue));
     }
-    return context.budget->Reserve(bytes);
+    const absl::Status reserved = context.budget->Reserve(bytes);
+    // What a partial answer takes here it gave back with its samples.
+    if (context.limiter != nullptr && context.limiter->Forgives(reserved)) return absl::OkStatus();
+    return reserved;
   };
-  RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, evaluate));
+  RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, evaluate, false));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
   // So that sums and ties come out alike however the work was shared out. Not worth it for very many.
   constexpr size_t kWorthSorting = 20'000;
@@ -498,22 +491,72 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
   return out;
 }
 
+absl::StatusOr<Selection> Select(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid) {
+  const int64_t begin_ns = MonotonicNs();
+  ASSIGN_OR_RETURN(Selection selection,
+                   context.source->Select(context.tenant, read.selector.matchers, grid.data_range()));
+  context.stats->select_ns += MonotonicNs() - begin_ns;
+  if (context.limiter != nullptr)
+    RETURN_IF_ERROR(context.limiter->LimitBytes(grid.data_range(), Direction::kForward, &selection));
+  context.stats->streams_matched += selection.streams.size();
+  context.stats->blocks_total += selection.blocks.size();
+  return selection;
+}
+
 }  // namespace
+
+absl::Status PipelineError(const Labels& labels) {
+  const std::string_view error = labels.Get("__error__");
+  return InvalidArgument(
+      "pipeline error: '{0}' for series: '{1}'.\n"
+      "Use a label filter to intentionally skip this error. (e.g | __error__!=\"{0}\").\n"
+      "To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n"
+      "The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n",
+      error, labels.ToString());
+}
+
+StepVector AbsentOf(const logql::RangeAggregation& range, const StepVector& present, uint32_t steps) {
+  std::vector<bool> seen(steps);
+  for (const StepSeries& series : present) {
+    for (const StepValue& point : series.points) seen[point.step] = true;
+  }
+  StepSeries absent{AbsentLabels(range.log_range.source.selector), {}};
+  for (uint32_t step = 0; step < steps; ++step) {
+    if (!seen[step]) absent.points.push_back(StepValue{step, 1});
+  }
+  StepVector out;
+  if (!absent.points.empty()) out.push_back(std::move(absent));
+  return out;
+}
 
 absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const ReadPlan& read,
                                        const WindowGrid& grid) {
-  const int64_t select_begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(const Selection selection,
-                   context.source->Select(context.tenant, read.selector.matchers, grid.data_range()));
-  context.stats->select_ns += MonotonicNs() - select_begin_ns;
-  context.stats->streams_matched += selection.streams.size();
-  context.stats->blocks_total += selection.blocks.size();
+  ASSIGN_OR_RETURN(const Selection selection, Select(context, read, grid));
   StepVector vector;
   if (!selection.blocks.empty()) {
     ASSIGN_OR_RETURN(vector, Collect(context, read, grid, selection));
   }
-  if (read.range->op == RangeOp::kAbsentOverTime) return Absent(*read.range, vector, grid.steps());
+  if (read.range->op == RangeOp::kAbsentOverTime) return AbsentOf(*read.range, vector, grid.steps());
   return vector;
+}
+
+absl::StatusOr<std::vector<CollectedSeries>> CollectSamples(const QueryContext& context, const ReadPlan& read,
+                                                            const WindowGrid& grid,
+                                                            std::shared_ptr<const Pipeline>* pipeline) {
+  std::vector<CollectedSeries> out;
+  ASSIGN_OR_RETURN(const Selection selection, Select(context, read, grid));
+  if (selection.blocks.empty()) return out;
+  if (*pipeline == nullptr) {
+    ASSIGN_OR_RETURN(*pipeline, Pipeline::Compile(read.pipeline));
+  }
+  ASSIGN_OR_RETURN(Gathered gathered, Gather(context, read, grid, selection, *pipeline));
+  out.reserve(gathered.series.size());
+  for (MergedSeries& series : gathered.series) {
+    const LabelSet& set = *series.labels;
+    out.push_back(
+        CollectedSeries{set.labels, set.has_error && !set.preserve_error, std::move(series.samples)});
+  }
+  return out;
 }
 
 }  // namespace skald::exec

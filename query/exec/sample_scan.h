@@ -3,7 +3,12 @@
 
 #include <absl/status/statusor.h>
 
+#include <memory>
+#include <vector>
+
+#include "query/exec/pipeline.h"
 #include "query/exec/plan/plan.h"
+#include "query/exec/range_function.h"
 #include "query/exec/scan.h"
 #include "query/exec/step_vector.h"
 #include "query/exec/window_grid.h"
@@ -15,5 +20,21 @@ namespace skald::exec {
 // ResourceExhausted when the memory budget ends; Cancelled, DeadlineExceeded.
 absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const ReadPlan& read,
                                        const WindowGrid& grid);
+
+// The same without its last step: what was collected of each series, in no order. Series with an unhandled
+// pipeline error are among them. *pipeline: of the read; compiled when it is null and there is something to
+// read.
+struct CollectedSeries {
+  Labels labels;
+  bool is_error = false;  // a window that holds it fails with PipelineError
+  SeriesSamples samples;
+};
+absl::StatusOr<std::vector<CollectedSeries>> CollectSamples(const QueryContext& context, const ReadPlan& read,
+                                                            const WindowGrid& grid,
+                                                            std::shared_ptr<const Pipeline>* pipeline);
+
+absl::Status PipelineError(const Labels& labels);
+// What absent_over_time answers where this is what is there.
+StepVector AbsentOf(const logql::RangeAggregation& range, const StepVector& present, uint32_t steps);
 
 }  // namespace skald::exec

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/status_macros.h"
+#include "query/exec/query_limiter.h"
 
 namespace skald::exec {
 
@@ -15,7 +16,7 @@ uint32_t WorkerCount(const QueryContext& context, size_t tasks) {
 }
 
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,
-                      const std::function<absl::Status(uint32_t worker, size_t task)>& work) {
+                      const std::function<absl::Status(uint32_t worker, size_t task)>& work, bool reads) {
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
   std::mutex mu;
@@ -24,10 +25,15 @@ absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t task
     while (!failed.load(std::memory_order_relaxed)) {
       const size_t task = next.fetch_add(1);
       if (task >= tasks) return;
+      if (reads && context.limiter != nullptr && context.limiter->TimeIsUp()) {
+        failed.store(true, std::memory_order_relaxed);
+        return;
+      }
       absl::Status status = context.cancel->Check();
       if (status.ok()) status = work(static_cast<uint32_t>(worker), task);
       if (status.ok()) continue;
       failed.store(true, std::memory_order_relaxed);
+      if (reads && context.limiter != nullptr && context.limiter->Forgives(status)) return;
       std::lock_guard lock(mu);
       if (first_error.ok()) first_error = std::move(status);
     }

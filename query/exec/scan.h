@@ -20,6 +20,10 @@
 
 namespace skald::exec {
 
+class RollingWindows;  // query/exec/rolling_windows.h
+
+class QueryLimiter;  // query/exec/query_limiter.h
+
 // One query's surroundings. All pointers outlive it.
 struct QueryContext {
   const LogSource* source = nullptr;
@@ -28,16 +32,23 @@ struct QueryContext {
   MemoryBudget* budget = nullptr;  // this query's
   const CancelToken* cancel = nullptr;
   QueryStats* stats = nullptr;
-  QueryTrace* trace = nullptr;  // null: nobody asks what single steps cost
+  QueryLimiter* limiter = nullptr;  // null: no limits but budget and token
+  QueryTrace* trace = nullptr;      // null: nobody asks what single steps cost
+  // What earlier evaluations of the same query have left, where it is asked for every so often; or null.
+  RollingWindows* windows = nullptr;
+  int64_t interval_ns = 0;
 };
 
 // Threads that work on one selection together, the caller's own among them.
 uint32_t WorkerCount(const QueryContext& context, size_t tasks);
 
 // Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on
-// one thread at a time. Looks at the cancel token before each task. Stops at the first error and returns it.
+// one thread at a time. Looks at the cancel token before each task. Stops at the first error and returns it,
+// or OK where the limiter lets the answer be partial. reads: the tasks read lines, and need not go on when
+// the limiter says that there is no time for it.
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,
-                      const std::function<absl::Status(uint32_t worker, size_t task)>& work);
+                      const std::function<absl::Status(uint32_t worker, size_t task)>& work,
+                      bool reads = true);
 
 // Memory of one worker, drawn from the query's budget in steps, and never given back before the query ends
 // (with its budget).

@@ -1,0 +1,372 @@
+#include "query/exec/rolling_state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <utility>
+
+#include "base/status_macros.h"
+
+namespace skald::exec {
+namespace {
+
+constexpr size_t kMaxLateEntries = 200'000;
+constexpr size_t kMaxMatches = 100'000;
+// States smaller than this keep all their tiles.
+constexpr int64_t kFoldParts = 20'000;
+// Windows of more tiles are read span by span at first.
+constexpr int64_t kManyTiles = 4'096;
+// A window's length that was not asked for during so many tiles beyond the longest window counts no more.
+constexpr int64_t kForgetRanges = 1'024;
+
+}  // namespace
+
+void LateLog::Cover(int64_t until_ns) {
+  const std::lock_guard lock(mu_);
+  covered_ns_ = std::max(covered_ns_, until_ns);
+}
+
+void LateLog::Add(StreamId stream, const std::shared_ptr<const Labels>& labels, int64_t min_ns,
+                  int64_t max_ns) {
+  const std::lock_guard lock(mu_);
+  if (min_ns > covered_ns_) return;
+  entries_.push_back(Entry{stream, labels, min_ns, max_ns});
+  if (entries_.size() > kMaxLateEntries) {
+    entries_.pop_front();
+    ++begin_;
+  }
+}
+
+uint64_t LateLog::end() const {
+  const std::lock_guard lock(mu_);
+  return begin_ + entries_.size();
+}
+
+bool LateLog::Take(uint64_t* cursor, int64_t after_ns, int64_t until_ns, std::vector<Entry>* out) const {
+  const std::lock_guard lock(mu_);
+  const bool complete = *cursor >= begin_;
+  for (uint64_t i = complete ? *cursor - begin_ : 0; i < entries_.size(); ++i) {
+    if (entries_[i].min_ns <= until_ns && entries_[i].max_ns > after_ns) out->push_back(entries_[i]);
+  }
+  *cursor = begin_ + entries_.size();
+  return complete;
+}
+
+absl::StatusOr<StepVector> RollingState::Read(const QueryContext& context, const ReadPlan& read,
+                                              const WindowGrid& grid, uint64_t generation) {
+  const int64_t last = FloorDiv(grid.window_end_ns(0) - phase_ns_, width_ns_);
+  const int64_t first = last - grid.range_ns() / width_ns_ + 1;
+  // In this order: what is seen by nobody yet when the lines are read is noted afterwards.
+  late_->Cover(grid.window_end_ns(0));
+  if (generation != generation_ || spans_.empty()) {
+    Reset();
+    generation_ = generation;
+    cursor_ = late_->end();
+  }
+  NoteRange(last - first + 1, last);
+  MarkLate(read);
+  RETURN_IF_ERROR(FillWindow(context, read, first, last));
+  ASSIGN_OR_RETURN(StepVector out, Total(read, first, last, grid.range_ns()));
+  DropBefore(last - ranges_.rbegin()->first + 1);
+  Fold(last, read.kernel);
+  return out;
+}
+
+int64_t RollingState::bytes() const {
+  return parts_ * static_cast<int64_t>(sizeof(Part)) + value_bytes_ + label_bytes_ +
+         static_cast<int64_t>(spans_.size() * sizeof(Span) + matches_.size() * 24);
+}
+
+void RollingState::Reset() {
+  spans_.clear();
+  known_until_ns_ = kMinTimeNs;
+  series_of_.clear();
+  series_.clear();
+  matches_.clear();
+  parts_ = 0;
+  value_bytes_ = 0;
+  label_bytes_ = 0;
+}
+
+void RollingState::NoteRange(int64_t tiles, int64_t last) {
+  const bool longest = ranges_.empty() || tiles > ranges_.rbegin()->first;
+  ranges_[tiles] = last;
+  const int64_t longest_tiles = ranges_.rbegin()->first;
+  std::erase_if(ranges_,
+                [&](const auto& item) { return last - item.second > longest_tiles + kForgetRanges; });
+  if (!longest) return;
+  const auto wanted = static_cast<int64_t>(std::ceil(std::sqrt(static_cast<double>(longest_tiles))));
+  if (wanted <= 2 * span_tiles_ && !spans_.empty()) return;
+  span_tiles_ = std::max<int64_t>(wanted, 1);
+  Reset();
+}
+
+void RollingState::MarkLate(const ReadPlan& read) {
+  std::vector<LateLog::Entry> entries;
+  const int64_t after_ns =
+      spans_.empty() ? kMaxTimeNs : phase_ns_ + (FirstTile(spans_.begin()->first) - 1) * width_ns_;
+  if (!late_->Take(&cursor_, after_ns, known_until_ns_, &entries)) {
+    Reset();
+    return;
+  }
+  for (const LateLog::Entry& entry : entries) {
+    if (matches_.size() > kMaxMatches) matches_.clear();
+    const auto [it, added] = matches_.try_emplace(Raw(entry.stream), false);
+    if (added) {
+      it->second = std::all_of(read.selector.matchers.begin(), read.selector.matchers.end(),
+                               [&](const Matcher& m) { return m.Matches(entry.labels->Get(m.name())); });
+    }
+    if (!it->second) continue;
+    const auto tile_of = [&](int64_t t_ns) { return FloorDiv(t_ns - 1 - phase_ns_, width_ns_) + 1; };
+    MakeUnknown(tile_of(std::max(entry.min_ns, after_ns + 1)),
+                tile_of(std::min(entry.max_ns, known_until_ns_)));
+  }
+}
+
+void RollingState::MakeUnknown(int64_t first_tile, int64_t last_tile) {
+  for (auto it = spans_.lower_bound(SpanOf(first_tile)); it != spans_.end() && it->first <= SpanOf(last_tile);
+       ++it) {
+    Span& span = it->second;
+    if (span.folded.known) {
+      SetParts(&span.folded, {});
+      span.folded.known = false;
+      span.stays_fine = true;
+    }
+    if (span.tiles.empty()) continue;
+    const int64_t base = FirstTile(it->first);
+    for (int64_t tile = std::max(first_tile, base); tile <= std::min(last_tile, base + span_tiles_ - 1);
+         ++tile) {
+      Tile& unknown = span.tiles[static_cast<size_t>(tile - base)];
+      SetParts(&unknown, {});
+      unknown.known = false;
+    }
+  }
+}
+
+// Whether some window's left edge lies in the span, or the span reaches beyond what is known.
+bool RollingState::IsCut(int64_t span, int64_t last) const {
+  const int64_t begin = FirstTile(span);
+  const int64_t end = begin + span_tiles_ - 1;
+  if (end > last) return true;
+  for (const auto& [tiles, asked] : ranges_) {
+    const int64_t first = last - tiles + 1;
+    if (first > begin && first <= end) return true;
+  }
+  return false;
+}
+
+absl::Status RollingState::FillWindow(const QueryContext& context, const ReadPlan& read, int64_t first,
+                                      int64_t last) {
+  const bool many = last - first + 1 > kManyTiles;
+  // Runs of tiles that are not known, and of whole spans.
+  int64_t tile_run = 0;
+  int64_t tile_count = 0;
+  int64_t span_run = 0;
+  int64_t span_count = 0;
+  const auto fill_tiles = [&]() -> absl::Status {
+    if (tile_count == 0) return absl::OkStatus();
+    const int64_t from = tile_run;
+    const auto count = static_cast<uint32_t>(std::exchange(tile_count, 0));
+    return Fill(context, read, from, 1, count, [&, from](uint32_t i) {
+      const int64_t tile = from + i;
+      const int64_t span = SpanOf(tile);
+      return &spans_[span].tiles[static_cast<size_t>(tile - FirstTile(span))];
+    });
+  };
+  const auto fill_spans = [&]() -> absl::Status {
+    if (span_count == 0) return absl::OkStatus();
+    const int64_t from = span_run;
+    const auto count = static_cast<uint32_t>(std::exchange(span_count, 0));
+    return Fill(context, read, FirstTile(from), span_tiles_, count,
+                [&, from](uint32_t i) { return &spans_[from + i].folded; });
+  };
+  for (int64_t number = SpanOf(first); number <= SpanOf(last); ++number) {
+    Span& span = spans_[number];
+    const int64_t base = FirstTile(number);
+    const bool whole = first <= base && base + span_tiles_ - 1 <= last;
+    if (whole && span.folded.known) {
+      RETURN_IF_ERROR(fill_spans());
+      RETURN_IF_ERROR(fill_tiles());
+      continue;
+    }
+    if (whole && many && span.tiles.empty() && !span.stays_fine && !IsCut(number, last)) {
+      if (span_count == 0) span_run = number;
+      ++span_count;
+      RETURN_IF_ERROR(fill_tiles());
+      continue;
+    }
+    RETURN_IF_ERROR(fill_spans());
+    if (span.tiles.empty()) {
+      span.tiles.resize(static_cast<size_t>(span_tiles_));
+      SetParts(&span.folded, {});
+      span.folded.known = false;
+    }
+    for (int64_t tile = std::max(first, base); tile <= std::min(last, base + span_tiles_ - 1); ++tile) {
+      if (span.tiles[static_cast<size_t>(tile - base)].known) {
+        RETURN_IF_ERROR(fill_tiles());
+        continue;
+      }
+      if (tile_count == 0) tile_run = tile;
+      ++tile_count;
+    }
+  }
+  RETURN_IF_ERROR(fill_spans());
+  RETURN_IF_ERROR(fill_tiles());
+  known_until_ns_ = std::max(known_until_ns_, phase_ns_ + last * width_ns_);
+  return absl::OkStatus();
+}
+
+absl::Status RollingState::Fill(const QueryContext& context, const ReadPlan& read, int64_t first_tile,
+                                int64_t tiles_each, uint32_t count,
+                                const std::function<Tile*(uint32_t)>& where) {
+  // Windows that lie end to end: the tiles themselves.
+  const int64_t step_ns = width_ns_ * tiles_each;
+  const int64_t first_end_ns = phase_ns_ + (first_tile - 1) * width_ns_ + step_ns;
+  const WindowGrid grid(first_end_ns, step_ns, count, step_ns, 0);
+  ASSIGN_OR_RETURN(std::vector<CollectedSeries> collected, CollectSamples(context, read, grid, &pipeline_));
+  std::vector<std::vector<Part>> parts(count);
+  // Windows of one length lie end to end: the i-th is the one bucket 2 * i + 1.
+  const auto tile_of = [](uint32_t bucket) { return (bucket - 1) / 2; };
+  for (CollectedSeries& series : collected) {
+    const uint32_t number = SeriesNumber(series.labels, series.is_error);
+    for (const Cell& cell : series.samples.cells())
+      parts[tile_of(cell.bucket)].push_back(Part{number, cell, {}});
+    series.samples.TakeValues([&](uint32_t bucket, std::vector<double> values) {
+      parts[tile_of(bucket)].push_back(Part{number, Cell(), std::move(values)});
+    });
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    Tile* tile = where(i);
+    SetParts(tile, std::move(parts[i]));
+    tile->known = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepVector> RollingState::Total(const ReadPlan& read, int64_t first, int64_t last,
+                                               int64_t range_ns) {
+  std::vector<Part> totals(series_.size());
+  const auto add = [&](const Tile& tile) {
+    for (const Part& part : tile.parts) {
+      Part& total = totals[part.series];
+      if (read.kernel == RangeKernel::kValues) {
+        total.values.insert(total.values.end(), part.values.begin(), part.values.end());
+      } else if (total.cell.count == 0) {
+        total.cell = part.cell;
+      } else {
+        Combine(read.kernel, &total.cell, part.cell);
+      }
+    }
+  };
+  for (auto it = spans_.lower_bound(SpanOf(first)); it != spans_.end() && it->first <= SpanOf(last); ++it) {
+    const int64_t base = FirstTile(it->first);
+    if (it->second.folded.known && first <= base && base + span_tiles_ - 1 <= last) {
+      add(it->second.folded);
+      continue;
+    }
+    for (int64_t tile = std::max(first, base); tile <= std::min(last, base + span_tiles_ - 1); ++tile) {
+      add(it->second.tiles[static_cast<size_t>(tile - base)]);
+    }
+  }
+  const double range_seconds = static_cast<double>(range_ns) / 1e9;
+  StepVector out;
+  for (const auto& [key, number] : series_of_) {  // sorted by labels
+    Part& total = totals[number];
+    if (total.cell.count == 0 && total.values.empty()) continue;
+    if (key.second) return PipelineError(key.first);
+    const double value = read.kernel == RangeKernel::kValues
+                             ? Quantile(read.range->parameter.value_or(0), &total.values)
+                             : ValueOf(read.range->op, total.cell, range_seconds);
+    out.push_back(StepSeries{key.first, {StepValue{0, value}}});
+  }
+  if (read.range->op == logql::RangeOp::kAbsentOverTime) return AbsentOf(*read.range, out, 1);
+  return out;
+}
+
+void RollingState::Fold(int64_t last, RangeKernel kernel) {
+  if (parts_ < kFoldParts || kernel == RangeKernel::kValues) return;
+  // Late lines mostly belong to the newest spans: those stay as they are.
+  const int64_t newest = SpanOf(last) - 2;
+  for (auto& [number, span] : spans_) {
+    if (number >= newest) break;
+    if (span.tiles.empty() || span.stays_fine || IsCut(number, last) || IsCut(number, last + span_tiles_))
+      continue;
+    if (!std::all_of(span.tiles.begin(), span.tiles.end(), [](const Tile& tile) { return tile.known; }))
+      continue;
+    std::map<uint32_t, Part> folded;
+    for (Tile& tile : span.tiles) {
+      for (const Part& part : tile.parts) {
+        const auto [it, added] = folded.try_emplace(part.series, part);
+        if (!added) Combine(kernel, &it->second.cell, part.cell);
+      }
+      SetParts(&tile, {});
+    }
+    std::vector<Part> parts;
+    parts.reserve(folded.size());
+    for (auto& [series, part] : folded) parts.push_back(std::move(part));
+    SetParts(&span.folded, std::move(parts));
+    span.folded.known = true;
+    span.tiles = {};
+  }
+}
+
+void RollingState::DropBefore(int64_t tile) {
+  bool dropped = false;
+  while (!spans_.empty() && FirstTile(spans_.begin()->first + 1) <= tile) {
+    Span& span = spans_.begin()->second;
+    for (Tile& old : span.tiles) SetParts(&old, {});
+    SetParts(&span.folded, {});
+    spans_.erase(spans_.begin());
+    dropped = true;
+  }
+  if (dropped) DropUnusedSeries();
+}
+
+void RollingState::SetParts(Tile* tile, std::vector<Part> parts) {
+  const auto values_of = [](const std::vector<Part>& all) {
+    size_t n = 0;
+    for (const Part& part : all) n += part.values.capacity();
+    return static_cast<int64_t>(n * sizeof(double));
+  };
+  parts_ += static_cast<int64_t>(parts.size()) - static_cast<int64_t>(tile->parts.size());
+  value_bytes_ += values_of(parts) - values_of(tile->parts);
+  tile->parts = std::move(parts);
+}
+
+void RollingState::DropUnusedSeries() {
+  std::vector<bool> used(series_.size());
+  const auto visit = [this](const auto& with) {
+    for (auto& [number, span] : spans_) {
+      for (Tile& tile : span.tiles) {
+        for (Part& part : tile.parts) with(&part);
+      }
+      for (Part& part : span.folded.parts) with(&part);
+    }
+  };
+  visit([&](Part* part) { used[part->series] = true; });
+  if (2 * std::count(used.begin(), used.end(), true) >= static_cast<ptrdiff_t>(series_.size())) return;
+  std::vector<uint32_t> place(series_.size());
+  std::vector<Series> kept;
+  series_of_.clear();
+  label_bytes_ = 0;
+  for (size_t i = 0; i < series_.size(); ++i) {
+    if (!used[i]) continue;
+    place[i] = static_cast<uint32_t>(kept.size());
+    label_bytes_ += 2 * static_cast<int64_t>(series_[i].labels.ToString().size()) + 128;
+    series_of_[{series_[i].labels, series_[i].is_error}] = place[i];
+    kept.push_back(std::move(series_[i]));
+  }
+  series_ = std::move(kept);
+  visit([&](Part* part) { part->series = place[part->series]; });
+}
+
+uint32_t RollingState::SeriesNumber(const Labels& labels, bool is_error) {
+  const auto [it, added] = series_of_.try_emplace({labels, is_error}, static_cast<uint32_t>(series_.size()));
+  if (added) {
+    series_.push_back(Series{labels, is_error});
+    label_bytes_ += 2 * static_cast<int64_t>(labels.ToString().size()) + 128;
+  }
+  return it->second;
+}
+
+}  // namespace skald::exec

@@ -1,0 +1,132 @@
+#include "query/exec/rolling_windows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/clock.h"
+#include "query/exec/rolling_state.h"
+#include "query/exec/sample_scan.h"
+#include "query/logql/printer.h"
+
+namespace skald::exec {
+namespace {
+
+constexpr int64_t kMaxTiles = 16'000'000;
+constexpr int64_t kMinTileNs = kNsPerMs;
+constexpr int64_t kSweepNs = int64_t{60} * kNsPerSecond;
+// States live this long without being asked for, and three intervals at least.
+constexpr int64_t kIdleNs = int64_t{600} * kNsPerSecond;
+
+int64_t TileWidth(const WindowGrid& grid, int64_t interval_ns) {
+  return std::gcd(grid.range_ns(), interval_ns);
+}
+
+// Reads with the same text collect the same cells.
+std::string KeyOf(const ReadPlan& read, int64_t width_ns, int64_t phase_ns) {
+  logql::LogRangeExpr range = read.range->log_range;
+  range.range_ns = kNsPerSecond;
+  range.offset_ns = 0;
+  const PipelinePlan& pipeline = read.pipeline;
+  std::string key = fmt::format("{} {} {} {} {} {}", width_ns, phase_ns, static_cast<int>(read.kernel),
+                                static_cast<int>(pipeline.kind), static_cast<int>(pipeline.grouping.kind),
+                                read.range->counted_label);
+  for (const std::string& label : pipeline.grouping.labels) key += "," + label;
+  return key + " " + logql::PrintLogRange(range);
+}
+
+}  // namespace
+
+RollingWindows::RollingWindows(int64_t max_bytes) : max_bytes_(max_bytes) {}
+RollingWindows::~RollingWindows() = default;
+
+bool RollingWindows::Fits(const ReadPlan& read, const WindowGrid& grid, int64_t interval_ns) {
+  if (interval_ns <= 0 || grid.steps() != 1 || grid.range_ns() <= 0) return false;
+  if (read.kernel == RangeKernel::kSamples || read.kernel == RangeKernel::kDistinct) return false;
+  const int64_t width_ns = TileWidth(grid, interval_ns);
+  return width_ns >= kMinTileNs && grid.range_ns() / width_ns <= kMaxTiles;
+}
+
+absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, const ReadPlan& read,
+                                                const WindowGrid& grid, int64_t interval_ns) {
+  const int64_t width_ns = TileWidth(grid, interval_ns);
+  const int64_t phase_ns = (grid.window_end_ns(0) % width_ns + width_ns) % width_ns;
+  const std::string key = KeyOf(read, width_ns, phase_ns);
+  const int64_t now_ns = MonotonicNs();
+  std::shared_ptr<RollingState> state;
+  uint64_t generation = 0;
+  {
+    const std::lock_guard lock(mu_);
+    Sweep(now_ns);
+    Tenant& tenant = tenants_[context.tenant];
+    if (tenant.late == nullptr) tenant.late = std::make_shared<LateLog>();
+    generation = tenant.generation;
+    std::shared_ptr<RollingState>& slot = tenant.states[key];
+    if (slot == nullptr) slot = std::make_shared<RollingState>(width_ns, phase_ns, tenant.late, generation);
+    slot->used_ns = now_ns + std::max(kIdleNs, 3 * interval_ns);
+    state = slot;
+  }
+  bool too_large = false;
+  absl::StatusOr<StepVector> out = StepVector();
+  {
+    const std::lock_guard lock(state->mu);
+    out = state->Read(context, read, grid, generation);
+    if (!state->is_dropped) {
+      const int64_t grown = state->bytes() - state->counted_bytes;
+      state->counted_bytes += grown;
+      too_large = bytes_.fetch_add(grown) + grown > max_bytes_;
+      if (too_large) {
+        bytes_.fetch_sub(state->counted_bytes);
+        state->is_dropped = true;
+      }
+    }
+  }
+  if (too_large) {
+    const std::lock_guard lock(mu_);
+    Tenant& tenant = tenants_[context.tenant];
+    const auto it = tenant.states.find(key);
+    if (it != tenant.states.end() && it->second == state) tenant.states.erase(it);
+  }
+  return out;
+}
+
+void RollingWindows::Publish(std::string_view tenant, StreamId stream,
+                             const std::shared_ptr<const Labels>& labels, int64_t min_ns, int64_t max_ns) {
+  std::shared_ptr<LateLog> late;
+  {
+    const std::lock_guard lock(mu_);
+    const auto it = tenants_.find(tenant);
+    if (it == tenants_.end()) return;
+    late = it->second.late;
+  }
+  if (late != nullptr) late->Add(stream, labels, min_ns, max_ns);
+}
+
+void RollingWindows::Forget(std::string_view tenant) {
+  const std::lock_guard lock(mu_);
+  const auto it = tenants_.find(tenant);
+  if (it != tenants_.end()) ++it->second.generation;
+}
+
+size_t RollingWindows::states() const {
+  const std::lock_guard lock(mu_);
+  size_t n = 0;
+  for (const auto& [name, tenant] : tenants_) n += tenant.states.size();
+  return n;
+}
+
+void RollingWindows::Sweep(int64_t now_ns) {
+  if (now_ns - swept_ns_ < kSweepNs) return;
+  swept_ns_ = now_ns;
+  for (auto& [name, tenant] : tenants_) {
+    std::erase_if(tenant.states, [&](const auto& item) {
+      // Whoever holds it counts its bytes on.
+      if (item.second->used_ns > now_ns || item.second.use_count() > 1) return false;
+      bytes_.fetch_sub(item.second->counted_bytes);
+      return true;
+    });
+  }
+}
+
+}  // namespace skald::exec
