@@ -60,7 +60,7 @@ constexpr Unneeded kUnneeded[] = {
     {"profiling", "not needed"},
     {"limits", "not needed"},
     {"memcached", "not needed: there are no external caches"},
-    {"pattern_ingester", "not needed"},
+    {"pattern_ingester", "not needed: patterns are always counted"},
     {"ui", "not needed"},
     {"operational_config", "not needed"},
     {"ballast_bytes", "not needed: there is no garbage collector"},
@@ -122,6 +122,61 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
     out->data_dir = v.text;
     return absl::OkStatus();
   });
+    {"limits_config.simulated_push_latency", "not needed"},
+    {"limits_config.enable_multi_variant_queries",
+     "not available: variants() is refused, as Loki does by default"},
+    {"limits_config.discover_generic_fields", "not available: the agent's stages can add what a line says"},
+    {"limits_config.use_owned_stream_count", "not needed: one process has all streams"},
+    {"limits_config.tsdb_sharding_strategy", "not needed: a query uses all cores"},
+    {"limits_config.tsdb_precompute_chunks", "not needed: a query uses all cores"},
+    {"limits_config.max_metadata_cache_freshness", "not needed: there is no result cache"},
+    {"limits_config.max_stats_cache_freshness", "not needed: there is no result cache"},
+    {"limits_config.max_queriers_per_tenant", "not needed: see query.concurrency"},
+    {"limits_config.max_query_capacity",
+     "not needed: a tenant has three quarters of query.concurrency at most"},
+    {"limits_config.query_ready_index_num_days", "not needed: the index is always there"},
+    {"limits_config.split_recent_metadata_queries_by_interval", "not needed: label queries are not split"},
+    {"limits_config.recent_metadata_query_window", "not needed: label queries are not split"},
+    {"limits_config.engine_results_cache_time_bucket_interval", "not needed: there is no result cache"},
+    {"limits_config.split_ingester_queries_by_interval", "not needed: one process does everything"},
+    {"limits_config.min_sharding_lookback", "not needed: a query uses all cores"},
+    {"limits_config.per_tenant_override_config", "replaced by runtime_config.file"},
+    {"limits_config.per_tenant_override_period", "replaced by runtime_config.period"},
+    {"limits_config.allow_deletes", "replaced by limits_config.deletion_mode"},
+    {"limits_config.block_ingestion_until", "not available: see limits_config.ingestion_rate_mb"},
+    {"limits_config.block_ingestion_status_code", "not available: see limits_config.ingestion_rate_mb"},
+    {"limits_config.block_ingestion_policy_until", "not available: there are no ingestion policies"},
+    {"limits_config.policy_enforced_labels", "not available: there are no ingestion policies"},
+    {"limits_config.policy_stream_mapping", "not available: there are no ingestion policies"},
+    {"limits_config.policy_override_limits", "not available: there are no ingestion policies"},
+    {"limits_config.enforced_labels", "not available: streams without a label are taken"},
+    {"limits_config.ingestion_partitions_tenant_shard_size", "not needed: one process does everything"},
+    {"limits_config.pattern_ingester_tokenizable_json_fields_default",
+     "not needed: patterns are of whole lines"},
+    {"limits_config.pattern_ingester_tokenizable_json_fields_append",
+     "not needed: patterns are of whole lines"},
+    {"limits_config.pattern_ingester_tokenizable_json_fields_delete",
+     "not needed: patterns are of whole lines"},
+    {"limits_config.metric_aggregation_enabled", "not needed: volumes are counted from block headers"},
+    {"limits_config.pattern_persistence_enabled",
+     "not needed: patterns are kept with the blocks they are of"},
+    {"limits_config.pattern_persistence_granularity", "not needed: patterns are counted in steps of 10 s"},
+    {"limits_config.pattern_rate_threshold", "not needed: all patterns are kept"},
+    {"limits_config.max_scan_task_parallelism", "not needed: a query uses all cores"},
+    {"limits_config.index_gateway_shard_size", "not needed: one process does everything"},
+    {"limits_config.index_gateway_max_capacity", "not needed: one process does everything"},
+    {"limits_config.bloom_gateway_enable_filtering", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_build_max_builders", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_build_task_max_retries", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_build_builder_response_timeout", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_creation_enabled", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_planning_strategy", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_split_series_keyspace_by", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_task_target_series_chunk_size", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_block_encoding", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_prefetch_blocks", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_max_block_size", "not needed: blocks carry their own filters"},
+    {"limits_config.bloom_max_bloom_size", "not needed: blocks carry their own filters"},
   config->Choice({.flag = "wal-sync",
                   .yaml = "wal.sync",
                   .help = "When a push is answered: once it is on disk (always), within wal.sync_interval of "
@@ -260,6 +315,10 @@ void RegisterLimitOptions(Config* config, Limits* out) {
               &l.max_label_names_per_series, 0, kMany);
   config->Bool(spec("reject_old_samples", "Refuse lines older than reject_old_samples_max_age."),
                &l.reject_old_samples);
+  config->Bytes({.flag = "",
+                 .yaml = "query.answer_memory",
+                 .help = "Memory of answers that their clients have not read yet; further ones are 503."},
+                &out->query_answer_memory);
   config->Duration(spec("reject_old_samples_max_age", "For reject_old_samples."),
                    &l.reject_old_samples_max_age_ns);
   config->Duration(spec("creation_grace_period", "How far in the future a line may be."),
@@ -278,6 +337,10 @@ void RegisterLimitOptions(Config* config, Limits* out) {
   config->List(spec("log_level_fields", "Labels and fields that hold a level, the first wins."),
                &l.log_level_fields);
   config->Int(spec("log_level_from_json_max_depth", "Levels of nesting searched for it; 0 = all."),
+  config->Bool({.flag = "",
+                .yaml = "frontend.compress_responses",
+                .help = "Answer questions with gzip where the client takes it and the answer is large."},
+               &out->compress_responses);
               &l.log_level_from_json_max_depth, 0, 1000);
   config->Bool(spec("allow_structured_metadata", "Take structured metadata."), &l.allow_structured_metadata);
   config->Bytes(spec("max_structured_metadata_size", "Bytes of a line's metadata."),
@@ -370,3 +433,5 @@ absl::Status ValidateServerConfig(const ServerConfig& config) {
 }
 
 }  // namespace skald::server
+  config->Bytes(spec("max_query_bytes_read", "Bytes of lines a query's selectors may have in its range."),
+                &l.max_query_bytes_read);

@@ -46,6 +46,7 @@ struct ServerConfig {
   // Limits of single tenants, see tenant_limits.h; "" = none.
   std::string overrides_file;
   int64_t overrides_period_ns = int64_t{10} * 1'000'000'000;
+  uint64_t query_answer_memory = uint64_t{512} << 20;  // of answers that their clients have not taken yet
 
   bool multi_tenant_queries = false;
   int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
@@ -56,6 +57,7 @@ struct ServerConfig {
 
 // Registers the keys of limits_config on `config`, which then writes into *out.
 void RegisterLimitOptions(Config* config, Limits* out);
+  bool compress_responses = false;  // answers to questions as gzip, where the client takes it
 
 // Registers every option of the server on `config`, which then writes into *out.
 void RegisterServerOptions(Config* config, ServerConfig* out);

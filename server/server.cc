@@ -65,16 +65,19 @@ absl::Status Server::Open(std::string config_yaml) {
       config_.query_concurrency > 0 ? static_cast<int>(config_.query_concurrency) : std::max(4, 2 * cores);
   const auto queue = static_cast<size_t>(config_.query_queue);
   query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)",
-                                                 static_cast<int64_t>(config_.query_memory));
+                                                 static_cast<int64_t>(config_.query_memory), memory_.get());
+  tenant_budgets_ = std::make_unique<TenantBudgets>(
+      query_budget_.get(),
+      static_cast<int64_t>(config_.auth_enabled ? config_.query_memory / 4 * 3 : config_.query_memory));
   scan_pool_ = std::make_unique<ThreadPool>(cores);
   tail_pool_ = std::make_unique<ThreadPool>(2);
   slow_pool_ = std::make_unique<ThreadPool>(1);
   tenants_ = std::make_unique<MultiTenantSource>(visible_.get());
   engine_ = std::make_unique<Engine>(tenants_.get(), scan_pool_.get(), query_budget_.get());
-  queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, &metrics_);
-  lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, &metrics_);
-  ingest_ =
-      std::make_unique<IngestService>(&config_, limits_.get(), store_.get(), &Clock::System(), &metrics_);
+  queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, of_one(concurrency), &metrics_);
+  lookups_ = std::make_unique<QueryPool>("lookups", kLookupThreads, queue, of_one(kLookupThreads), &metrics_);
+  ingest_ = std::make_unique<IngestService>(&config_, limits_.get(), store_.get(), memory_.get(),
+                                            &Clock::System(), &metrics_);
 
   query_service_.config = &config_;
   query_service_.limits = limits_.get();
@@ -101,11 +104,17 @@ absl::Status Server::Open(std::string config_yaml) {
   AddPushRoutes(&config_, ingest_.get(), &router_);
   AddOtlpRoutes(&config_, ingest_.get(), &router_);
   AddDeleteRoutes(
+  // Of threads and memory a tenant has three quarters at most, where there are several.
+  const auto of_one = [this](int threads) {
+    return static_cast<size_t>(config_.auth_enabled ? std::max(1, threads * 3 / 4) : threads);
+  };
       &config_, limits_.get(), deletes_.get(), &Clock::System(),
       [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); }, &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
   if (config_.rules.enabled) {
+  page_pool_ = std::make_unique<ThreadPool>(kPageThreads);
+  visible_->Use(scan_pool_.get(), query_budget_.get());
     RulesConfig rules = config_.rules;
     if (rules.external_url.empty()) rules.external_url = "http://" + config_.http_listen;
     ASSIGN_OR_RETURN(rules_, RulesService::Open(rules, config_.auth_enabled, config_.data_dir, engine_.get(),
@@ -117,6 +126,7 @@ absl::Status Server::Open(std::string config_yaml) {
   AddStoreMetrics(this, store_.get(), &metrics_);
 
   HttpServerOptions http;
+  query_service_.budgets = tenant_budgets_.get();
   http.listen = config_.http_listen;
   http.max_connections = static_cast<uint32_t>(config_.max_connections);
   http.max_body_memory_bytes = config_.push_memory;
@@ -161,3 +171,4 @@ std::string Server::grpc_address() const {
 }
 
 }  // namespace skald::server
+  http.max_answer_memory_bytes = config_.query_answer_memory;

@@ -61,6 +61,7 @@ class Server {
   std::unique_ptr<ThreadPool> scan_pool_;
   std::unique_ptr<ThreadPool> tail_pool_;
   std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
+  std::unique_ptr<TenantBudgets> tenant_budgets_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;

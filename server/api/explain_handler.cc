@@ -25,7 +25,7 @@ absl::StatusOr<exec::Explanation> Explain(const QueryService& service, const Htt
                    logql::ParseExpr(params.query, {.extensions = limits->enable_logql_extensions}));
   Bounds bounds{params.start_ns, params.end_ns};
   if (ClampToLookback(*limits, now_ns, &bounds) && !instant) params.start_ns = bounds.start_ns;
-  return service.engine->Explain(expr, params, LimitsOf(service, *limits, request),
+  return service.engine->Explain(expr, params, LimitsOf(service, tenant, *limits, request),
                                  IsTrue(form.Get("analyze")), request.cancel.get());
 }
 

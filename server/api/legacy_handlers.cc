@@ -50,7 +50,7 @@ absl::StatusOr<std::string> LegacyQuery(const QueryService& service, const HttpR
   const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
   ASSIGN_OR_RETURN(
       const QueryResult result,
-      service.engine->RunExpr(expr, query, LimitsOf(service, *limits, request), request.cancel.get()));
+      service.engine->RunExpr(expr, query, LimitsOf(service, tenant, *limits, request), request.cancel.get()));
   return LegacyStreamsJson(result, {result.stats.exec_ns, waited_ns});
 }
 

@@ -99,12 +99,20 @@ void WriteWarnings(JsonWriter* w, const std::vector<std::string>& warnings) {
   w->EndArray();
 }
 
-void WriteStore(JsonWriter* w, const QueryStats* s) {
-  const QueryStats zero;
-  const QueryStats& v = s != nullptr ? *s : zero;
+// What came from segments, and (`heads`) what was in memory only. Duplicates, lines that passed and metadata
+// are not told apart by where they were: they stand with the segments.
+void WriteStore(JsonWriter* w, const QueryStats& stats, bool heads) {
+  QueryStats v;
+  if (heads) {
+    v.read.head_bytes = stats.read.head_bytes;
+    v.read.head_rows = stats.read.head_rows;
+  } else {
+    v = stats;
+    v.read.head_bytes = v.read.head_rows = 0;
+  }
   w->BeginObject();
   w->Key("totalChunksRef").UInt(v.blocks_total);
-  w->Key("totalChunksDownloaded").UInt(v.read.blocks);
+  w->Key("totalChunksDownloaded").UInt(v.read.blocks - v.read.head_blocks);
   w->Key("chunksDownloadTime").Int(0);
   w->Key("queryReferencedStructuredMetadata").Bool(v.metadata_bytes > 0);
   w->Key("queryUsedV2Engine").Bool(false);
@@ -154,19 +162,19 @@ void WriteStats(JsonWriter* w, const QueryStats& stats, const QueryTiming& timin
   w->Key("totalStructuredMetadataBytesProcessed").UInt(stats.metadata_bytes);
   w->EndObject();
   w->Key("querier").BeginObject().Key("store");
-  WriteStore(w, &stats);
+  WriteStore(w, stats, false);
   w->Key("querierExecTime").Double(seconds).EndObject();
   w->Key("ingester").BeginObject();
   w->Key("totalReached")
-      .Int(0)
+      .Int(stats.read.head_blocks > 0 ? 1 : 0)
       .Key("totalChunksMatched")
-      .Int(0)
+      .UInt(stats.read.head_blocks)
       .Key("totalBatches")
       .Int(0)
       .Key("totalLinesSent")
       .Int(0);
   w->Key("store");
-  WriteStore(w, nullptr);
+  WriteStore(w, stats, true);
   w->EndObject();
   w->Key("cache").BeginObject();
   for (const char* cache : {"chunk", "index", "result", "statsResult", "volumeResult", "seriesResult",

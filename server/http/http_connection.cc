@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "server/http/gzip.h"
 #include "server/http/web_socket.h"
 
 namespace skald::server {
@@ -42,19 +43,38 @@ boost::beast::string_view Beast(std::string_view s) { return {s.data(), s.size()
 // Carries the answer from whatever thread to the connection's strand.
 class HttpConnection::Answer : public Responder {
  public:
-  explicit Answer(std::shared_ptr<HttpConnection> connection) : connection_(std::move(connection)) {}
+  Answer(std::shared_ptr<HttpConnection> connection, bool may_compress, bool compress)
+      : connection_(std::move(connection)), may_compress_(may_compress), compress_(compress) {}
   ~Answer() override {
     if (!sent_.load()) Send(TextResponse(500, "internal error: the request was dropped"));
   }
   void Send(HttpResponse response) override {
     if (sent_.exchange(true)) return;
-    asio::post(connection_->executor_, [connection = connection_, response = std::move(response)]() mutable {
-      connection->Respond(std::move(response));
-    });
+    // Here, on the handler's thread: the connection's has others to serve.
+    if (may_compress_) response.headers.emplace_back("Vary", "Accept-Encoding");
+    if (compress_ && response.body.size() >= kMinGzipBytes) {
+      if (std::string smaller = Gzip(response.body); !smaller.empty()) {
+        response.body = std::move(smaller);
+        response.headers.emplace_back("Content-Encoding", "gzip");
+      }
+    }
+    auto held = static_cast<int64_t>(response.body.size());
+    if (!connection_->shared_->answers.Reserve(held).ok()) {
+      response = TextResponse(503, "too many answers wait for their readers, try again\n");
+      held = 0;
+    }
+    asio::post(connection_->executor_,
+               [connection = connection_, response = std::move(response), held]() mutable {
+                 connection->answer_reserved_ += held;
+                 connection->Respond(std::move(response));
+                 if (!connection->response_.has_value()) connection->ReleaseAnswer();
+               });
   }
 
  private:
   const std::shared_ptr<HttpConnection> connection_;
+  const bool may_compress_;
+  const bool compress_;
   std::atomic<bool> sent_{false};
 };
 
@@ -69,6 +89,7 @@ HttpConnection::HttpConnection(asio::ip::tcp::socket socket, std::shared_ptr<Htt
 
 HttpConnection::~HttpConnection() {
   ReleaseBody();
+  ReleaseAnswer();
   --shared_->connections;
 }
 
@@ -109,6 +130,11 @@ void HttpConnection::Close() {
 void HttpConnection::ReleaseBody() {
   if (body_reserved_ > 0) shared_->bodies.Release(body_reserved_);
   body_reserved_ = 0;
+}
+
+void HttpConnection::ReleaseAnswer() {
+  if (answer_reserved_ > 0) shared_->answers.Release(answer_reserved_);
+  answer_reserved_ = 0;
 }
 
 void HttpConnection::WaitForRequest() {
@@ -225,7 +251,8 @@ void HttpConnection::OnBody() {
   if (route_->upgrade) return HandOver();
   WatchClient();
   // A handler must not throw; one that does has answered nothing, and the dropped Answer says so.
-  auto answer = std::make_shared<Answer>(shared_from_this());
+  auto answer = std::make_shared<Answer>(shared_from_this(), route_->gzip,
+                                         route_->gzip && AcceptsGzip(request_->Header("Accept-Encoding")));
   try {
     route_->handle(request_, answer);
   } catch (const std::exception& e) {
@@ -299,6 +326,7 @@ void HttpConnection::Measure(int status) {
 
 void HttpConnection::OnWritten(bool close) {
   response_.reset();
+  ReleaseAnswer();
   if (!close) return WaitForRequest();
   error_code ignored;
   stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, ignored);

@@ -25,7 +25,8 @@ struct HttpShared {
       : options(std::move(o)),
         router(r),
         metrics(m),
-        bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes)) {}
+        bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes)),
+        answers("HTTP answers", static_cast<int64_t>(options.max_answer_memory_bytes)) {}
 
   // Here, so that a connection whose answer comes late still has it.
   boost::asio::io_context io;
@@ -33,6 +34,7 @@ struct HttpShared {
   const Router* const router;
   Metrics* const metrics;
   MemoryBudget bodies;
+  MemoryBudget answers;
   std::atomic<bool> draining{false};
   std::atomic<int64_t> connections{0};
 };
@@ -70,6 +72,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void Linger();
   void Close();
   void ReleaseBody();
+  void ReleaseAnswer();
   void Expire(int64_t ms);
 
   std::shared_ptr<HttpShared> shared_;
@@ -86,6 +89,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::string remote_;
   std::shared_ptr<CancelToken> cancel_;
   int64_t body_reserved_ = 0;
+  int64_t answer_reserved_ = 0;
   bool idle_ = false;
   bool keep_alive_ = true;
   bool answered_ = false;

@@ -88,6 +88,11 @@ class HttpServer::Impl : public std::enable_shared_from_this<HttpServer::Impl> {
         this, MetricKind::kGauge, "skald_http_connections", "Open HTTP connections.", [shared = shared_] {
           return std::vector<Metrics::Sample>{{{}, static_cast<double>(shared->connections.load())}};
         });
+    shared_->metrics->Callback(
+        this, MetricKind::kGauge, "skald_http_answer_bytes",
+        "Bytes of answers that wait to be taken by their clients.", [shared = shared_] {
+          return std::vector<Metrics::Sample>{{{}, static_cast<double>(shared->answers.used())}};
+        });
     asio::post(io_, [self = shared_from_this()] { self->Accept(); });
     for (int i = 0; i < shared_->options.threads; ++i) {
       threads_.emplace_back([this] { RunIo(); });

@@ -25,6 +25,8 @@ struct HttpServerOptions {
   int64_t progress_timeout_ms = 30'000;  // without a byte of a body, either way
   // Bytes of request bodies held at one time by all connections; beyond it requests are answered 503.
   uint64_t max_body_memory_bytes = uint64_t{512} << 20;
+  // Bytes of answers that wait to be taken by their clients; one that does not fit is answered 503.
+  uint64_t max_answer_memory_bytes = uint64_t{512} << 20;
 };
 
 class HttpServer {

@@ -28,6 +28,7 @@ struct Route {
   std::function<Upgrade(const HttpRequestPtr&)> upgrade;
   // Bodies beyond it are not read; too_large answers instead, with the size where it is known (else 0).
   uint64_t max_body_bytes = uint64_t{10} << 20;
+  bool gzip = false;  // large answers go out compressed where the client takes that
   std::function<HttpResponse(const HttpRequest&, uint64_t size)> too_large;
 };
 

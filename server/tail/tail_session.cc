@@ -28,6 +28,21 @@ CategorizedLabels Categorized(const exec::LabelSet& set) {
   return out;
 }
 
+// One row by itself, with its metadata.
+std::unique_ptr<const Rows> CopyRow(const Rows& rows, uint32_t row) {
+  auto out = std::make_unique<Rows>();
+  out->Append(rows.time_ns[row], rows.line(row));
+  for (const MetadataColumn& column : rows.metadata) {
+    if (column.index[row] == 0) continue;
+    MetadataColumn& copy = out->metadata.emplace_back();
+    copy.name = column.name;
+    copy.value_bytes = column.value(column.index[row] - 1);
+    copy.value_end = {static_cast<uint32_t>(copy.value_bytes.size())};
+    copy.index = {1};
+  }
+  return out;
+}
+
 }  // namespace
 
 // The store, remembering what one Select has seen.
@@ -127,6 +142,7 @@ void TailSession::ReadPast() {
   limits.max_entries_limit = 0;
   limits.timeout_ns = own->query_timeout_ns;
   limits.memory_bytes = static_cast<int64_t>(service_->config->query_memory_per_query);
+  limits.memory = service_->budgets->Of(question_.tenant);
   const SeenSource source(service_->source, &seen);
   const Engine engine = service_->engine->Over(&source);
   absl::StatusOr<QueryResult> result = engine.RunExpr(question_.expr, params, limits, cancel_.get());
@@ -234,7 +250,8 @@ void TailSession::Filter(const TailFeed::Part& part) {
     if (live_labels_.size() <= entry.labels) live_labels_.resize(entry.labels + 1);
     TailLabels& labels = live_labels_[entry.labels];
     if (labels.stream.empty()) labels = MakeTailLabels(Categorized(interner_->Get(entry.labels)), live_form_);
-    Waiting waiting{time_ns, TailEntryJson(labels, time_ns, entry.line), part.labels};
+    Waiting waiting{time_ns, TailEntryJson(labels, time_ns, entry.line), part.labels, nullptr};
+    if (question_.delay_ns > 0) waiting.row = CopyRow(*part.rows, row);
     waiting_bytes_ += waiting.json.size();
     // Lines that are held back come out in order of time, the others as they came.
     auto at = waiting_.end();
@@ -244,6 +261,12 @@ void TailSession::Filter(const TailFeed::Part& part) {
     }
     waiting_.insert(at, std::move(waiting));
   }
+}
+
+bool TailSession::IsDeleted(const Waiting& entry) const {
+  if (entry.row == nullptr) return false;
+  const std::vector<bool> hidden = service_->deletes->Hidden(question_.tenant, *entry.labels, *entry.row);
+  return !hidden.empty() && hidden[0];
 }
 
 // Under mu_.
@@ -263,9 +286,11 @@ void TailSession::SendNext() {
   const int64_t due_ns = question_.delay_ns > 0 ? service_->clock->NowNs() - question_.delay_ns : kMaxTimeNs;
   while (past_left_ == 0 && !waiting_.empty() && waiting_.front().time_ns <= due_ns &&
          entries.size() < kEntriesPerFrame && bytes < kMaxFrameBytes) {
-    bytes += waiting_.front().json.size();
     waiting_bytes_ -= waiting_.front().json.size();
-    entries.push_back(std::move(waiting_.front().json));
+    if (!IsDeleted(waiting_.front())) {
+      bytes += waiting_.front().json.size();
+      entries.push_back(std::move(waiting_.front().json));
+    }
     waiting_.pop_front();
   }
   if (entries.empty() && dropped_.empty()) return;

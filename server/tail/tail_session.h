@@ -50,6 +50,7 @@ class TailSession : public WebSocketSession, public std::enable_shared_from_this
     int64_t time_ns = 0;
     std::string json;
     std::shared_ptr<const Labels> labels;
+    std::unique_ptr<const Rows> row;  // of a line that is held back: a delete may name it meanwhile
   };
   // What the reading of the past saw.
   struct Seen {
@@ -65,6 +66,7 @@ class TailSession : public WebSocketSession, public std::enable_shared_from_this
   void Filter(const TailFeed::Part& part);
   bool IsSeen(const TailFeed::Part& part, int64_t time_ns) const;
   void StartPipeline();
+  bool IsDeleted(const Waiting& entry) const;
   void SendNext();
   void Fail(std::string reason);
 
