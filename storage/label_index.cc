@@ -496,11 +496,22 @@ absl::Status LabelIndex::Blocks(
   // An iterator reads as of its creation: a flush or compaction that commits meanwhile is seen wholly or not
   // at all.
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+  // To the first key at or after target; targets ascend. Most streams have few blocks, so that what comes
+  // next is but a few keys away, which costs less than a search.
+  bool placed = false;
+  const auto go_to = [&](const std::string& target) {
+    constexpr int kFewKeys = 8;
+    for (int i = 0; placed && i < kFewKeys; ++i, it->Next()) {
+      if (!it->Valid() || ToView(it->key()) >= target) return;
+    }
+    it->Seek(target);
+    placed = true;
+  };
   BlockEntry entry;
   for (const uint32_t id : ids) {
     const std::string prefix = key::BlocksOfStream(id);
     const auto scan = [&](uint32_t from_day, uint32_t to_day) -> absl::Status {
-      for (it->Seek(key::BlocksOfDay(id, from_day)); it->Valid(); it->Next()) {
+      for (go_to(key::BlocksOfDay(id, from_day)); it->Valid(); it->Next()) {
         std::string_view rest = ToView(it->key());
         if (!rest.starts_with(prefix) || rest.size() != prefix.size() + 12) break;
         rest.remove_prefix(prefix.size());
