@@ -7,6 +7,8 @@
 
 #include <lz4.h>
 
+#include "base/coding.h"
+#include "base/split_text.h"
 #include "base/status_macros.h"
 
 namespace skald {
@@ -72,6 +74,30 @@ Codec AppendCompressed(std::string_view raw, std::string* out, Effort effort) {
   return Codec::kRaw;
 }
 
+Codec AppendCompressedText(std::string_view text, std::string* out, Effort effort) {
+  constexpr size_t kMinSplit = 1024;
+  if (effort == Effort::kFast || text.size() < kMinSplit) return AppendCompressed(text, out, effort);
+  SplitText split;
+  split.rest.reserve(text.size());
+  SplitTextInto(text, &split);
+  const std::string* const streams[] = {&split.rest, &split.digits, &split.hex};
+  std::string sizes;
+  std::string stored;
+  for (const std::string* stream : streams) {
+    const size_t before = stored.size();
+    AppendCompressed(*stream, &stored, Effort::kSmall);
+    PutVarint(&sizes, stream->size());
+    PutVarint(&sizes, stored.size() - before);
+  }
+  if (sizes.size() + stored.size() >= text.size()) {
+    out->append(text);
+    return Codec::kRaw;
+  }
+  out->append(sizes);
+  out->append(stored);
+  return Codec::kSplitZstd;
+}
+
 bool PlausibleRawSize(uint8_t codec, uint64_t stored_size, uint64_t raw_size) {
   switch (static_cast<Codec>(codec)) {
     case Codec::kRaw:
@@ -80,11 +106,52 @@ bool PlausibleRawSize(uint8_t codec, uint64_t stored_size, uint64_t raw_size) {
       return raw_size <= static_cast<uint64_t>(LZ4_MAX_INPUT_SIZE) && stored_size <= raw_size &&
              raw_size / 255 <= stored_size;
     case Codec::kZstd:
+    case Codec::kSplitZstd:
       return raw_size <= static_cast<uint64_t>(LZ4_MAX_INPUT_SIZE) && stored_size < raw_size &&
              raw_size / kMostOfZstdByte <= stored_size;
   }
   return false;
 }
+
+namespace {
+
+bool DecompressSplit(std::string_view stored, char* out, size_t raw_size) {
+  struct Stream {
+    uint64_t raw = 0;
+    uint64_t stored = 0;
+  } streams[3];
+  ByteReader in(stored);
+  for (Stream& stream : streams) {
+    stream.raw = in.Varint();
+    stream.stored = in.Varint();
+  }
+  // A byte of the text takes two of the rest at most, and stands in one of the others otherwise.
+  if (!in.ok() || streams[0].raw > 2 * uint64_t{raw_size} || streams[1].raw > raw_size ||
+      streams[2].raw > raw_size)
+    return false;
+  thread_local Scratch scratch;
+  const size_t room = streams[0].raw + streams[1].raw + streams[2].raw + 3 * kJoinSlack;
+  if (scratch.size < room) {
+    scratch.bytes.reset(new char[room]);
+    scratch.size = room;
+  }
+  std::string_view raw[3];
+  char* at = scratch.bytes.get();
+  bool sound = true;
+  for (int i = 0; i < 3 && sound; ++i) {
+    const std::string_view bytes = in.Bytes(streams[i].stored);
+    const Codec codec = streams[i].stored == streams[i].raw ? Codec::kRaw : Codec::kZstd;
+    sound = in.ok() && Decompress(static_cast<uint8_t>(codec), bytes, at, streams[i].raw);
+    raw[i] = {at, streams[i].raw};
+    std::memset(at + streams[i].raw, 0, kJoinSlack);
+    at += streams[i].raw + kJoinSlack;
+  }
+  sound = sound && in.remaining() == 0 && JoinText(raw[0], raw[1], raw[2], out, raw_size);
+  if (scratch.size > kKeptScratch) scratch = Scratch();
+  return sound;
+}
+
+}  // namespace
 
 bool Decompress(uint8_t codec, std::string_view stored, char* out, size_t raw_size) {
   if (!PlausibleRawSize(codec, stored.size(), raw_size)) return false;
@@ -92,6 +159,7 @@ bool Decompress(uint8_t codec, std::string_view stored, char* out, size_t raw_si
     if (raw_size > 0) std::memcpy(out, stored.data(), raw_size);
     return true;
   }
+  if (static_cast<Codec>(codec) == Codec::kSplitZstd) return DecompressSplit(stored, out, raw_size);
   if (static_cast<Codec>(codec) == Codec::kZstd) {
     thread_local const std::unique_ptr<ZSTD_DCtx, FreeContext> context(ZSTD_createDCtx());
     return context != nullptr &&

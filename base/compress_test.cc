@@ -48,6 +48,33 @@ TEST(CompressTest, RoundTrips) {
   }
 }
 
+TEST(CompressTest, TextIsTakenApart) {
+  std::mt19937 random(1);
+  std::string text;
+  while (text.size() < 300'000) {
+    text += "level=info id=" + std::to_string(random()) + " took=" + std::to_string(random() % 1000) +
+            "ms trace=00ab" + std::to_string(random() % 1'000'000'000 + 1'000'000'000) + "cd\n";
+  }
+  std::string plain, split;
+  EXPECT_EQ(AppendCompressed(text, &plain, Effort::kSmall), Codec::kZstd);
+  EXPECT_EQ(AppendCompressedText(text, &split, Effort::kSmall), Codec::kSplitZstd);
+  EXPECT_LT(split.size(), plain.size() * 95 / 100);
+  EXPECT_TRUE(PlausibleRawSize(3, split.size(), text.size()));
+  std::string back(text.size(), '?');
+  ASSERT_TRUE(Decompress(3, split, back.data(), back.size()));
+  EXPECT_EQ(back, text);
+  std::string other(text.size() + 1, '?');
+  EXPECT_FALSE(Decompress(3, split, other.data(), other.size()));
+  EXPECT_FALSE(Decompress(3, std::string_view(split).substr(0, split.size() - 1), back.data(), back.size()));
+  for (int i = 0; i < 200; ++i) {
+    std::string bad = split;
+    bad[random() % (i < 100 ? 12 : bad.size())] ^= static_cast<char>(1 << random() % 8);
+    (void)Decompress(3, bad, back.data(), back.size());  // whatever it says, within bounds
+  }
+  std::string fast;
+  EXPECT_EQ(AppendCompressedText(text, &fast, Effort::kFast), Codec::kLz4);
+}
+
 TEST(CompressTest, RefusesWhatCannotBe) {
   EXPECT_FALSE(PlausibleRawSize(9, 10, 10));  // no such codec
   EXPECT_FALSE(PlausibleRawSize(2, 10, 1 << 20));

@@ -11,6 +11,7 @@ absl::Status ErrnoStatus(std::string_view what, std::string_view path, int error
     case ENOENT:
       return absl::NotFoundError(text);
     case ENOSPC:
+    case EFBIG:
     case EDQUOT:
       return absl::ResourceExhaustedError(text);
     case EACCES:

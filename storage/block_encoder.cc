@@ -154,7 +154,9 @@ class Encoder {
     const size_t at = scratch_.sections.size();
     Section section;
     section.kind = kind;
-    section.codec = static_cast<uint8_t>(AppendCompressed(raw, &scratch_.sections, effort_));
+    section.codec = static_cast<uint8_t>(kind == SectionKind::kText
+                                             ? AppendCompressedText(raw, &scratch_.sections, effort_)
+                                             : AppendCompressed(raw, &scratch_.sections, effort_));
     const std::string_view stored = std::string_view(scratch_.sections).substr(at);
     section.stored_size = static_cast<uint32_t>(stored.size());
     section.raw_size = static_cast<uint32_t>(raw.size());

@@ -114,6 +114,14 @@ void Compactor::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Compactor::Wake() {
+  {
+    const std::lock_guard lock(mu_);
+    woken_ = true;
+  }
+  wake_.notify_all();
+}
+
 void Compactor::SetRetention(std::shared_ptr<const RetentionRules> rules) {
   const std::lock_guard lock(mu_);
   retention_ = std::move(rules);
@@ -125,7 +133,9 @@ void Compactor::RunInBackground() {
   while (true) {
     {
       std::unique_lock lock(mu_);
-      wake_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms), [this] { return stop_.load(); });
+      wake_.wait_for(lock, std::chrono::milliseconds(options_.interval_ms),
+                     [this] { return stop_.load() || woken_; });
+      woken_ = false;
     }
     if (stop_) return;
     const absl::Status status = Run(false);

@@ -83,6 +83,9 @@ class Compactor {
   // From the next round on. May be null: nothing ends by age.
   void SetRetention(std::shared_ptr<const RetentionRules> rules);
 
+  // A round in the background, soon.
+  void Wake();
+
   // One round, and what becomes due by it. everything: as if all days were closed. Waits for a round that
   // runs.
   absl::Status Run(bool everything);
@@ -133,6 +136,7 @@ class Compactor {
   std::condition_variable wake_;
   std::shared_ptr<const RetentionRules> retention_;  // guarded by mu_
   bool retention_changed_ = false;                   // guarded by mu_
+  bool woken_ = false;                               // guarded by mu_
   CompactionStats stats_;                            // guarded by mu_
 
   std::thread thread_;

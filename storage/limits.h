@@ -18,6 +18,10 @@ inline constexpr int64_t kMaxAppendWaitMs = 5000;
 // are refused.
 inline constexpr uint64_t kMaxHeadOvershoot = 2;
 
+// Free disk is looked at this often, and so much of it is reserved at most (StoreOptions::reserved_disk).
+inline constexpr int64_t kDiskLookMs = 200;
+inline constexpr uint64_t kMaxReservedDisk = uint64_t{256} << 20;
+
 // A batch that failed bars later ones of its agent until it is sent again (write_log.h), or for this long: a
 // sender that has not sent it by then never will.
 inline constexpr int64_t kFailedBatchBarsMs = 5 * 60 * 1000;
@@ -35,6 +39,8 @@ inline constexpr size_t kMaxSegmentsPerFlush = 16;
 // block that spans them.
 inline constexpr size_t kMaxDaysCutPerBlock = 4;
 
+// What Flush may leave in the log of lines that are in segments.
+inline constexpr uint64_t kLogKeptByFlush = uint64_t{1} << 20;
 // Older log files than this many make the store flush the shards that keep them.
 inline constexpr size_t kMaxClosedWalFiles = 8;
 

@@ -7,8 +7,10 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory_budget.h"
 #include "base/status_macros.h"
 #include "proto/rows_codec.h"
 #include "storage/filenames.h"
@@ -133,7 +135,13 @@ void LocalStore::StartShards() {
   environment.new_segment_group = [this] { return NewSegmentGroup(); };
   environment.flushed = [this](const SegmentCommit& commit) { OnFlushed(commit); };
   environment.fresh_rows = options_.fresh_rows;
-  environment.progress = [this] { room_changed_.notify_all(); };
+  environment.progress = [this] {
+    if (options_.memory != nullptr) {
+      std::lock_guard lock(room_mu_);
+      (void)ChargeMemory(0);
+    }
+    room_changed_.notify_all();
+  };
   for (uint32_t i = 0; i < shard_count_; ++i) {
     ShardOptions shard;
     shard.number = i;
@@ -151,6 +159,7 @@ LocalStore::~LocalStore() {
   // A flush that ends meanwhile calls back here, so all threads end before any of the parts is taken down.
   if (wal_) wal_->Stop();  // commits what waits and hands it to the shards
   for (const auto& shard : shards_) shard->Stop();
+  if (options_.memory != nullptr) options_.memory->Release(charged_);
 }
 
 absl::Status LocalStore::ReplayEntry(Lsn lsn, const LogEntry& entry, const std::vector<Lsn>& flushed) {
@@ -225,8 +234,14 @@ absl::Status LocalStore::TakeRoom(uint64_t bytes) {
         }
       }
     } else if (on_the_way_ == 0 || on_the_way_ + bytes <= kMaxBytesOnTheWay) {
-      on_the_way_ += bytes;
-      return absl::OkStatus();
+      if (ChargeMemory(bytes)) {
+        on_the_way_ += bytes;
+        return absl::OkStatus();
+      }
+      // Others have the memory: what lines hold of it is given back early.
+      for (const auto& shard : shards_) {
+        if (shard->MemoryBytes() > 0) shard->RequestFlush();
+      }
     }
     if (std::chrono::steady_clock::now() >= deadline) {
       return Unavailable("the store is behind: {} bytes on the way, {} in memory", on_the_way_, HeadBytes());
@@ -240,8 +255,46 @@ void LocalStore::GiveRoom(uint64_t bytes) {
   {
     std::lock_guard lock(room_mu_);
     on_the_way_ -= bytes;
+    (void)ChargeMemory(0);
   }
   room_changed_.notify_all();
+}
+
+bool LocalStore::ChargeMemory(uint64_t bytes) {
+  if (options_.memory == nullptr) return true;
+  const auto want = static_cast<int64_t>(HeadBytes() + on_the_way_ + bytes);
+  if (want <= charged_) {
+    options_.memory->Release(charged_ - want);
+  } else if (!options_.memory->Reserve(want - charged_).ok()) {
+    return false;
+  }
+  charged_ = want;
+  return true;
+}
+
+absl::Status LocalStore::CheckDisk() {
+  if (options_.reserved_disk <= 0) return absl::OkStatus();
+  std::lock_guard lock(room_mu_);
+  const int64_t now_ns = MonotonicNs();
+  if (disk_looked_ns_ != 0 && now_ns - disk_looked_ns_ < kDiskLookMs * kNsPerMs) return disk_;
+  disk_looked_ns_ = now_ns;
+  const absl::StatusOr<DiskSpace> space = SpaceOf(options_.directory);
+  if (!space.ok()) return disk_ = absl::OkStatus();  // a write will tell
+  const uint64_t reserved = std::min(
+      kMaxReservedDisk, static_cast<uint64_t>(options_.reserved_disk * static_cast<double>(space->total)));
+  const bool was_full = !disk_.ok();
+  disk_ = space->available >= reserved
+              ? absl::OkStatus()
+              : ResourceExhausted(
+                    "the disk is full: {} bytes are free, the last {} are reserved; try again later",
+                    space->available, reserved);
+  if (!disk_.ok() && !was_full) {
+    LogError("lines are refused", "error=\"{}\"", MessageOf(disk_));
+    compactor_->Wake();  // retention may make room
+  } else if (disk_.ok() && was_full) {
+    LogInfo("the disk has room again; lines are taken");
+  }
+  return disk_;
 }
 
 void LocalStore::Append(AppendBatch batch, Done done) {
@@ -271,6 +324,7 @@ void LocalStore::Append(AppendBatch batch, Done done) {
     pending->bytes += skald::MemoryBytes(*part.rows) + stream.encoded.size() + text.size();
     pending->parts.push_back(std::move(part));
   }
+  if (absl::Status status = CheckDisk(); !status.ok()) return refuse(std::move(status));
   if (absl::Status status = TakeRoom(pending->bytes); !status.ok()) return refuse(std::move(status));
 
   // On the caller's thread: this is where the time goes, and senders are many.
@@ -346,6 +400,14 @@ BatchSeq LocalStore::LastSequence(std::string_view tenant, std::string_view agen
 }
 
 absl::Status LocalStore::Flush() {
+  // The log's newest file stays whatever is in it, so a new one is begun where that is much.
+  if (wal_->Stats().bytes > kLogKeptByFlush) RETURN_IF_ERROR(wal_->Rotate());
+  RETURN_IF_ERROR(FlushHeads());
+  ReleaseLog();
+  return absl::OkStatus();
+}
+
+absl::Status LocalStore::FlushHeads() {
   std::vector<uint64_t> tickets;
   for (const auto& shard : shards_) tickets.push_back(shard->RequestFlush());
   absl::Status result;
@@ -365,7 +427,7 @@ absl::StatusOr<uint64_t> LocalStore::Purge(const std::string& tenant, const std:
                                            const ActiveDelete& what) {
   // The log's files go when all of their lines are in segments, which the new one does not hinder.
   RETURN_IF_ERROR(wal_->Rotate());
-  RETURN_IF_ERROR(Flush());
+  RETURN_IF_ERROR(FlushHeads());
   ReleaseLog();
   return compactor_->Purge(tenant, name, what);
 }

@@ -71,6 +71,11 @@ class LocalStore final : public Store {
   // flushed.
   absl::Status TakeRoom(uint64_t bytes);
   void GiveRoom(uint64_t bytes);
+  // ResourceExhausted while the disk has no more room than is reserved.
+  absl::Status CheckDisk();
+  absl::Status FlushHeads();
+  // Under room_mu_: takes from the memory budget, or gives back, what lines in memory and `bytes` more need.
+  bool ChargeMemory(uint64_t bytes);
   uint64_t HeadBytes() const;
   // Hands a batch that is in the log to its shards. applied is called after the last of them.
   void Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::function<void()> applied);
@@ -102,7 +107,10 @@ class LocalStore final : public Store {
 
   mutable std::mutex room_mu_;
   std::condition_variable room_changed_;
-  uint64_t on_the_way_ = 0;  // guarded by room_mu_
+  uint64_t on_the_way_ = 0;     // guarded by room_mu_
+  int64_t charged_ = 0;         // guarded by room_mu_; taken from options_.memory
+  int64_t disk_looked_ns_ = 0;  // guarded by room_mu_
+  absl::Status disk_;           // guarded by room_mu_; what the last look said
 
   // Of Replay alone.
   absl::flat_hash_map<std::string, std::shared_ptr<const Labels>> replay_labels_;

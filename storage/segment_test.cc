@@ -318,5 +318,48 @@ TEST(SegmentTest, Version1FixtureAndFormatDump) {
   EXPECT_EQ(dumped, *fixture);
 }
 
+// One block each of what later versions write: with a summary (2), and of compaction (3).
+TEST(SegmentTest, FixturesOfLaterVersions) {
+  Rows rows;
+  std::string want;
+  for (int i = 0; i < 200; ++i) {
+    const std::string line = fmt::format("level=info msg=\"request {} done\" took={}ms", i * 37, i % 7);
+    AppendRow(&rows, 1'700'000'000'000'000'000 + i * 1'000'000'000LL, line, {{"detected_level", "info"}});
+    want += line + "\n";
+  }
+  const std::string source = SKALD_SOURCE_DIR;
+  const struct {
+    std::string version;
+    Effort effort;
+  } versions[] = {{"v2", Effort::kFast}, {"v3", Effort::kSmall}};
+  for (const auto& version : versions) {
+    const std::string path = source + "/storage/testdata/" + version.version + "/" + kName;
+    if (std::getenv("SKALD_WRITE_FIXTURES") != nullptr) {
+      MemoryBlobStore blobs;
+      auto writer =
+          *SegmentWriter::Create(&blobs, kName, {.shard = 1, .shard_count = 2, .covered = Lsn(300)});
+      const uint32_t a = writer->AddStream(StreamId(5), "team-a", R"({app="web"})");
+      ASSERT_TRUE(writer->AddBlock({Whole(a, rows)}, version.effort).ok());
+      ASSERT_TRUE(writer->Finish().ok());
+      ASSERT_TRUE(CreateDirectories(source + "/storage/testdata/" + version.version).ok());
+      ASSERT_TRUE(WriteFileAtomically(path, blobs.Get(kName)).ok());
+    }
+    const auto fixture = ReadWholeFile(path);
+    ASSERT_TRUE(fixture.ok()) << fixture.status();
+    const SegmentReader reader = ReaderOf(*fixture);
+    const auto footer = reader.ReadFooter();
+    ASSERT_TRUE(footer.ok()) << footer.status();
+    ASSERT_EQ(footer->blocks.size(), 1u);
+    Rows got;
+    ASSERT_TRUE(reader.ReadBlock(footer->blocks[0], kAll, &got, nullptr).ok());
+    EXPECT_EQ(got.text.view(), want) << version.version;
+    EXPECT_EQ(got.time_ns, rows.time_ns) << version.version;
+    const auto summary = reader.Summary(footer->blocks[0].location);
+    ASSERT_NE(summary, nullptr);
+    EXPECT_FALSE(summary->grams.empty());
+    EXPECT_FALSE(summary->times.counts.empty());
+  }
+}
+
 }  // namespace
 }  // namespace skald

@@ -20,6 +20,7 @@ namespace skald {
 
 struct ActiveDelete;   // storage/delete_view.h
 class Clock;           // base/clock.h
+class MemoryBudget;    // base/memory_budget.h
 class RetentionRules;  // storage/retention.h
 struct FreshRows;      // storage/shard.h
 
@@ -45,6 +46,12 @@ struct StoreOptions {
   double min_free_disk = 0;
   // ... and when segments have more bytes than this (0 = any number).
   uint64_t max_disk_bytes = 0;
+  // Appends are refused while less than this part of the disk is free (256 MiB at most), so that there is
+  // room for flushes, the index and compaction, which make room again. 0 = until a write fails.
+  double reserved_disk = 0;
+  // What lines in memory and on their way are taken from. Outlives the store; null = no ceiling but
+  // head_memory_bytes.
+  MemoryBudget* memory = nullptr;
   // For how old lines are. Outlives the store; null = the machine's own.
   const Clock* clock = nullptr;
   // Told of all rows as they become visible, on the writers' threads; must not block. May be null.
