@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "server/http/http_server.h"
+#include "server/tenant/retention.h"
 
 namespace skald::server {
 namespace {
@@ -49,7 +50,24 @@ constexpr Unneeded kUnneeded[] = {
     {"query_scheduler", "not needed: see query.concurrency and query.queue"},
     {"frontend", "not needed: see query.concurrency"},
     {"frontend_worker", "not needed: one process does everything"},
-    {"compactor", "not needed: the store compacts by itself"},
+    {"compactor.working_directory", "not needed: all data lies below the data directory (--data-dir)"},
+    {"compactor.apply_retention_interval", "not needed: retention is applied with each compaction"},
+    {"compactor.retention_delete_delay", "not needed: files go when no query reads them any more"},
+    {"compactor.retention_delete_worker_count", "not needed: one thread does it"},
+    {"compactor.retention_table_timeout", "not needed"},
+    {"compactor.delete_request_store", "not needed: requests are kept in the data directory"},
+    {"compactor.delete_request_store_key_prefix", "not needed: requests are kept in the data directory"},
+    {"compactor.delete_request_store_db_type", "not needed: requests are kept in the data directory"},
+    {"compactor.delete_batch_size", "not needed"},
+    {"compactor.delete_max_interval", "not needed"},
+    {"compactor.max_compaction_parallelism", "not needed: one thread does it"},
+    {"compactor.upload_parallelism", "not needed"},
+    {"compactor.run_once", "see POST /compact"},
+    {"compactor.tables_to_compact", "not needed: there are no tables"},
+    {"compactor.skip_latest_n_tables", "not needed: there are no tables"},
+    {"compactor.compactor_ring", "not needed: there is no ring"},
+    {"compactor.deletion_mode", "replaced by limits_config.deletion_mode"},
+    {"compactor.shared_store", "not needed: all data lies below the data directory (--data-dir)"},
     {"index_gateway", "not needed: one process does everything"},
     {"memberlist", "not needed: there is no cluster to join"},
     {"bloom_build", "not needed: blocks carry their own filters"},
@@ -99,8 +117,6 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.split_instant_metric_queries_by_interval", "not needed: instant queries are not split"},
     {"limits_config.max_querier_bytes_read", "not needed: see query.memory"},
     {"limits_config.enforce_metric_name", "not needed: log streams have no metric name"},
-    {"limits_config.retention_period", "not available yet: lines are kept for ever"},
-    {"limits_config.retention_stream", "not available yet: lines are kept for ever"},
 };
 
 bool IsLimit(std::string_view path) { return path.starts_with("limits_config."); }
@@ -195,6 +211,34 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
                     .help = "Lines go to a segment after this long at the latest."},
                    &out->head_max_age_ns);
 
+  config->Double({.flag = "",
+                  .yaml = "storage.min_free_disk_percent",
+                  .help = "The oldest lines are removed when less of the disk is free; 0 = never for that."},
+                 &out->min_free_disk_percent, 0, 90);
+  config->Bytes({.flag = "max-disk",
+                 .yaml = "storage.max_disk",
+                 .help = "The oldest lines are removed when stored ones take more; 0 = any number.",
+                 .example = "100GB"},
+                &out->max_disk);
+  config->Duration({.flag = "",
+                    .yaml = "compactor.compaction_interval",
+                    .help = "How often there is a look for segments to merge and lines to remove."},
+                   &out->compaction_interval_ns);
+  config->Duration({.flag = "",
+                    .yaml = "compactor.compact_after",
+                    .help = "Segments of a day that is over are merged when none came for so long."},
+                   &out->compaction_quiet_ns);
+  config->Bool({.flag = "",
+                .yaml = "compactor.retention_enabled",
+                .help = "Lines end after limits_config.retention_period and retention_stream."},
+               &out->retention_enabled);
+  config->Duration(
+      {.flag = "",
+       .yaml = "compactor.delete_request_cancel_period",
+       .help = "Lines of a delete request are hidden at once and removed from the disk after this "
+               "long; until then it can be cancelled."},
+      &out->delete_cancel_period_ns);
+
   config->Group("Listening");
   config->Text(
       {.flag = "http-listen",
@@ -250,6 +294,13 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
                 &out->push_memory);
   config->Int({.flag = "", .yaml = "push.threads", .help = "Threads that decode pushes; 0 = one per core."},
               &out->push_threads, 0, 1024);
+  config->Bytes(
+      {.flag = "memory-limit",
+       .yaml = "memory.limit",
+       .help = "Memory of lines, pushes, queries and caches together; 0 = half of the machine's or the "
+               "container's.",
+       .example = "2GB"},
+      &out->memory_limit);
   config->Bytes(
       {.flag = "query-memory",
        .yaml = "query.memory",
@@ -354,6 +405,13 @@ void RegisterLimitOptions(Config* config, Limits* out) {
                 &l.per_stream_rate_limit_burst);
   config->Section("limits_config.otlp_config", [&l](const YAML::Node& node, const ConfigPlace& place) {
     const absl::Status status = ReadOtlpConfig(node, &l.otlp);
+    return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
+  });
+  config->Duration(
+      spec("retention_period", "Lines are removed after this long, if compactor.retention_enabled."),
+      &l.retention_period_ns);
+  config->Section("limits_config.retention_stream", [&l](const YAML::Node& node, const ConfigPlace& place) {
+    const absl::Status status = ReadRetentionStreams(node, &l.retention_stream);
     return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
   });
   config->Choice(spec("deletion_mode", "Whether delete requests are taken."), &l.deletion_mode,

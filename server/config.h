@@ -20,6 +20,12 @@ struct ServerConfig {
   int64_t wal_sync_interval_ns = 100'000'000;
   uint64_t head_memory = uint64_t{96} << 20;
   int64_t head_max_age_ns = int64_t{1800} * 1'000'000'000;
+  double min_free_disk_percent = 10;  // the oldest lines go when less is free; 0 = never for that
+  uint64_t max_disk = 0;              // ... and when segments have more bytes; 0 = any number
+  int64_t compaction_interval_ns = int64_t{60} * 1'000'000'000;
+  int64_t compaction_quiet_ns = int64_t{600} * 1'000'000'000;
+  bool retention_enabled = false;  // whether limits_config.retention_period and retention_stream hold
+  int64_t delete_cancel_period_ns = int64_t{24 * 3600} * 1'000'000'000;
 
   std::string http_listen = "127.0.0.1:3100";
   std::string grpc_listen = "127.0.0.1:9095";
@@ -35,6 +41,8 @@ struct ServerConfig {
   uint64_t push_memory = uint64_t{512} << 20;                  // of all pushes under way
   int64_t push_threads = 0;                                    // 0 = one per core
 
+  // All of the below, lines in memory and caches together; 0 = half of the machine's or the container's.
+  uint64_t memory_limit = 0;
   uint64_t query_memory = uint64_t{1} << 30;  // of all queries under way
   uint64_t query_memory_per_query = uint64_t{512} << 20;
   int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4

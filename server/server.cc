@@ -1,21 +1,26 @@
 #include "server/server.h"
 
 #include <algorithm>
+#include <limits>
 #include <thread>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory_limit.h"
 #include "base/status_macros.h"
 #include "server/api/delete_handlers.h"
 #include "server/grpc/grpc_server.h"
 #include "server/push/otlp_handler.h"
 #include "server/push/push_handler.h"
+#include "server/tenant/retention.h"
 #include "storage/filenames.h"
 
 namespace skald::server {
 namespace {
 
 constexpr int kLookupThreads = 4;
+constexpr uint64_t kFixedMemory = uint64_t{96} << 20;
+constexpr double kReservedDisk = 0.02;
 constexpr int64_t kNsPerMilli = 1'000'000;
 // Agents keep what was not acknowledged, so their streams may be cut soon.
 constexpr int64_t kGrpcDrainMs = 500;
@@ -42,12 +47,25 @@ absl::Status Server::Open(std::string config_yaml) {
   if (!config_.overrides_file.empty()) {
     RETURN_IF_ERROR(limits_->Watch(config_.overrides_file, config_.overrides_period_ns, &metrics_));
   }
+  const uint64_t available = AvailableMemory();
+  const uint64_t ceiling = config_.memory_limit > 0 ? config_.memory_limit
+                           : available > 0          ? available / 2
+                                                    : std::numeric_limits<int64_t>::max();
+  memory_ = std::make_unique<MemoryBudget>("the process (memory.limit)", static_cast<int64_t>(ceiling));
+  // What is always there: caches, code, and what is not counted byte by byte.
+  RETURN_IF_ERROR(memory_->Reserve(static_cast<int64_t>(std::min(kFixedMemory, ceiling / 4))));
   StoreOptions options;
+  options.memory = memory_.get();
+  options.reserved_disk = kReservedDisk;
   options.directory = config_.data_dir;
   options.wal_sync = SyncOf(config_.wal_sync);
   options.wal_sync_interval_ms = std::max<int64_t>(config_.wal_sync_interval_ns / kNsPerMilli, 1);
-  options.head_memory_bytes = config_.head_memory;
+  options.head_memory_bytes = std::min(config_.head_memory, ceiling / 4);
   options.head_max_age_ms = config_.head_max_age_ns / kNsPerMilli;
+  options.min_free_disk = config_.min_free_disk_percent / 100;
+  options.max_disk_bytes = config_.max_disk;
+  options.compact_interval_ms = std::max<int64_t>(config_.compaction_interval_ns / kNsPerMilli, 1);
+  options.compact_quiet_ms = config_.compaction_quiet_ns / kNsPerMilli;
   options.fresh_rows = [this](const FreshRows& rows) { tails_.Publish(rows); };
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
@@ -56,9 +74,22 @@ absl::Status Server::Open(std::string config_yaml) {
         fmt::format("cannot use the data directory {} (choose another with --data-dir)", config_.data_dir));
   }
   store_ = *std::move(store);
+  if (config_.retention_enabled) {
+    store_->SetRetention(std::make_shared<LimitsRetention>(limits_.get()));
+  } else if (LimitsRetention(limits_.get()).ShortestNs() > 0) {
+    LogWarn("limits_config.retention_period and retention_stream hold only with compactor.retention_enabled");
+  }
   visible_ = std::make_unique<DeleteView>(store_.get());
   ASSIGN_OR_RETURN(deletes_,
                    DeleteService::Open(DeletesFileName(config_.data_dir), visible_.get(), &Clock::System()));
+  PurgeOptions purge;
+  purge.store = store_.get();
+  purge.cancel_period_ns = config_.delete_cancel_period_ns;
+  purge.interval_ns = std::max<int64_t>(config_.compaction_interval_ns, kNsPerMilli);
+  purge.may_purge = [limits = limits_.get()](const std::string& tenant) {
+    return limits->Of(tenant)->deletion_mode == "filter-and-delete";
+  };
+  deletes_->Start(std::move(purge));
 
   const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   const int concurrency =

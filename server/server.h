@@ -53,6 +53,7 @@ class Server {
   // In order of dependency; Shutdown takes them down from the end.
   std::unique_ptr<TenantLimits> limits_;
   TailHub tails_;
+  std::unique_ptr<MemoryBudget> memory_;  // of the process
   std::unique_ptr<Store> store_;
   std::unique_ptr<DeleteView> visible_;  // the store without what was deleted: what questions see
   std::unique_ptr<DeleteService> deletes_;
