@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "server/tenant/retention.h"
 
 namespace skald::server {
 namespace {
@@ -89,6 +90,59 @@ TEST(ServerConfig, Validates) {
               HasSubstr("query.memory_per_query (512MB) is more than"));
   EXPECT_EQ(MessageOf(Loaded("server: {http_listen_port: 99999}").status),
             "skald.yaml:1:28: server.http_listen_port: \"99999\" is not a port from 0 to 65535");
+}
+
+TEST(ServerConfig, RetentionOfStreams) {
+  Loaded got(R"(
+compactor:
+  retention_enabled: true
+  delete_request_cancel_period: 1h
+limits_config:
+  retention_period: 744h
+  retention_stream:
+    - selector: '{namespace="dev"}'
+      priority: 1
+      period: 24h
+    - selector: '{container="nginx", level="debug"}'
+      priority: 2
+      period: 2d
+    - selector: '{namespace="dev", app="x"}'
+      priority: 1
+      period: 48h
+)");
+  ASSERT_TRUE(got.status.ok()) << got.status;
+  EXPECT_TRUE(got.settings.retention_enabled);
+  const TenantLimits limits(got.settings.limits);
+  const LimitsRetention retention(&limits);
+  constexpr int64_t kHour = int64_t{3600} * 1'000'000'000;
+  EXPECT_EQ(retention.ShortestNs(), 24 * kHour);
+  EXPECT_EQ(retention.LongestNs("t"), 744 * kHour);
+  const struct {
+    Labels stream;
+    int64_t hours;
+  } rows[] = {
+      {{{"namespace", "prod"}}, 744},
+      {{{"namespace", "dev"}}, 24},
+      {{{"namespace", "dev"}, {"app", "x"}}, 24},  // of equals the shortest
+      {{{"namespace", "dev"}, {"container", "nginx"}, {"level", "debug"}}, 48},
+  };
+  for (const auto& row : rows)
+    EXPECT_EQ(retention.PeriodNs("t", row.stream), row.hours * kHour) << row.stream.ToString();
+
+  const struct {
+    const char* yaml;
+    const char* error;
+  } refused[] = {
+      {"{selector: '{a=\"b\"}', period: 23h}", "must be >= 24h"},
+      {"{selector: '{a=', period: 24h}", "parse error"},
+      {"{period: 24h}", "no selector"},
+      {"{selector: '{a=\"b\"}', period: 24h, x: 1}", "x is not known"},
+      {"{selector: '{a=\"b\"}', period: soon}", "no duration"},
+  };
+  for (const auto& row : refused) {
+    Loaded bad(std::string("limits_config:\n  retention_stream:\n    - ") + row.yaml + "\n");
+    EXPECT_THAT(std::string(MessageOf(bad.status)), HasSubstr(row.error)) << row.yaml;
+  }
 }
 
 }  // namespace

@@ -96,9 +96,15 @@ std::string ListText(const std::vector<DeleteRequest>& requests) {
     out += fmt::format(",\"start_time\":{},\"end_time\":{},\"query\":", request.start_ns / kSecondNs,
                        request.end_ns / kSecondNs);
     AppendJsonString(&out, request.query, JsonEscape::kHtml);
-    out += ",\"status\":\"received\",\"created_at\":";
+    const bool processed = request.processed_ns != 0;
+    out += fmt::format(",\"status\":\"{}\",\"created_at\":", processed ? "processed" : "received");
     AppendSeconds(&out, request.created_ns);
-    out += ",\"user_id\":\"\"}";
+    out += ",\"user_id\":\"\"";
+    if (processed) {
+      out += fmt::format(",\"removed_lines\":{},\"processed_at\":", request.removed_lines);
+      AppendSeconds(&out, request.processed_ns);
+    }
+    out += "}";
   }
   out += "]\n";
   return out;
