@@ -202,9 +202,10 @@ void LabelState::AppendBy(const std::vector<std::string>& sorted_names, std::vec
 void LabelState::AppendWithout(const std::vector<std::string>& names, std::string_view and_name,
                                std::vector<LabelView>* out) const {
   AppendAll(out);
+  const bool all = names.empty() && and_name.empty();
   std::erase_if(*out, [&](const LabelView& label) {
-    // Details of an error that was dropped are not carried into series.
-    if (label.name == kErrorDetailsLabel && !has_error()) return true;
+    // Details of an error that was dropped are carried into series only with all other labels.
+    if (label.name == kErrorDetailsLabel && !has_error() && !all) return true;
     return label.name == and_name || std::find(names.begin(), names.end(), label.name) != names.end();
   });
   for (LabelView& label : *out) label.category = LabelCategory::kStream;

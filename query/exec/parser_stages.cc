@@ -43,7 +43,7 @@ bool CannotBeWanted(std::string_view name, const ParserHints& hints) {
   if (hints.mode == ParserHints::Mode::kAll) return false;
   for (const std::string& member : hints.required) {
     if (std::string_view(member).starts_with(name) &&
-        (member.size() == name.size() || std::string_view(member).substr(name.size()) == kExtractedSuffix)) {
+        (member.size() == name.size() || std::string_view(member).ends_with(kExtractedSuffix))) {
       return false;
     }
   }
@@ -61,7 +61,8 @@ struct JsonVisitor {
 
   bool OnField(std::string_view name, const JsonValue& value) {
     if (CannotBeWanted(name, row->labels.hints())) return true;
-    const std::string_view label = ResolveCollision(Keep(name, row), row);
+    const bool taken = row->labels.Collides(name);
+    const std::string_view label = Keep(taken ? row->json.TakenName(name) : name, row);
     if (!row->labels.ShouldExtract(label)) return true;
     row->labels.SetParsed(label, Keep(JsonLabelValue(value, &row->value), row));
     if (!PassesEarlyFilter(label, row)) {
@@ -118,13 +119,14 @@ bool JsonPathStage::Run(RowState* row) const {
           row->line,
           [&](size_t i, const JsonValue& value) {
             std::string_view text;
-            if (value.type == JsonType::kArray) {
+            if (value.type == JsonType::kObject || value.type == JsonType::kString) {
+              text = JsonLabelValue(value, &row->value);
+            } else if (value.type != JsonType::kNull) {
+              // Escapes are escapes in arrays, and in numbers that are none.
               JsonValue as_string = value;
               as_string.type = JsonType::kString;
               as_string.escaped = value.text.find('\\') != std::string_view::npos;
               text = JsonLabelValue(as_string, &row->value);
-            } else if (value.type != JsonType::kNull) {
-              text = JsonLabelValue(value, &row->value);
             }
             labels.SetParsed(ResolveCollision(names_[i], row), Keep(text, row));
             ++found;
@@ -236,9 +238,9 @@ bool LogfmtPickStage::Run(RowState* row) const {
     if (name == nullptr || (!IsName(key) && !labels.ShouldExtract(key))) continue;
     std::string_view label = *name;
     if (labels.Collides(label)) {
+      // The rest of the line is not read once such a label is there, or where it is not wanted.
       label = ResolveCollision(label, row);
-      const ParserHints& hints = labels.hints();
-      if (hints.mode == ParserHints::Mode::kRequired && !hints.Requires(label)) continue;
+      if (!labels.ShouldExtract(label)) return true;
     }
     const std::string_view value = WithoutInvalidRunes(scanner.value(), &row->value);
     // A value with runes that cannot be is no value here.

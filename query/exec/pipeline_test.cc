@@ -390,6 +390,8 @@ TEST(Pipeline, Samples) {
       {R"(absent_over_time({a="b"}[1m]))", "x", "1 {}"},
       {R"(count_over_time({a="b"} | logfmt[1m]))", "l=1", R"(1 {app="s", k="m", l="1"})"},
       {R"(sum(count_over_time({a="b"} | json[1m])))", "x", "1 {}"},
+      {R"(count_over_time({a="b"} | json | drop __error__[1m]))", "x",
+       R"(1 {__error_details__="Value looks like object, but can't find closing '}' symbol", app="s", k="m"})"},
       {R"(count_over_time({a="b"} | json | drop __error_details__[1m]))", "x",
        R"(1 {__error__="JSONParserErr", app="s", k="m"})"},
       {R"(sum by (x)(count_over_time({a="b"} | json[1m])))", "x",

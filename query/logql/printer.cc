@@ -232,8 +232,7 @@ std::string PrettyLogRange(const LogRangeExpr& range, int level) {
   }
   out += fmt::format(" [{}]", FormatPrometheusDuration(range.range_ns));
   if (range.offset_ns != 0) {
-    out += fmt::format(" offset {}", range.offset_ns < 0 ? FormatGoDuration(range.offset_ns)
-                                                         : FormatPrometheusDuration(range.offset_ns));
+    out += fmt::format(" offset {}", FormatPrometheusDuration(range.offset_ns));
   }
   return out;
 }

@@ -238,6 +238,8 @@ TEST(Printer, PrettyPeelsLineFilters) {
 TEST(Printer, PrettySplits) {
   const std::string selector = "{a=\"" + std::string(60, 'x') + "\"}";
   const std::string rate = "rate(" + selector + "[1m])";
+  EXPECT_EQ(PrettyOf("avg_over_time(" + selector + " | json | logfmt | unwrap x [1m] offset -1500ms)"),
+            "avg_over_time(\n  " + selector + " | json | logfmt\n    | unwrap x [1m] offset -1s500ms\n)");
   EXPECT_EQ(PrettyOf(rate + " unless on() " + rate), "  " + rate + "\nunless\n  " + rate);
   EXPECT_EQ(PrettyOf(rate + " unless on(b, c) " + rate), "  " + rate + "\nunless on (b, c) \n  " + rate);
   EXPECT_EQ(PrettyOf(R"(variants(count_over_time({a="b"}[1m]), sum(rate({a="b"}[1m]))) of ({a="b"}[1m]))"),

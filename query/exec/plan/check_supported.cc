@@ -24,8 +24,14 @@ absl::Status CheckNode(const Expr& expr, const QueryLimits& limits) {
     if (std::holds_alternative<logql::Literal>(replace->inner->node)) return LiteralOperandError();
   }
   if (const auto* aggregation = std::get_if<logql::VectorAggregation>(&expr.node)) {
-    if (aggregation->op == VectorOp::kApproxTopk && !limits.approx_topk) {
-      return Internal("approx_topk is not enabled. See -limits.shard_aggregations");
+    if (aggregation->op == VectorOp::kApproxTopk) {
+      // Whether or not it is switched on; of a literal only where it is.
+      const bool is_literal = std::holds_alternative<logql::Literal>(aggregation->inner->node);
+      if (std::holds_alternative<logql::VectorLiteral>(aggregation->inner->node) ||
+          (is_literal && limits.approx_topk)) {
+        return logql::ParseError(logql::kEmptyMatcherMessage);
+      }
+      if (!limits.approx_topk) return Internal("approx_topk is not enabled. See -limits.shard_aggregations");
     }
     if (std::holds_alternative<logql::Literal>(aggregation->inner->node)) {
       // Loki tries to split these three by stream, and stumbles over the missing selector.

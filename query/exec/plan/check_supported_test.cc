@@ -14,6 +14,11 @@ TEST(CheckSupported, Refuses) {
       {R"(variants(rate({a="b"}[1m])) of ({a="b"}[1m]))",
        "multi variant queries are disabled for this instance"},
       {R"(approx_topk(2, rate({a="b"}[1m])))", "approx_topk is not enabled. See -limits.shard_aggregations"},
+      {"approx_topk(2, 1)", "approx_topk is not enabled. See -limits.shard_aggregations"},
+      {"approx_topk(2, vector(1))",
+       "parse error : queries require at least one regexp or equality matcher that does not have an "
+       "empty-compatible "
+       "value. For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will"},
       {"sum(1)",
        "parse error : queries require at least one regexp or equality matcher that does not have an "
        "empty-compatible "

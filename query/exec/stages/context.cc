@@ -199,8 +199,6 @@ class ContextStage : public SequenceStage {
 
 }  // namespace
 
-std::unique_ptr<SequenceStage> MakeContextStage(const logql::NamedStage& stage, const SequenceInput& input) {
-  return std::make_unique<ContextStage>(stage, input);
-}
+SKALD_SEQUENCE_STAGE(context) { return std::make_unique<ContextStage>(stage, input); }
 
 }  // namespace skald::exec

@@ -42,8 +42,6 @@ class DistinctStage : public SequenceStage {
 
 }  // namespace
 
-std::unique_ptr<SequenceStage> MakeDistinctStage(const logql::NamedStage& stage, const SequenceInput& input) {
-  return std::make_unique<DistinctStage>(stage, input);
-}
+SKALD_SEQUENCE_STAGE(distinct) { return std::make_unique<DistinctStage>(stage, input); }
 
 }  // namespace skald::exec

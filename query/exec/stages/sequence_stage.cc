@@ -5,6 +5,12 @@
 #include "base/error.h"
 
 namespace skald::exec {
+
+// The list is the names of the files in this folder: SKALD_STAGE(distinct), a line each.
+#define SKALD_STAGE(word) SKALD_SEQUENCE_STAGE(word);
+#include "query/exec/stage_list.inc"
+#undef SKALD_STAGE
+
 namespace {
 
 struct Entry {
@@ -13,8 +19,9 @@ struct Entry {
 };
 
 constexpr Entry kStages[] = {
-    {"context", MakeContextStage},
-    {"distinct", MakeDistinctStage},
+#define SKALD_STAGE(word) {#word, MakeStage_##word},
+#include "query/exec/stage_list.inc"
+#undef SKALD_STAGE
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Stages that see the lines of a log query's answer one after the other, in its order, behind the pipeline
-// that sees each line by itself: | distinct, | context. Each has a file of its own here and a row in the
-// table of sequence_stage.cc; its words are those of query/logql/stage_syntax.h.
+// that sees each line by itself: | distinct, | context. Each has a file of its own here, named by its word,
+// with a SKALD_SEQUENCE_STAGE at its end; nothing else lists it. How it is written is told in
+// query/logql/stage_syntax.h.
 #pragma once
 
 #include <absl/functional/function_ref.h>
@@ -57,8 +58,9 @@ class SequenceStage {
 absl::StatusOr<std::unique_ptr<SequenceStage>> MakeSequenceStage(const logql::NamedStage& stage,
                                                                  const SequenceInput& input);
 
-// For MakeSequenceStage's table.
-std::unique_ptr<SequenceStage> MakeContextStage(const logql::NamedStage& stage, const SequenceInput& input);
-std::unique_ptr<SequenceStage> MakeDistinctStage(const logql::NamedStage& stage, const SequenceInput& input);
+// What makes the stage of this word, in stages/<word>.cc:
+//   SKALD_SEQUENCE_STAGE(distinct) { return std::make_unique<DistinctStage>(stage, input); }
+#define SKALD_SEQUENCE_STAGE(word) \
+  std::unique_ptr<SequenceStage> MakeStage_##word(const logql::NamedStage& stage, const SequenceInput& input)
 
 }  // namespace skald::exec

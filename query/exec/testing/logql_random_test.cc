@@ -148,7 +148,7 @@ bool PrintsBack(const logql::Expr& expr) {
   // Without labels and before a parenthesis it takes what follows for them: that form is lossy, as Loki's is.
   if (printed.find("group_left (") != std::string::npos || printed.find("group_right (") != std::string::npos)
     return true;
-  const auto again = logql::ParseExpr(printed);
+  const auto again = logql::ParseExpr(printed, {.extensions = true});
   if (again.ok() && logql::Print(**again) == printed) return true;
   fmt::print("PRINTER {}\n  {}\n", printed,
              again.ok() ? logql::Print(**again) : std::string(MessageOf(again.status())));
@@ -161,9 +161,10 @@ void RunDataset(uint64_t seed, bool verbose, Bench* bench, Counts* counts) {
   bench->Load(data, &random);
   QueryLimits limits;
   limits.max_query_series = 0;
+  limits.approx_topk = true;
   for (size_t q = 0; q < kQuestionsPerDataset; ++q) {
     const Question question = MakeQuestion(data, &random);
-    const auto expr = logql::ParseExpr(question.params.query);
+    const auto expr = logql::ParseExpr(question.params.query, {.extensions = true});
     if (!expr.ok()) {
       ++counts->refused;
       if (verbose) fmt::print("refused {}\n  {}\n", question.params.query, MessageOf(expr.status()));

@@ -160,6 +160,11 @@ class Evaluator {
       }
       case RangeOp::kRateCounter:
         return RateCounter(window, seconds);
+      case RangeOp::kCountDistinctOverTime: {
+        std::set<std::string> values;
+        for (const Sample* sample : window) values.insert(sample->text);
+        return static_cast<double>(values.size());
+      }
       default:
         break;
     }
@@ -445,11 +450,46 @@ class Evaluator {
 
 int64_t FloorTo(int64_t t, int64_t step) { return t - ((t % step) + step) % step; }
 
-absl::StatusOr<Answer> EvaluateLog(const std::vector<StoredEntry>& entries,
-                                   const logql::LogSelectorExpr& expr, const QueryParams& params) {
+// The first line of each combination of the labels' values.
+void KeepDistinct(const logql::NamedStage& stage, std::vector<Answer::Line>* lines, bool* ambiguous) {
+  std::map<std::vector<std::string>, Answer::Line> first;
+  std::erase_if(*lines, [&](const Answer::Line& line) {
+    std::vector<std::string> key;
+    for (const logql::StageArgument& argument : stage.arguments) {
+      const auto it = line.labels.find(argument.name);
+      key.push_back(it == line.labels.end() ? "" : it->second);
+    }
+    const auto [it, added] = first.try_emplace(std::move(key), line);
+    *ambiguous |= !added && it->second.time_ns == line.time_ns && it->second != line;
+    return !added;
+  });
+}
+
+uint64_t CountOf(const logql::NamedStage& stage, std::string_view name) {
+  for (const logql::StageArgument& argument : stage.arguments) {
+    if (argument.name == name) return argument.count.value_or(0);
+  }
+  return 0;
+}
+
+// At most one stage of those that see the whole answer, the last.
+absl::StatusOr<Answer> EvaluateLog(const std::vector<StoredEntry>& entries, logql::LogSelectorExpr expr,
+                                   const QueryParams& params) {
   Answer out;
-  ASSIGN_OR_RETURN(std::vector<Answer::Line> lines, Lines(entries, expr, params.start_ns, params.end_ns - 1));
+  std::optional<logql::NamedStage> named;
+  if (!expr.stages.empty() && std::holds_alternative<logql::NamedStage>(expr.stages.back())) {
+    named = std::get<logql::NamedStage>(expr.stages.back());
+    expr.stages.pop_back();
+  }
+  std::vector<Answer::Line> lines;
+  if (named.has_value() && named->word == "context") {
+    lines = LinesWithContext(entries, expr, CountOf(*named, "before"), CountOf(*named, "after"),
+                             params.start_ns, params.end_ns - 1, &out.ambiguous);
+  } else {
+    ASSIGN_OR_RETURN(lines, Lines(entries, expr, params.start_ns, params.end_ns - 1));
+  }
   if (params.direction == Direction::kBackward) std::reverse(lines.begin(), lines.end());
+  if (named.has_value() && named->word == "distinct") KeepDistinct(*named, &lines, &out.ambiguous);
   for (const Answer::Line& line : lines) {
     if (params.interval_ns > 0 && !out.lines.empty() &&
         std::abs(line.time_ns - out.lines.back().time_ns) < params.interval_ns) {

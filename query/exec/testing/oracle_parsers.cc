@@ -201,18 +201,25 @@ struct Flattening {
   bool stopped = false;
 };
 
-const char* Flatten(std::string_view text, const std::string& path, Flattening* state) {
+const char* Flatten(std::string_view text, const std::string& path, bool top, Flattening* state) {
   return Members(text, [&](const std::string& key, const Value& value, bool* stop) -> const char* {
     if (value.type == '0' || value.type == '[') return nullptr;
     const std::string part = Sanitize(key, path.empty());
-    const std::string name = part.empty() ? path : path.empty() ? part : path + "_" + part;
+    const auto under_path = [&](const std::string& last) {
+      return last.empty() ? path : path.empty() ? last : path + "_" + last;
+    };
+    const std::string name = under_path(part);
     if (value.type == '{') {
-      const char* error = WantPrefix(name, *state->row) ? Flatten(value.text, name, state) : nullptr;
+      const char* error = WantPrefix(name, *state->row) ? Flatten(value.text, name, false, state) : nullptr;
       *stop = state->stopped;
       return error;
     }
     if (name.empty()) return nullptr;
-    if (!Extract(state->row->Resolved(name), LabelValue(value), state->row)) {
+    std::string label = name;
+    if (state->row->Collides(name)) {
+      label = top ? name + "_extracted" : under_path(Sanitize(key + "_extracted", path.empty()));
+    }
+    if (!Extract(label, LabelValue(value), state->row)) {
       state->dropped = state->stopped = *stop = true;
     } else if (state->row->Complete()) {
       state->stopped = *stop = true;
@@ -289,10 +296,10 @@ bool RunJsonPaths(const logql::JsonParser& stage, Row* row) {
   });
   for (const Hit& hit : hits) {
     std::string text;
-    if (hit.value.type == '[') {
-      text = LabelValue({'s', hit.value.text});
-    } else if (hit.value.type != '0') {
+    if (hit.value.type == '{') {
       text = LabelValue(hit.value);
+    } else if (hit.value.type != '0') {
+      text = LabelValue({'s', hit.value.text});
     }
     row->Set(row->Resolved(hit.name), text);
   }
@@ -447,7 +454,7 @@ bool RunLogfmtPick(const logql::LogfmtParser& stage, Row* row) {
     std::string name = wanted->name;
     if (row->Collides(name)) {
       name += "_extracted";
-      if (row->hints->mode == Hints::Mode::kRequired && !row->hints->required.contains(name)) continue;
+      if (!row->Wants(name)) return true;
     }
     row->Set(name, HasBadRune(pair.value) ? "" : pair.value);
     if (row->Complete()) return true;
@@ -462,7 +469,7 @@ bool RunJson(const logql::JsonParser& stage, Row* row) {
   if (row->Idle()) return true;
   Flattening state{row};
   const std::string line = row->line;
-  const char* error = Flatten(line, "", &state);
+  const char* error = Flatten(line, "", true, &state);
   if (state.dropped) return false;
   if (error != nullptr) {
     row->SetParserError("JSONParserErr");

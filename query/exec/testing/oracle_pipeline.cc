@@ -1,6 +1,8 @@
 #include "query/exec/testing/oracle_pipeline.h"
 
 #include <algorithm>
+#include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -183,7 +185,9 @@ SampleGrouping GroupingOf(const logql::RangeAggregation& range, const logql::Vec
 StringMap SeriesLabels(const Row& row, const SampleGrouping& grouping, const logql::Unwrap* unwrap) {
   StringMap all = row.All();
   const bool failed = !row.error.empty();
-  if (!failed) all.erase("__error_details__");
+  const bool whole =
+      grouping.kind != SampleGrouping::Kind::kBy && grouping.labels.empty() && unwrap == nullptr;
+  if (!failed && !whole) all.erase("__error_details__");
   if (!failed && grouping.kind == SampleGrouping::Kind::kNone) return {};
   if (!failed && grouping.kind == SampleGrouping::Kind::kBy) {
     StringMap out;
@@ -202,20 +206,60 @@ StringMap SeriesLabels(const Row& row, const SampleGrouping& grouping, const log
 
 }  // namespace
 
+namespace {
+
+Answer::Line LineOf(const Row& row) {
+  Answer::Line out{row.time_ns, {}, row.line};
+  for (const auto& [name, value] : row.All()) out.labels[name] = WithSpaces(value);
+  return out;
+}
+
+// What becomes of each selected entry; nullopt where a stage drops it.
+std::vector<std::optional<Answer::Line>> RunAll(const std::vector<const StoredEntry*>& selected,
+                                                const std::vector<Stage>& asked) {
+  Stages stages;
+  MakeStages(asked, nullptr, SampleGrouping(), &stages);
+  std::vector<std::optional<Answer::Line>> out;
+  for (const StoredEntry* entry : selected) {
+    Row row = MakeRow(entry->stream, entry->metadata, entry->line, entry->time_ns, stages.hints);
+    const bool kept = std::all_of(stages.stages.begin(), stages.stages.end(),
+                                  [&](const Stage& stage) { return RunStage(stage, &row); });
+    out.push_back(kept ? std::optional(LineOf(row)) : std::nullopt);
+  }
+  return out;
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<Answer::Line>> Lines(const std::vector<StoredEntry>& entries,
                                                 const logql::LogSelectorExpr& selector, int64_t from_ns,
                                                 int64_t until_ns) {
-  Stages stages;
-  MakeStages(selector.stages, nullptr, SampleGrouping(), &stages);
   std::vector<Answer::Line> out;
-  for (const StoredEntry* entry : Selected(entries, selector.selector, from_ns, until_ns)) {
-    Row row = MakeRow(entry->stream, entry->metadata, entry->line, entry->time_ns, stages.hints);
-    if (std::all_of(stages.stages.begin(), stages.stages.end(),
-                    [&](const Stage& stage) { return RunStage(stage, &row); })) {
-      out.push_back({row.time_ns, {}, row.line});
-      for (const auto& [name, value] : row.All()) out.back().labels[name] = WithSpaces(value);
+  for (auto& line : RunAll(Selected(entries, selector.selector, from_ns, until_ns), selector.stages)) {
+    if (line.has_value()) out.push_back(*std::move(line));
+  }
+  return out;
+}
+
+std::vector<Answer::Line> LinesWithContext(const std::vector<StoredEntry>& entries,
+                                           const logql::LogSelectorExpr& selector, size_t before,
+                                           size_t after, int64_t from_ns, int64_t until_ns, bool* ambiguous) {
+  const std::vector<const StoredEntry*> selected = Selected(entries, selector.selector, from_ns, until_ns);
+  const auto matches = RunAll(selected, selector.stages);
+  const auto plain = RunAll(selected, {});
+  std::map<StringMap, std::vector<size_t>> streams;
+  for (size_t i = 0; i < selected.size(); ++i) streams[selected[i]->stream].push_back(i);
+  std::set<size_t> shown;
+  for (const auto& [stream, places] : streams) {
+    for (size_t i = 0; i < places.size(); ++i) {
+      *ambiguous |= i > 0 && selected[places[i]]->time_ns == selected[places[i - 1]]->time_ns;
+      if (!matches[places[i]].has_value()) continue;
+      const size_t end = std::min(places.size(), i + after + 1);
+      for (size_t k = i - std::min(i, before); k < end; ++k) shown.insert(places[k]);
     }
   }
+  std::vector<Answer::Line> out;
+  for (const size_t i : shown) out.push_back(matches[i].has_value() ? *matches[i] : *plain[i]);
   return out;
 }
 
@@ -225,6 +269,10 @@ absl::StatusOr<std::vector<Sample>> Samples(const std::vector<StoredEntry>& entr
                                             int64_t until_ns) {
   const logql::LogSelectorExpr& source = range.log_range.source;
   const logql::Unwrap* unwrap = range.log_range.unwrap.has_value() ? &*range.log_range.unwrap : nullptr;
+  logql::Unwrap counted;
+  counted.label = range.counted_label;
+  const bool counts = range.op == RangeOp::kCountDistinctOverTime;
+  if (counts) unwrap = &counted;
   const bool bytes = range.op == RangeOp::kBytesOverTime || range.op == RangeOp::kBytesRate;
   const SampleGrouping grouping = GroupingOf(range, parent);
   Stages stages;
@@ -238,12 +286,16 @@ absl::StatusOr<std::vector<Sample>> Samples(const std::vector<StoredEntry>& entr
     }
     double value = 1;
     if (bytes) value = static_cast<double>(row.line.size());
-    if (unwrap != nullptr) {
+    std::string text;
+    if (counts) {
+      text = row.Get(counted.label).value_or("");
+      if (text.empty()) continue;
+    } else if (unwrap != nullptr) {
       const std::optional<double> unwrapped = RunUnwrap(*unwrap, &row);
       if (!unwrapped.has_value()) continue;
       value = *unwrapped;
     }
-    out.push_back({row.time_ns, SeriesLabels(row, grouping, unwrap), value});
+    out.push_back({row.time_ns, SeriesLabels(row, grouping, unwrap), value, std::move(text)});
   }
   return out;
 }

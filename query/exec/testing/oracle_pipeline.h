@@ -30,6 +30,7 @@ struct Sample {
   int64_t time_ns = 0;
   StringMap labels;
   double value = 0;
+  std::string text;  // for count_distinct_over_time: the label's value
 };
 
 // Entries that the selector takes and that come through, in order of time (as they came among equal times).
@@ -37,6 +38,12 @@ struct Sample {
 absl::StatusOr<std::vector<Answer::Line>> Lines(const std::vector<StoredEntry>& entries,
                                                 const logql::LogSelectorExpr& selector, int64_t from_ns,
                                                 int64_t until_ns);
+// Lines made for | context: the lines that come through, and around each of them the others of its stream as
+// they are stored, each entry once, in order of time. *ambiguous where entries of one stream and time leave a
+// choice.
+std::vector<Answer::Line> LinesWithContext(const std::vector<StoredEntry>& entries,
+                                           const logql::LogSelectorExpr& selector, size_t before,
+                                           size_t after, int64_t from_ns, int64_t until_ns, bool* ambiguous);
 // The samples of a range aggregation over all times of [from, until]; sum_grouping: that of a sum directly
 // around it, or null.
 absl::StatusOr<std::vector<Sample>> Samples(const std::vector<StoredEntry>& entries,

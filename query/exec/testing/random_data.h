@@ -43,10 +43,9 @@ Dataset MakeDataset(Random* random);
 
 struct Question {
   QueryParams params;
-  bool approx_topk = false;
 };
 
-// Most of them run; a few have errors that any engine must find.
+// Of the language with its extensions. Most of them run; a few have errors that any engine must find.
 Question MakeQuestion(const Dataset& data, Random* random);
 
 }  // namespace skald::oracle

@@ -45,7 +45,8 @@ constexpr const char* kLabels[] = {"a",
                                    "a_extracted",
                                    "n_extracted",
                                    "missing",
-                                   "trace_extracted"};
+                                   "trace_extracted",
+                                   "__error_details__"};
 constexpr const char* kValues[] = {"",    "a",        "b",       "error", "warn",          "foobar",
                                    "foo", "1",        "2",       "7.5",   "200",           "prod",
                                    "x y", "10.1.2.3", "prewarn", "é",     "JSONParserErr", "LogfmtParserErr",
@@ -118,7 +119,8 @@ constexpr const char* kRanges[] = {"1s", "5s", "10s", "30s", "1m", "2m", "7s", "
 
 class Writer {
  public:
-  Writer(const Dataset& data, Random* random) : data_(data), r_(*random) {}
+  // Functions that only instant queries may have are written where instant is set.
+  Writer(const Dataset& data, Random* random, bool instant) : data_(data), r_(*random), instant_(instant) {}
 
   std::string Selector() {
     static constexpr const char* kSelectors[] = {"{app=\"a\"}",
@@ -174,6 +176,10 @@ class Writer {
         "stddev_over_time", "first_over_time", "last_over_time", "rate",          "rate_counter"};
     if (r_.OneIn(2)) return fmt::format("{}({})", r_.Of(kPlain), LogRange(false));
     if (r_.OneIn(8)) {
+      return fmt::format("count_distinct_over_time({}, {}){}", Label(), LogRange(false),
+                         r_.OneIn(2) ? Grouping() : "");
+    }
+    if (r_.OneIn(8)) {
       static constexpr const char* kQuantiles[] = {"0", "0.5", "0.75", "0.99", "1", "1.5"};
       return fmt::format("quantile_over_time({}, {}){}", r_.Of(kQuantiles), LogRange(true),
                          r_.OneIn(2) ? Grouping() : "");
@@ -196,6 +202,14 @@ class Writer {
   }
 
   std::string Log() { return Selector() + Pipeline(5); }
+
+  // At the end of a log query, behind everything else.
+  std::string WholeAnswerStage() {
+    if (r_.OneIn(2)) {
+      return " | distinct " + List(Names(3), [](const std::string& name) { return name; });
+    }
+    return fmt::format(" | context before={} after={}", r_.Below(4), r_.Below(4));
+  }
 
  private:
   std::string Label() { return r_.Of(kLabels); }
@@ -307,7 +321,7 @@ class Writer {
         return r_.OneIn(4) ? "| decolorize" : "| line_format " + Quoted(r_.Of(kTemplates));
       case 15: {
         std::vector<std::string> names = Names(3);
-        std::erase(names, "__error__");
+        std::erase_if(names, [](const std::string& name) { return name.starts_with("__error"); });
         if (names.empty()) names.push_back("x");
         return "| label_format " + List(names, [&](const std::string& name) {
                  return name + "=" + (r_.OneIn(2) ? Label() : Quoted(r_.Of(kTemplates)));
@@ -346,6 +360,7 @@ class Writer {
                                            "max", "count", "stddev", "stdvar"};
     static constexpr const char* kRanked[] = {"topk", "bottomk", "sort", "sort_desc"};
     const std::string inner = r_.OneIn(3) ? Metric(depth + 1) : RangeAggregation();
+    if (instant_ && r_.OneIn(12)) return fmt::format("approx_topk({}, {})", 1 + r_.Below(4), inner);
     if (r_.OneIn(6)) {
       const std::string op = r_.Of(kRanked);
       if (op.starts_with("sort")) return fmt::format("{}({})", op, inner);
@@ -390,15 +405,16 @@ class Writer {
 
   const Dataset& data_;
   Random& r_;
+  const bool instant_;
 };
 
 }  // namespace
 
 Question MakeQuestion(const Dataset& data, Random* random) {
-  Writer writer(data, random);
   Question out;
   QueryParams& params = out.params;
   const size_t kind = random->Below(5);
+  Writer writer(data, random, kind == 2);
   constexpr int64_t kSecond = 1'000'000'000;
   params.limit = random->OneIn(3) ? static_cast<uint32_t>(1 + random->Below(10)) : 1000;
   params.direction = random->OneIn(2) ? Direction::kForward : Direction::kBackward;
@@ -410,7 +426,12 @@ Question MakeQuestion(const Dataset& data, Random* random) {
   }
   if (kind < 2) {
     params.query = writer.Log();
-    if (random->OneIn(10)) params.interval_ns = static_cast<int64_t>(1 + random->Below(20)) * kSecond;
+    if (random->OneIn(8)) {
+      params.query += writer.WholeAnswerStage();
+      params.limit = 5000;  // which matches are looked at is another question
+    } else if (random->OneIn(10)) {
+      params.interval_ns = static_cast<int64_t>(1 + random->Below(20)) * kSecond;
+    }
     return out;
   }
   params.query = random->OneIn(5) ? writer.RangeAggregation() : writer.Metric(0);
