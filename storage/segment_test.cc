@@ -322,8 +322,9 @@ TEST(SegmentTest, Version1FixtureAndFormatDump) {
 TEST(SegmentTest, FixturesOfLaterVersions) {
   Rows rows;
   std::string want;
-  for (int i = 0; i < 200; ++i) {
-    const std::string line = fmt::format("level=info msg=\"request {} done\" took={}ms", i * 37, i % 7);
+  for (int i = 0; i < 600; ++i) {
+    const std::string line =
+        fmt::format("level=info msg=\"request {:08x} done\" took={}ms", i * 2654435761u, i * 7919 % 1000);
     AppendRow(&rows, 1'700'000'000'000'000'000 + i * 1'000'000'000LL, line, {{"detected_level", "info"}});
     want += line + "\n";
   }
