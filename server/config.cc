@@ -346,6 +346,7 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       &out->overrides_period_ns);
 
   RegisterRulesOptions(config, &out->rules);
+  RegisterPageOptions(config, &out->page);
 
   config->Group("Limits (YAML; 0 = no limit)");
   RegisterLimitOptions(config, &out->limits);
@@ -487,6 +488,7 @@ absl::Status ValidateServerConfig(const ServerConfig& config) {
                            FormatConfigBytes(config.query_memory_per_query),
                            FormatConfigBytes(config.query_memory));
   }
+  RETURN_IF_ERROR(ValidatePageConfig(config.page));
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/config.h"
+#include "server/page/page_config.h"
 #include "server/rules/rules_config.h"
 #include "server/tenant/limits.h"
 
@@ -60,6 +61,7 @@ struct ServerConfig {
   int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
 
   RulesConfig rules;
+  PageConfig page;
   Limits limits;
 };
 

@@ -19,6 +19,7 @@ namespace skald::server {
 namespace {
 
 constexpr int kLookupThreads = 4;
+constexpr int kPageThreads = 4;
 constexpr uint64_t kFixedMemory = uint64_t{96} << 20;
 constexpr double kReservedDisk = 0.02;
 constexpr int64_t kNsPerMilli = 1'000'000;
@@ -103,6 +104,7 @@ absl::Status Server::Open(std::string config_yaml) {
   scan_pool_ = std::make_unique<ThreadPool>(cores);
   tail_pool_ = std::make_unique<ThreadPool>(2);
   slow_pool_ = std::make_unique<ThreadPool>(1);
+  page_pool_ = std::make_unique<ThreadPool>(kPageThreads);
   tenants_ = std::make_unique<MultiTenantSource>(visible_.get());
   engine_ = std::make_unique<Engine>(tenants_.get(), scan_pool_.get(), query_budget_.get());
   queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, of_one(concurrency), &metrics_);
@@ -143,6 +145,8 @@ absl::Status Server::Open(std::string config_yaml) {
       [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); }, &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
+  page_service_ = {&config_.page, config_.auth_enabled, page_pool_.get()};
+  AddPageRoutes(&page_service_, &router_);
   if (config_.rules.enabled) {
   page_pool_ = std::make_unique<ThreadPool>(kPageThreads);
   visible_->Use(scan_pool_.get(), query_budget_.get());
@@ -181,6 +185,7 @@ void Server::Shutdown() {
   lookups_ = nullptr;
   tail_pool_ = nullptr;
   slow_pool_ = nullptr;
+  page_pool_ = nullptr;
   rules_ = nullptr;
   ingest_ = nullptr;
   engine_ = nullptr;

@@ -16,6 +16,7 @@
 #include "server/delete_service.h"
 #include "server/http/http_server.h"
 #include "server/http/router.h"
+#include "server/page/page_handlers.h"
 #include "server/push/ingest.h"
 #include "server/rules/rules_service.h"
 #include "server/tenant/multi_tenant_source.h"
@@ -63,6 +64,7 @@ class Server {
   std::unique_ptr<ThreadPool> tail_pool_;
   std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
   std::unique_ptr<TenantBudgets> tenant_budgets_;
+  std::unique_ptr<ThreadPool> page_pool_;  // waits for what the page shows of other programs
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;
@@ -70,6 +72,7 @@ class Server {
   std::unique_ptr<RulesService> rules_;  // null where rules are off
   QueryService query_service_{};
   StatusService status_service_{};
+  PageService page_service_{};
   Router router_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
