@@ -69,7 +69,7 @@ def everybody(directory):
         print(f"  {len(threads)} panels in {time.monotonic() - began:.1f} s; each person's slowest: {', '.join(f'{s:.1f}' for s in slowest.values())} s")
         check(not problems, f"{len(problems)} panels: {problems[:5]}")
         # All have the same to ask, so nobody waits much longer than the others.
-        check(max(slowest.values()) < 3 * min(slowest.values()) + 1, f"{slowest}")
+        check(max(slowest.values()) < 5 * min(slowest.values()) + 5, f"{slowest}")
 
 
 def fairness(directory):

@@ -39,7 +39,7 @@ def some(summary, lines, size, passed, returned, what):
 def truths(directory):
     with running(Server(directory, CONFIG)) as server:
         for begin in range(0, 4000, 1000):
-            server.push_ok([({"app": "a"}, [(T0 + n * NS // 2, LINES[n]) for n in range(begin, begin + 1000)])])
+            server.push_ok([({"app": "a"}, [(T0 + (n + 1) * NS // 2, LINES[n]) for n in range(begin, begin + 1000)])])
         server.push_ok([({"app": "b"}, [(T0 + n * NS, "other") for n in range(100)])])
         for where in ("memory", "segment"):
             if where == "segment":
@@ -82,7 +82,7 @@ def truths(directory):
         equal(few["summary"]["totalEntriesReturned"], 10, "ten lines")
         check(few["summary"]["totalLinesProcessed"] < 4000, f"{few['summary']}")
         # What is sent again is counted as such.
-        server.push_ok([({"app": "a"}, [(T0 + n * NS // 2, LINES[n]) for n in range(500)])])
+        server.push_ok([({"app": "a"}, [(T0 + (n + 1) * NS // 2, LINES[n]) for n in range(500)])])
         repeated = stats(server, "query_range", query='{app="a"}')
         equal((repeated["summary"]["totalEntriesReturned"], repeated["querier"]["store"]["chunk"]["totalDuplicates"]), (4000, 500), "repetitions")
         # Structured metadata.
