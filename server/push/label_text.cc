@@ -213,9 +213,9 @@ class Parser {
 
   absl::StatusOr<std::string> Value(const Token& token) const {
     const std::string_view raw = token.text.substr(1, token.text.size() - 2);
-    std::string out(raw);
-    if (token.text[0] != '`' && !UnquoteGo(raw, token.text[0], &out))
-      return Error(token.pos, "invalid escape sequence");
+    if (token.text[0] == '`') return std::string(raw);
+    std::string out;
+    if (!UnquoteGo(raw, token.text[0], &out)) return Error(token.pos, "invalid escape sequence");
     return out;
   }
 

@@ -16,6 +16,8 @@ bool IsInternal(const Labels& labels) {
   return labels.Has("__aggregated_metric__") || labels.Has("__pattern__");
 }
 
+bool SameName(const Labels::Pair& a, const Labels::Pair& b) { return a.first == b.first; }
+
 // pairs: sorted, one name at least twice. The stream is named as it was sent, with its service_name.
 void RejectDuplicate(std::vector<Labels::Pair> pairs, ResolvedStream* stream) {
   const auto twice =
@@ -72,7 +74,8 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
   absl::StatusOr<std::vector<Labels::Pair>> pairs = ParseLabelText(text);
   if (!pairs.ok()) return InvalidArgument("couldn't parse labels: {}", MessageOf(pairs.status()));
   auto stream = std::make_shared<ResolvedStream>();
-  stream->labels = Labels(*pairs);
+  // Of a name that stands twice the first counts, as far as such a stream gets.
+  stream->labels = Labels(std::vector<Labels::Pair>(pairs->rbegin(), pairs->rend()));
   const bool internal = IsInternal(stream->labels);
   if (find_service && !internal && !limits_->discover_service_name.empty() &&
       !stream->labels.Has("service_name")) {
@@ -86,7 +89,7 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
     stream->labels.Set("service_name", service);
   }
   stream->text = stream->labels.ToString();
-  if (pairs->size() > Labels(*pairs).size()) {
+  if (std::adjacent_find(pairs->begin(), pairs->end(), SameName) != pairs->end()) {
     RejectDuplicate(*std::move(pairs), stream.get());
   } else if (!internal) {
     Check(stream.get());

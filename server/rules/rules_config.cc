@@ -34,7 +34,6 @@ constexpr Unneeded kUnneeded[] = {
     {"ruler.disabled_tenants", "not available: remove the tenant's rules"},
     {"ruler.enabled_tenants", "not available: remove the other tenants' rules"},
     {"ruler.enable_api", "not needed: the API is always there"},
-    {"ruler.alert_relabel_configs", "not available: set labels in the rules"},
     {"ruler.remote_write.config_refresh_period", "not needed"},
     {"ruler.storage.type", "not needed: rules are files"},
     {"ruler_storage", "not needed: see ruler.storage.local.directory"},
@@ -89,6 +88,36 @@ absl::Status ReadLabels(const YAML::Node& node, const ConfigPlace& place, Labels
     out->Set(key, text);
     return absl::OkStatus();
   });
+}
+
+absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, rules::Relabelling* out) {
+  if (!node.IsSequence()) return InvalidArgument("{}: a list is expected here", place.source);
+  std::vector<rules::RelabelConfig> configs;
+  for (const auto& item : node) {
+    rules::RelabelConfig config;
+    MapReader reader(item, place);
+    const absl::Status read =
+        reader.Each([&](const std::string& key, const YAML::Node& value) -> absl::Status {
+          if (key == "action") return ReadText(value, place, key, &config.action);
+          if (key == "separator") return ReadText(value, place, key, &config.separator);
+          if (key == "regex") return ReadText(value, place, key, &config.regex);
+          if (key == "target_label") return ReadText(value, place, key, &config.target_label);
+          if (key == "replacement") return ReadText(value, place, key, &config.replacement);
+          if (key != "source_labels") return reader.Unknown(key);
+          if (!value.IsSequence()) return InvalidArgument("{}: source_labels is not a list", place.source);
+          for (const auto& label : value) {
+            config.source_labels.emplace_back();
+            RETURN_IF_ERROR(ReadText(label, place, key, &config.source_labels.back()));
+          }
+          return absl::OkStatus();
+        });
+    RETURN_IF_ERROR(read);
+    configs.push_back(std::move(config));
+  }
+  absl::StatusOr<rules::Relabelling> made = rules::Relabelling::Make(std::move(configs));
+  if (!made.ok()) return InvalidArgument("{}: {}", place.source, MessageOf(made.status()));
+  *out = *std::move(made);
+  return absl::OkStatus();
 }
 
 // One client, in the form that Prometheus gives remote_write.
@@ -227,6 +256,9 @@ void RegisterRulesOptions(Config* config, RulesConfig* out) {
   });
   config->Section("ruler.external_labels", [out](const YAML::Node& node, const ConfigPlace& place) {
     return ReadLabels(node, place, &out->external_labels);
+  });
+  config->Section("ruler.alert_relabel_configs", [out](const YAML::Node& node, const ConfigPlace& place) {
+    return ReadRelabelling(node, place, &out->alert_relabelling);
   });
   config->Section("ruler.remote_write.client", [out](const YAML::Node& node, const ConfigPlace& place) {
     RulesConfig::RemoteWrite client_config;

@@ -41,7 +41,7 @@ def routes():
         for name in names:
             if name.endswith("_handlers.cc") or name.endswith("_handler.cc"):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
-                    found |= set(re.findall(r'"(/(?:loki|api|otlp|skald|prometheus|v1|config|ready|metrics|services|log_level|flush)[^" ]*)"', file.read()))
+                    found |= set(re.findall(r'"(/(?:loki|api/prom|otlp|skald|prometheus|v1|config|ready|metrics|services|log_level|flush)[^" ]*)"', file.read()))
     return found
 
 
