@@ -43,6 +43,7 @@ std::vector<logql::NeededLiteral> Words(int64_t count, bool fold) {
 
 void AllAtOnce(benchmark::State& state) {
   const auto set = LiteralSet::Make(Words(state.range(0), state.range(1) != 0));
+  if (!set.has_value()) return state.SkipWithError("the library of this machine loses matches");
   const std::string_view text(Block().text.data(), Block().text.size());
   size_t found = 0;
   for (auto _ : state) set->ForEach(text, [&](size_t, size_t) { ++found; });

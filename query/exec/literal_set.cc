@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <mutex>
+#include <string>
 
 namespace skald::exec {
 
@@ -55,6 +56,39 @@ int OnMatch(unsigned int id, unsigned long long, unsigned long long to, unsigned
 }  // namespace
 
 std::optional<LiteralSet> LiteralSet::Make(const std::vector<logql::NeededLiteral>& literals) {
+  if (!LibraryFindsAll()) return std::nullopt;
+  return Compile(literals);
+}
+
+bool LiteralSet::LibraryFindsAll() {
+  static const bool finds_all = [] {
+    const std::vector<std::vector<logql::NeededLiteral>> sets = {
+        {{"GET", false}, {"POST", false}},
+        {{"alpha", false}, {"beta", false}, {"gamma", false}, {"delta", false}},
+        {{"error", true}, {"warn", true}}};
+    constexpr size_t kSize = 200;
+    constexpr size_t kStarts = 16;
+    for (const auto& literals : sets) {
+      const std::optional<LiteralSet> set = Compile(literals);
+      if (!set.has_value()) return false;
+      for (const logql::NeededLiteral& literal : literals) {
+        for (size_t at = 0; at + literal.text.size() <= kSize; ++at) {
+          const size_t start = at % kStarts;
+          std::string text(start + kSize, '.');
+          text.replace(start + at, literal.text.size(), literal.text);
+          bool found = false;
+          const std::string_view scanned = std::string_view(text).substr(start);
+          const bool ran = set->ForEach(scanned, [&](size_t begin, size_t) { found |= begin == at; });
+          if (!ran || !found) return false;
+        }
+      }
+    }
+    return true;
+  }();
+  return finds_all;
+}
+
+std::optional<LiteralSet> LiteralSet::Compile(const std::vector<logql::NeededLiteral>& literals) {
   if (literals.empty() || hs_valid_platform() != HS_SUCCESS) return std::nullopt;
   auto state = std::make_shared<State>();
   std::vector<const char*> texts;
