@@ -26,6 +26,7 @@ WITHOUT_DISCOVERY = """\
 """
 WITH_EXTENSIONS = """\
   enable_logql_extensions: true
+  shard_aggregations: [approx_topk]
 """
 UNITS = {"h": 3600 * NS, "m": 60 * NS, "s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 DURATION = re.compile(r"(\d+)(ns|us|ms|h|m|s)")
