@@ -46,6 +46,7 @@ class DeliveryTest : public testing::Test {
     options.target = target_;
     options.target.url = sink.url() + "/am/";
     options.external_labels = Labels{{"cluster", "one"}, {"severity", "none"}};
+    options.relabelling = relabelling_;
     options.min_backoff_ms = 10;
     options.max_backoff_ms = 20;
     options.drain_ms = 0;
@@ -83,7 +84,29 @@ class DeliveryTest : public testing::Test {
   Metrics metrics_;
   HttpTarget target_;
   size_t capacity_ = 100;
+  Relabelling relabelling_;
 };
+
+TEST_F(DeliveryTest, AlertsAreRelabelledAndDropped) {
+  RelabelConfig drop;
+  drop.action = "drop";
+  drop.source_labels = {"alertname"};
+  drop.regex = "Quiet.*";
+  RelabelConfig rename;
+  rename.source_labels = {"severity", "cluster"};
+  rename.regex = "(.*);(.*)";
+  rename.target_label = "route";
+  rename.replacement = "$2-$1";
+  relabelling_ = Relabelling::Make({drop, rename}).value();
+  HttpSink sink;
+  const auto notifier = MakeNotifier(sink);
+  Send(notifier.get(), {Message("QuietOne"), Message("Loud")});
+  const std::vector<HttpSink::Request> got = sink.WaitFor(1);
+  WaitEmpty([&] { return notifier->waiting(); });
+  ASSERT_EQ(got.size(), 1u);
+  EXPECT_EQ(got[0].body.find("QuietOne"), std::string::npos);
+  EXPECT_NE(got[0].body.find(R"("route":"one-page")"), std::string::npos) << got[0].body;
+}
 
 TEST_F(DeliveryTest, TheWireFormOfAlerts) {
   HttpSink sink;

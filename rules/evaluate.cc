@@ -9,11 +9,13 @@
 namespace skald::rules {
 
 absl::StatusOr<Vector> EvaluateAt(const Engine& engine, const std::string& tenant, const logql::ExprPtr& expr,
-                                  int64_t at_ns) {
+                                  int64_t at_ns, KeptWindows kept) {
   QueryParams params;
   params.tenant = tenant;
   params.instant = true;
   params.end_ns = at_ns;
+  params.windows = kept.windows;
+  params.interval_ns_of_windows = kept.interval_ns;
   QueryLimits limits;
   limits.max_query_series = 0;
   CancelToken cancel;

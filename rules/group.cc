@@ -93,7 +93,7 @@ TemplateContext Group::ContextAt(int64_t ts_ns) const {
   context.query = [this,
                    at_ns = ts_ns - query_offset_ns_](const std::string& text) -> absl::StatusOr<Vector> {
     ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(text));
-    return options_->evaluate(tenant_, expr, at_ns);
+    return options_->evaluate(tenant_, expr, at_ns, 0);
   };
   return context;
 }
@@ -133,7 +133,7 @@ GroupOutcome Group::Evaluate(int64_t ts_ns, uint64_t missed) {
 absl::Status Group::EvaluateRule(Running* rule, int64_t ts_ns, GroupOutcome* out) {
   if (rule->rule.parsed == nullptr) return Internal("the expression was not read");
   const int64_t at_ns = ts_ns - query_offset_ns_;
-  ASSIGN_OR_RETURN(const Vector vector, options_->evaluate(tenant_, rule->rule.parsed, at_ns));
+  ASSIGN_OR_RETURN(const Vector vector, options_->evaluate(tenant_, rule->rule.parsed, at_ns, interval_ns_));
   std::vector<VectorSample> samples;
   const absl::Status status = rule->alerting != nullptr ? EvaluateAlert(rule, vector, ts_ns, out, &samples)
                                                         : EvaluateRecord(rule, vector, &samples);

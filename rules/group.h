@@ -20,9 +20,9 @@
 
 namespace skald::rules {
 
-// An instant query. Thread-safe.
-using EvalFunction = std::function<absl::StatusOr<Vector>(const std::string& tenant,
-                                                          const logql::ExprPtr& expr, int64_t at_ns)>;
+// An instant query. interval_ns: it is asked at multiples of it, plus a constant; 0 = this once. Thread-safe.
+using EvalFunction = std::function<absl::StatusOr<Vector>(
+    const std::string& tenant, const logql::ExprPtr& expr, int64_t at_ns, int64_t interval_ns)>;
 
 // What groups of one manager share. Immutable.
 struct GroupOptions {

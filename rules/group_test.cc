@@ -20,8 +20,8 @@ class GroupTest : public testing::Test {
  protected:
   GroupTest() {
     options_.external_url = "http://skald";
-    options_.evaluate = [this](const std::string&, const logql::ExprPtr&,
-                               int64_t at_ns) -> absl::StatusOr<Vector> {
+    options_.evaluate = [this](const std::string&, const logql::ExprPtr&, int64_t at_ns,
+                               int64_t) -> absl::StatusOr<Vector> {
       asked_ns_ = at_ns;
       if (!error_.ok()) return error_;
       Vector vector;

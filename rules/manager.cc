@@ -232,6 +232,7 @@ void Manager::Commit(const Group& group, int64_t ts_ns, GroupOutcome outcome, bo
   const auto gauge = [&](const char* name, const char* help, double value) {
     metrics_->Gauge(std::string("loki_prometheus_rule_group_") + name, help, labels).Set(value);
   };
+  if (!ended) ObserveDurations(status);
   counter("evaluations_total", "Evaluations of rules.").Add(static_cast<double>(status.rules.size()));
   counter("evaluation_failures_total", "Evaluations of rules that failed.").Add(outcome.failures);
   gauge("interval_seconds", "Time between two evaluations.", static_cast<double>(status.interval_ns) / 1e9);
@@ -244,6 +245,16 @@ void Manager::Commit(const Group& group, int64_t ts_ns, GroupOutcome outcome, bo
   MetricCounter& iterations =
       counter("group_iterations_total", "Evaluations of a group, missed ones included.");
   iterations.Add(std::max(0.0, static_cast<double>(status.iterations) - iterations.Value()));
+}
+
+void Manager::ObserveDurations(const GroupStatus& status) {
+  MetricHistogram& rule_seconds = metrics_->Histogram("loki_prometheus_rule_evaluation_duration_seconds",
+                                                      "How long the evaluation of a rule took.");
+  for (const RuleStatus& rule : status.rules)
+    rule_seconds.Observe(static_cast<double>(rule.duration_ns) / 1e9);
+  metrics_
+      ->Histogram("loki_prometheus_rule_group_duration_seconds", "How long the evaluation of a group took.")
+      .Observe(static_cast<double>(status.duration_ns) / 1e9);
 }
 
 void Manager::EndGroup(const std::shared_ptr<Group>& group, const std::string& reason) {
@@ -273,7 +284,13 @@ void Manager::Apply() {
         int64_t last_ns = 0;
         if (last.has_value()) last_ns = ByteReader(*last).Fixed<int64_t>();
         if (last.has_value() && now_ns - last_ns <= options_.outage_tolerance_ns) {
+          const int64_t begin_ns = MonotonicNs();
           group->Restore([&](const std::string& rule_key) { return db_->Get(StateKey(*group, rule_key)); });
+          metrics_
+              ->Gauge("loki_prometheus_rule_group_last_restore_duration_seconds",
+                      "How long the last restoration of a group's alerts took.",
+                      {{"rule_group", group->file() + ";" + group->name()}, {"user", group->tenant()}})
+              .Set(static_cast<double>(MonotonicNs() - begin_ns) / 1e9);
         }
         scheduled.group = std::move(group);
         scheduled.next_ns = scheduled.group->SlotAfter(now_ns);
@@ -359,12 +376,20 @@ void Manager::Poll() {
 }
 
 void Manager::SetDeclared(const std::string& tenant, const std::string& file, std::vector<RuleGroup> groups) {
+  std::vector<DeclaredFile> one;
+  one.push_back(DeclaredFile{tenant, file, std::move(groups)});
+  SetDeclared(std::move(one));
+}
+
+void Manager::SetDeclared(std::vector<DeclaredFile> files) {
   const std::lock_guard lock(mu_);
-  const FileKey key{tenant, file};
-  if (groups.empty()) {
-    sources_.erase(key);
-  } else {
-    sources_[key].groups = std::move(groups);
+  for (DeclaredFile& file : files) {
+    const FileKey key{file.tenant, file.file};
+    if (file.groups.empty()) {
+      sources_.erase(key);
+    } else {
+      sources_[key].groups = std::move(file.groups);
+    }
   }
   Apply();
 }

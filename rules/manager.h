@@ -65,6 +65,13 @@ class Manager {
   // Rules of another source (labels of services), as a file of their own; no groups removes it. Takes effect
   // at once and does not survive a restart by itself; the state of its alerts does.
   void SetDeclared(const std::string& tenant, const std::string& file, std::vector<RuleGroup> groups);
+  // Many at once, in one step.
+  struct DeclaredFile {
+    std::string tenant;
+    std::string file;
+    std::vector<RuleGroup> groups;
+  };
+  void SetDeclared(std::vector<DeclaredFile> files);
 
   // The API. Namespaces of the tenant with their groups, sorted: those of the API and the files.
   std::map<std::string, std::vector<RuleGroup>> Namespaces(const std::string& tenant) const;
@@ -110,6 +117,7 @@ class Manager {
   void EvaluateSlot(const GroupKey& key, const std::shared_ptr<Group>& group, int64_t slot_ns,
                     uint64_t missed);
   void Commit(const Group& group, int64_t ts_ns, GroupOutcome outcome, bool ended);
+  void ObserveDurations(const GroupStatus& status);
   void Loop();
   std::shared_ptr<Group> MakeGroup(const FileKey& key, const RuleGroup& group);
 

@@ -28,7 +28,7 @@ class ManagerTest : public testing::Test {
     directory_ = ::mkdtemp(name.data());
     options_.rules_directory = directory_ + "/rules";
     options_.api_directory = directory_ + "/api";
-    options_.groups.evaluate = [this](const std::string&, const logql::ExprPtr&,
+    options_.groups.evaluate = [this](const std::string&, const logql::ExprPtr&, int64_t,
                                       int64_t) -> absl::StatusOr<Vector> {
       ++evaluations_;
       Vector vector;
@@ -119,6 +119,30 @@ TEST_F(ManagerTest, MissedIterationsAreCountedAndNotCaughtUp) {
                            "\"fake\"} 4"),
       std::string::npos)
       << metrics_.Text();
+}
+
+TEST_F(ManagerTest, CountsItsWorkUnderPrometheusNames) {
+  Write("a.yaml", Alert("2m"));
+  manager_->Poll();
+  Run(3);
+  Restart();
+  manager_->Poll();
+  Run(1);
+  const std::string text = metrics_.Text();
+  const std::string of = "{rule_group=\"a.yaml;g\",user=\"fake\"}";
+  for (const std::string& line :
+       {std::string("loki_prometheus_rule_evaluation_duration_seconds_count 4"),
+        std::string("loki_prometheus_rule_group_duration_seconds_count 4"),
+        "loki_prometheus_rule_evaluations_total" + of + " 4",
+        "loki_prometheus_rule_evaluation_failures_total" + of + " 0",
+        "loki_prometheus_rule_group_interval_seconds" + of + " 60",
+        "loki_prometheus_rule_group_rules" + of + " 1", "loki_prometheus_rule_group_iterations_total" + of,
+        "loki_prometheus_rule_group_last_duration_seconds" + of,
+        "loki_prometheus_rule_group_last_evaluation_timestamp_seconds" + of,
+        "loki_prometheus_rule_group_last_evaluation_samples" + of,
+        "loki_prometheus_rule_group_last_restore_duration_seconds" + of}) {
+    EXPECT_NE(text.find(line), std::string::npos) << line << " is not in\n" << text;
+  }
 }
 
 struct RestartCase {

@@ -131,6 +131,7 @@ void Notifier::Enqueue(RuleDbBatch* batch, const std::string& tenant, int64_t ts
     for (const auto& [name, value] : options_.external_labels) {
       if (!message.labels.Has(name)) message.labels.Set(name, value);
     }
+    if (!options_.relabelling.Apply(&message.labels)) continue;
     std::string key = tenant + '\0' + message.labels.ToString();
     Waiting& last = last_[key];
     std::string payload = Encode(tenant, ts_ns, message);

@@ -15,6 +15,7 @@
 #include "rules/alert.h"
 #include "rules/audit_log.h"
 #include "rules/http_post.h"
+#include "rules/relabel.h"
 #include "rules/rule_db.h"
 
 namespace skald::rules {
@@ -23,6 +24,7 @@ struct NotifierOptions {
   HttpTarget target;         // of the Alertmanager: /api/v2/alerts is added to its path
   size_t capacity = 10'000;  // alerts that may wait; beyond it the oldest are dropped
   Labels external_labels;    // for alerts that have no such label
+  Relabelling relabelling;   // after that; may drop alerts
   int64_t min_backoff_ms = 500;
   int64_t max_backoff_ms = 15'000;
   int64_t drain_ms = 2'000;  // after Stop, for what still waits

@@ -115,7 +115,7 @@ class Test {
  public:
   Test(std::string name, int64_t interval_ns) : name_(std::move(name)), interval_ns_(interval_ns) {
     options_.default_interval_ns = interval_ns;
-    options_.evaluate = [this](const std::string&, const logql::ExprPtr& expr, int64_t at_ns) {
+    options_.evaluate = [this](const std::string&, const logql::ExprPtr& expr, int64_t at_ns, int64_t) {
       return EvaluateAt(engine_, kTenant, expr, at_ns);
     };
   }

@@ -19,9 +19,9 @@ namespace skald::server {
 namespace {
 
 constexpr int kLookupThreads = 4;
-constexpr int kPageThreads = 4;
 constexpr uint64_t kFixedMemory = uint64_t{96} << 20;
 constexpr double kReservedDisk = 0.02;
+constexpr int kPageThreads = 4;
 constexpr int64_t kNsPerMilli = 1'000'000;
 // Agents keep what was not acknowledged, so their streams may be cut soon.
 constexpr int64_t kGrpcDrainMs = 500;
@@ -67,7 +67,11 @@ absl::Status Server::Open(std::string config_yaml) {
   options.max_disk_bytes = config_.max_disk;
   options.compact_interval_ms = std::max<int64_t>(config_.compaction_interval_ns / kNsPerMilli, 1);
   options.compact_quiet_ms = config_.compaction_quiet_ns / kNsPerMilli;
-  options.fresh_rows = [this](const FreshRows& rows) { tails_.Publish(rows); };
+  options.fresh_rows = [this](const FreshRows& rows) {
+    tails_.Publish(rows);
+    rule_windows_.Publish(rows.tenant, rows.stream, rows.labels, rows.rows->time_ns.front(),
+                          rows.rows->time_ns.back());
+  };
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
     return Annotate(
@@ -81,6 +85,7 @@ absl::Status Server::Open(std::string config_yaml) {
     LogWarn("limits_config.retention_period and retention_stream hold only with compactor.retention_enabled");
   }
   visible_ = std::make_unique<DeleteView>(store_.get());
+  visible_->OnSet([this](std::string_view tenant) { rule_windows_.Forget(tenant); });
   ASSIGN_OR_RETURN(deletes_,
                    DeleteService::Open(DeletesFileName(config_.data_dir), visible_.get(), &Clock::System()));
   PurgeOptions purge;
@@ -96,6 +101,10 @@ absl::Status Server::Open(std::string config_yaml) {
   const int concurrency =
       config_.query_concurrency > 0 ? static_cast<int>(config_.query_concurrency) : std::max(4, 2 * cores);
   const auto queue = static_cast<size_t>(config_.query_queue);
+  // Of threads and memory a tenant has three quarters at most, where there are several.
+  const auto of_one = [this](int threads) {
+    return static_cast<size_t>(config_.auth_enabled ? std::max(1, threads * 3 / 4) : threads);
+  };
   query_budget_ = std::make_unique<MemoryBudget>("all queries (query.memory)",
                                                  static_cast<int64_t>(config_.query_memory), memory_.get());
   tenant_budgets_ = std::make_unique<TenantBudgets>(
@@ -105,6 +114,7 @@ absl::Status Server::Open(std::string config_yaml) {
   tail_pool_ = std::make_unique<ThreadPool>(2);
   slow_pool_ = std::make_unique<ThreadPool>(1);
   page_pool_ = std::make_unique<ThreadPool>(kPageThreads);
+  visible_->Use(scan_pool_.get(), query_budget_.get());
   tenants_ = std::make_unique<MultiTenantSource>(visible_.get());
   engine_ = std::make_unique<Engine>(tenants_.get(), scan_pool_.get(), query_budget_.get());
   queries_ = std::make_unique<QueryPool>("queries", concurrency, queue, of_one(concurrency), &metrics_);
@@ -116,6 +126,7 @@ absl::Status Server::Open(std::string config_yaml) {
   query_service_.limits = limits_.get();
   query_service_.source = tenants_.get();
   query_service_.engine = engine_.get();
+  query_service_.budgets = tenant_budgets_.get();
   query_service_.queries = queries_.get();
   query_service_.lookups = lookups_.get();
   query_service_.tails = &tails_;
@@ -137,37 +148,38 @@ absl::Status Server::Open(std::string config_yaml) {
   AddPushRoutes(&config_, ingest_.get(), &router_);
   AddOtlpRoutes(&config_, ingest_.get(), &router_);
   AddDeleteRoutes(
-  // Of threads and memory a tenant has three quarters at most, where there are several.
-  const auto of_one = [this](int threads) {
-    return static_cast<size_t>(config_.auth_enabled ? std::max(1, threads * 3 / 4) : threads);
-  };
       &config_, limits_.get(), deletes_.get(), &Clock::System(),
       [this](std::function<void()> work) { slow_pool_->Add(std::move(work)); }, &router_);
   AddReadRoutes(&query_service_, &router_);
   AddStatusRoutes(&status_service_, &router_);
   page_service_ = {&config_.page, config_.auth_enabled, page_pool_.get()};
   AddPageRoutes(&page_service_, &router_);
+  AddLimitsRoutes(&status_service_, &router_);
   if (config_.rules.enabled) {
-  page_pool_ = std::make_unique<ThreadPool>(kPageThreads);
-  visible_->Use(scan_pool_.get(), query_budget_.get());
     RulesConfig rules = config_.rules;
     if (rules.external_url.empty()) rules.external_url = "http://" + config_.http_listen;
     ASSIGN_OR_RETURN(rules_, RulesService::Open(rules, config_.auth_enabled, config_.data_dir, engine_.get(),
-                                                store_.get(), &metrics_));
+                                                store_.get(), &rule_windows_, &metrics_));
     AddRulesRoutes(rules_.get(), &router_);
+    AddServiceRulesRoutes(rules_.get(), &router_);
   }
   metrics_.AddProcessMetrics();
   metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);
   AddStoreMetrics(this, store_.get(), &metrics_);
 
   HttpServerOptions http;
-  query_service_.budgets = tenant_budgets_.get();
   http.listen = config_.http_listen;
   http.max_connections = static_cast<uint32_t>(config_.max_connections);
   http.max_body_memory_bytes = config_.push_memory;
+  http.max_answer_memory_bytes = config_.query_answer_memory;
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, &router_, &metrics_));
   if (!config_.grpc_listen.empty()) {
-    ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_));
+    ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_,
+                                              [this](const std::string& tenant, const std::string& agent_id,
+                                                     const push::v1::Declarations& declarations) {
+                                                if (rules_ != nullptr)
+                                                  rules_->Declare(tenant, agent_id, declarations);
+                                              }));
   }
   if (rules_ != nullptr) rules_->Start();
   return absl::OkStatus();
@@ -207,4 +219,3 @@ std::string Server::grpc_address() const {
 }
 
 }  // namespace skald::server
-  http.max_answer_memory_bytes = config_.query_answer_memory;

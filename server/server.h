@@ -53,6 +53,7 @@ class Server {
   std::atomic<bool> shut_down_{false};
   // In order of dependency; Shutdown takes them down from the end.
   std::unique_ptr<TenantLimits> limits_;
+  exec::RollingWindows rule_windows_{kRuleWindowsBytes};
   TailHub tails_;
   std::unique_ptr<MemoryBudget> memory_;  // of the process
   std::unique_ptr<Store> store_;
@@ -60,10 +61,10 @@ class Server {
   std::unique_ptr<DeleteService> deletes_;
   std::unique_ptr<MultiTenantSource> tenants_;  // what questions see
   std::unique_ptr<MemoryBudget> query_budget_;
+  std::unique_ptr<TenantBudgets> tenant_budgets_;
   std::unique_ptr<ThreadPool> scan_pool_;
   std::unique_ptr<ThreadPool> tail_pool_;
   std::unique_ptr<ThreadPool> slow_pool_;  // flushes and the like
-  std::unique_ptr<TenantBudgets> tenant_budgets_;
   std::unique_ptr<ThreadPool> page_pool_;  // waits for what the page shows of other programs
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<QueryPool> queries_;

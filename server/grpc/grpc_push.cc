@@ -60,6 +60,9 @@ class AgentStreamReactor : public grpc::ServerBidiReactor<PushRequest, PushRespo
       waiting_bytes_ += batch.bytes;
       waiting_.push_back(std::move(batch));
       StartProcessing();
+    } else if (request_.has_declarations()) {
+      if (agent_id_.empty()) return Fail(grpc::StatusCode::FAILED_PRECONDITION, "declarations before Hello");
+      if (door_->declare) door_->declare(tenant_, agent_id_, request_.declarations());
     }
     ReadNext();
   }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <string>
 
 #include "base/memory_budget.h"
 #include "proto/push.grpc.pb.h"
@@ -15,6 +17,10 @@ struct AgentDoor {
   IngestService* ingest = nullptr;
   const Store* store = nullptr;
   Metrics* metrics = nullptr;
+  // What an agent says of the services it sees; may be null. Called on gRPC's threads.
+  std::function<void(const std::string& tenant, const std::string& agent_id,
+                     const push::v1::Declarations& declarations)>
+      declare;
   // Batches that were read and wait for their turn, of all agents.
   MemoryBudget waiting{"agents' batches that wait", int64_t{256} << 20};
   std::atomic<int64_t> connected{0};

@@ -17,7 +17,8 @@ namespace skald::server {
 
 class GrpcServer::Impl {
  public:
-  Impl(const ServerConfig& config, IngestService* ingest, const Store* store, Metrics* metrics)
+  Impl(const ServerConfig& config, IngestService* ingest, const Store* store, Metrics* metrics,
+       DeclareFunction declare)
       : metrics_(metrics),
         agents_(&door_),
         pusher_(config.auth_enabled, ingest),
@@ -26,6 +27,7 @@ class GrpcServer::Impl {
     door_.ingest = ingest;
     door_.store = store;
     door_.metrics = metrics;
+    door_.declare = std::move(declare);
   }
 
   ~Impl() {
@@ -99,8 +101,8 @@ GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ServerConfig& config,
                                                               IngestService* ingest, const Store* store,
-                                                              Metrics* metrics) {
-  auto impl = std::make_unique<Impl>(config, ingest, store, metrics);
+                                                              Metrics* metrics, DeclareFunction declare) {
+  auto impl = std::make_unique<Impl>(config, ingest, store, metrics, std::move(declare));
   RETURN_IF_ERROR(impl->Start(config.grpc_listen));
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
 }

@@ -8,6 +8,7 @@
 #include "base/config.h"
 #include "base/labels.h"
 #include "rules/http_post.h"
+#include "rules/relabel.h"
 
 namespace skald::server {
 
@@ -16,6 +17,7 @@ struct RulesConfig {
   std::string directory;     // "" = <data_dir>/rules
   std::string external_url;  // "" = that of the HTTP door
   Labels external_labels;
+  rules::Relabelling alert_relabelling;
   std::string datasource_uid;
   int64_t evaluation_interval_ns = int64_t{60} * 1'000'000'000;
   int64_t poll_interval_ns = int64_t{10} * 1'000'000'000;

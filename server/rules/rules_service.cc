@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/status_macros.h"
+#include "proto/push.pb.h"
 #include "rules/evaluate.h"
 #include "server/push/rows_builder.h"
 #include "server/tenant/tenant.h"
@@ -35,6 +37,7 @@ absl::Status AppendHistory(Store* store, const std::string& tenant,
 absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConfig& config, bool auth_enabled,
                                                                  const std::string& data_dir,
                                                                  const Engine* engine, Store* store,
+                                                                 exec::RollingWindows* windows,
                                                                  Metrics* metrics) {
   std::unique_ptr<RulesService> service(new RulesService());
   service->auth_enabled_ = auth_enabled;
@@ -57,6 +60,7 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
     options.target.timeout_ms = std::max<int64_t>(config.notification_timeout_ns / kNsPerMs, 1);
     options.capacity = static_cast<size_t>(config.queue_capacity);
     options.external_labels = config.external_labels;
+    options.relabelling = config.alert_relabelling;
     service->notifiers_.push_back(std::make_unique<rules::Notifier>(
         std::move(options), service->db_.get(), service->audit_.get(), &Clock::System(), metrics));
     sinks.notifiers.push_back(service->notifiers_.back().get());
@@ -81,9 +85,20 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
   options.groups.external_url = config.external_url;
   while (options.groups.external_url.ends_with('/')) options.groups.external_url.pop_back();
   options.groups.datasource_uid = config.datasource_uid;
-  options.groups.evaluate = [engine](const std::string& tenant, const logql::ExprPtr& expr, int64_t at_ns) {
-    return rules::EvaluateAt(*engine, tenant, expr, at_ns);
+  options.groups.evaluate = [engine, windows](const std::string& tenant, const logql::ExprPtr& expr,
+                                              int64_t at_ns, int64_t interval_ns) {
+    rules::KeptWindows kept;
+    // Rows are told by their own tenant: what is read of several is read anew.
+    if (interval_ns > 0 && tenant.find('|') == std::string::npos) kept = {windows, interval_ns};
+    return rules::EvaluateAt(*engine, tenant, expr, at_ns, kept);
   };
+  if (windows != nullptr) {
+    metrics->Callback(service.get(), MetricKind::kGauge, "skald_rule_window_bytes",
+                      "Memory of the partial aggregates that rules keep.", [windows] {
+                        return std::vector<Metrics::Sample>{{{}, static_cast<double>(windows->bytes())}};
+                      });
+  }
+  service->metrics_ = metrics;
   options.rules_directory = config.directory.empty() ? data_dir + "/rules" : config.directory;
   options.api_directory = directory + "/namespaces";
   options.poll_interval_ns = config.poll_interval_ns;
@@ -93,12 +108,31 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
                                    : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   service->manager_ = std::make_unique<rules::Manager>(std::move(options), std::move(sinks),
                                                        service->db_.get(), &Clock::System(), metrics);
+  service->services_ = std::make_unique<rules::DeclaredServices>(service->manager_.get(), service->db_.get());
   return service;
+}
+
+void RulesService::Declare(const std::string& tenant, const std::string& agent_id,
+                           const push::v1::Declarations& declarations) {
+  std::vector<rules::ServiceDeclaration> services;
+  for (const push::v1::DeclaringService& service : declarations.services()) {
+    rules::ServiceDeclaration declaration;
+    declaration.service = service.name();
+    declaration.selector = service.selector();
+    declaration.labels.insert(service.labels().begin(), service.labels().end());
+    services.push_back(std::move(declaration));
+  }
+  for (const std::string& problem : services_->Replace(tenant, "agent " + agent_id, services)) {
+    LogWarn("alerts that a service declares are refused", "agent={} problem=\"{}\"", agent_id, problem);
+  }
 }
 
 void RulesService::Start() { manager_->Start(); }
 void RulesService::Stop() { manager_->Stop(); }
 
-RulesService::~RulesService() { Stop(); }
+RulesService::~RulesService() {
+  Stop();
+  if (metrics_ != nullptr) metrics_->RemoveCallbacks(this);
+}
 
 }  // namespace skald::server

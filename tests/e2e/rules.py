@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -31,6 +32,9 @@ groups:
     expr: sum by (app) (count_over_time({app=~".+"} |= "error" [3s]))
     labels: {from: logs}
 """
+
+# bcrypt of "opens the door".
+BCRYPT = "$2b$04$abcdefghijklmnopqrstuu.qSaxSDoGdHYiZOFEHjN3X/IDVv0Zyq"
 
 
 def fetch(url, timeout=5):
@@ -111,6 +115,56 @@ class Prometheus(Process):
         path = "query_range" if "step" in more else "query"
         answer = fetch(f"http://127.0.0.1:{self.port}/api/v1/{path}?" + urllib.parse.urlencode({"query": text, **more}))
         return answer and answer["data"]["result"]
+
+
+class SecureAlertmanager(Alertmanager):
+    """Speaks TLS, wants a certificate of ours and a password. Certificates are made with openssl."""
+
+    def __init__(self, directory, webhook):
+        super().__init__(directory, webhook)
+        self.folder = directory
+
+        def openssl(*arguments):
+            subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+        for ca in ("ca", "other-ca"):
+            openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        with open(os.path.join(directory, "server.ext"), "w", encoding="utf-8") as file:
+            file.write("subjectAltName=DNS:alerts.example\n")
+        for name in ("server", "client"):
+            openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", f"/CN={name}",
+                    "-keyout", f"{name}.key", "-out", f"{name}.csr")
+            openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+                    "-out", f"{name}.pem", *(("-extfile", "server.ext") if name == "server" else ()))
+        with open(os.path.join(directory, "password"), "w", encoding="utf-8") as file:
+            file.write("opens the door\n")
+        with open(os.path.join(directory, "web.yml"), "w", encoding="utf-8") as file:
+            file.write(f"""
+tls_server_config:
+  cert_file: {directory}/server.pem
+  key_file: {directory}/server.key
+  client_auth_type: RequireAndVerifyClientCert
+  client_ca_file: {directory}/ca.pem
+basic_auth_users: {{skald: "{BCRYPT}"}}
+""")
+        self.arguments.append(f"--web.config.file={directory}/web.yml")
+
+    def start(self):
+        Process.start(self)
+
+        def answers():
+            context = ssl.create_default_context(cafile=os.path.join(self.folder, "ca.pem"))
+            context.load_cert_chain(os.path.join(self.folder, "client.pem"), os.path.join(self.folder, "client.key"))
+            context.check_hostname = False
+            try:
+                urllib.request.urlopen(f"https://127.0.0.1:{self.port}/", timeout=5, context=context)
+            except urllib.error.HTTPError as error:
+                return error.code == 401
+            except OSError:
+                return False
+            return True
+        wait_until("alertmanager ready", answers)
 
 
 class Errors:
@@ -288,6 +342,102 @@ def files_and_api_change_rules_at_once(directory):
         check("Always" not in names(), "the rule is gone")
 
 
+ALWAYS = """
+groups:
+- name: g
+  interval: 1s
+  rules:
+  - {alert: Always, expr: vector(1), labels: {app: door}}
+  - {alert: Quiet, expr: vector(1), labels: {app: quiet}}
+"""
+
+
+def tls_and_passwords_are_checked(directory):
+    """Each wrong credential is told and delivers nothing; the right ones deliver."""
+    webhook = Webhook()
+    alertmanager = SecureAlertmanager(directory, webhook)
+    good = {"tls_ca_path": "ca.pem", "tls_cert_path": "client.pem", "tls_key_path": "client.key", "tls_server_name": "alerts.example",
+            "basic_auth_username": "skald", "basic_auth_password_file": "password"}
+    wrong = {
+        "another authority": ({"tls_ca_path": "other-ca.pem"}, "certificate"),
+        "another name": ({"tls_server_name": "other.example"}, "other.example"),
+        "no certificate of ours": ({"tls_cert_path": None, "tls_key_path": None}, ""),
+        "another password": ({"basic_auth_password_file": "web.yml"}, "401"),
+        "no password": ({"basic_auth_username": None, "basic_auth_password_file": None}, "401"),
+    }
+
+    def server_with(name, changes):
+        client = {**good, **changes}
+        lines = "".join(f"    {key}: {value if 'name' in key else os.path.join(directory, value)}\n"
+                        for key, value in client.items() if value is not None)
+        folder = os.path.join(directory, name.replace(" ", "-"))
+        os.makedirs(folder)
+        return make_server(folder, f"ruler:\n  alertmanager_url: 'https://127.0.0.1:{alertmanager.port}'\n  alertmanager_client:\n{lines}"
+                           "  alert_relabel_configs:\n  - {source_labels: [alertname], regex: Quiet, action: drop}\n"
+                           "  - {source_labels: [app], regex: (.*), target_label: place, replacement: the $1}\n", ALWAYS)
+
+    with running(alertmanager):
+        for name, (changes, text) in wrong.items():
+            server = server_with(name, changes)
+            with running(server):
+                send = wait_until(f"an attempt with {name}", lambda: audit(server, "send"))[0]
+                check(send["outcome"] in ("will retry", "refused") and text in json.dumps(send), f"{name}: {send}")
+        equal(webhook.received, [], "deliveries with wrong credentials")
+        server = server_with("the right ones", {})
+        with running(server):
+            at, alert = wait_until("the webhook has the alert", lambda: webhook.alerts("firing", "door"))[0]
+            equal(alert["labels"], {"alertname": "Always", "app": "door", "place": "the door"}, "labels after relabelling")
+            equal(webhook.alerts("firing", "quiet"), [], "alerts that relabelling drops")
+    webhook.close()
+
+
+def services_declare_alerts(directory):
+    """What a swarm listener sends makes, changes and removes rules at once; they are there after kill -9."""
+    server = make_server(directory, "ruler: {evaluation_interval: 1s}\n", rules="")
+
+    def rules():
+        return {rule["name"]: rule for group in server.get("/prometheus/api/v1/rules").json()["data"]["groups"] for rule in group["rules"]}
+
+    def call(what, **params):
+        answer = server.request("GET", f"/v1/docker-flow-monitor/{what}?" + urllib.parse.urlencode(params))
+        return answer.status, answer.json()
+
+    with running(server):
+        began = time.monotonic()
+        status, answer = call("reconfigure", serviceName="go-demo_main", scrapePort="8080", distribute="true", **{
+            "alertName": "errors", "alertIf": 'sum(count_over_time($selector |= "error" [1m])) > 0', "alertFor": "2s",
+            "alertLabels": "severity=page", "alertAnnotations": "summary=Errors of go-demo",
+            "alertName.1": "silent", "alertIf.1": "absent_over_time($selector[1h])"})
+        equal((status, answer["Status"], [a["alertNameFormatted"] for a in answer["Alerts"]]),
+              (200, 200, ["godemomainerrors", "godemomainsilent"]), "answer")
+        rule = rules()["godemomainerrors"]
+        print(f"  from the request to the rule {time.monotonic() - began:.3f} s", flush=True)
+        check('{service_name="go-demo_main"}' in rule["query"], rule["query"])
+        service = Errors(server, "go-demo_main")  # its streams get service_name from app
+        wait_until("pending", lambda: rules()["godemomainerrors"]["state"] == "pending")
+        server.kill()
+        server.start()
+        wait_until("firing after kill -9, with nobody reporting again", lambda: rules()["godemomainerrors"]["state"] == "firing")
+        alert = rules()["godemomainerrors"]["alerts"][0]
+        equal(alert["labels"], {"alertname": "godemomainerrors", "service_name": "go-demo_main", "severity": "page"}, "labels")
+        service.stop()
+        # In effect when the request is answered.
+        equal(call("reconfigure", serviceName="go-demo_main", alertName="errors", alertIf="vector(2) > 1")[0], 200, "a change")
+        equal(list(rules()), ["godemomainerrors"], "rules after the change")
+        equal(rules()["godemomainerrors"]["query"], "(vector(2.000000) > 1)", "the changed rule")
+        status, answer = call("reconfigure", serviceName="go-demo_main", alertName="errors", alertIf="up == 0")
+        check(status == 400 and "com.df.alertIf" in answer["Message"] and "LogQL" in answer["Message"], str(answer))
+        equal(rules()["godemomainerrors"]["query"], "(vector(2.000000) > 1)", "the rule beside a bad change")
+        equal(call("reconfigure")[0], 400, "no service name")
+        equal(call("ping")[0], 200, "ping")
+        wait_until("firing", lambda: rules()["godemomainerrors"]["state"] == "firing")
+        equal(call("remove", serviceName="go-demo_main")[0], 200, "removal")
+        equal(rules(), {}, "rules after the removal")
+        line = wait_until("what fired is resolved", lambda: [
+            line for line in audit(server, "transition") if line["to"] == "inactive" and line["from"] == "firing"])[-1]
+        equal(line["alert"], "godemomainerrors", "the resolved alert")
+
+
 # What a drill's short form changes in the shipped rules, so that none waits for minutes.
 SHORTER = [("interval: 15s", "interval: 1s"), ("interval: 1m", "interval: 1s"), ("for: 2m", "for: 3s"), ("for: 5m", "for: 3s"),
            ('service="response-service"}[2m]', 'service="response-service"}[5s]')]
@@ -320,7 +470,9 @@ def drills_cause_what_they_name(directory):
 
 
 if __name__ == "__main__":
-    tests = [files_and_api_change_rules_at_once, drills_cause_what_they_name]
+    tests = [files_and_api_change_rules_at_once, services_declare_alerts, drills_cause_what_they_name]
+    if shutil.which("prometheus-alertmanager") and shutil.which("openssl"):
+        tests += [tls_and_passwords_are_checked]
     if shutil.which("prometheus-alertmanager"):
         tests += [fires_through_alertmanager_and_a_kill, transitions_arrive_in_order_after_an_outage]
     if shutil.which("prometheus"):
