@@ -234,7 +234,7 @@ TEST_F(ServerTest, StatusPages) {
   EXPECT_THAT(Get("/config?mode=defaults").body, HasSubstr("limits_config:\n"));
   EXPECT_THAT(Get("/services").body, HasSubstr("store => Running\n"));
   EXPECT_THAT(Get("/loki/api/v1/status/buildinfo").body, StartsWith("{\"version\":\""));
-  EXPECT_EQ(Get("/log_level").body, "{\"message\":\"Current log level is info\"}");
+  EXPECT_EQ(Get("/log_level").body, "{\"message\":\"Current log level is info\"}\n");
   EXPECT_EQ(HttpCall(server_->http_port(), "POST", "/log_level?log_level=loud", {}, "").status, 400);
 }
 

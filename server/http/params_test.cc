@@ -130,6 +130,7 @@ TEST(Tenant, Rules) {
       {true, "a", false, "a", 200, ""},
       {true, "a:sub", false, "a", 200, ""},
       {true, "a|", false, "a", 200, ""},
+      {true, "a|", true, "", 400, "multiple org IDs present"},
       {true, "a|a", false, "a", 200, ""},
       {true, "a|b", false, "", 500, "multiple org IDs present"},
       {true, "a|b", true, "", 400, "multiple org IDs present"},

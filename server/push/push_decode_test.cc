@@ -170,6 +170,26 @@ TEST(PushDecode, Json) {
   EXPECT_EQ(Describe(got.push), "{} 1:a\xEF\xBF\xBD!;");
 }
 
+TEST(PushDecode, ContentTypes) {
+  const struct {
+    const char* type;
+    const char* want;  // "" for JSON, as it is
+  } kRows[] = {
+      {"application/json", ""},
+      {"APPLICATION/JSON; charset=\"utf-8\"; a=b", ""},
+      {"application/json;", ""},
+      {"application/json; charset", "mime: invalid media parameter"},
+      {"application/json;;", "mime: invalid media parameter"},
+      {"application/json; charset=\"utf-8", "mime: invalid media parameter"},
+      {"application/json; a=b; A=c", "mime: duplicate parameter name"},
+      {"", "mime: no media type"},
+      {"a/", "mime: expected token after slash"},
+      {"text/json", "snappy: corrupt input"},
+  };
+  for (const auto& row : kRows)
+    EXPECT_EQ(Decode(row.type, "", "{\"streams\":[]}").error.message, row.want) << row.type;
+}
+
 TEST(PushDecode, BadJson) {
   const char* const kRows[] = {
       R"({"streams":[{"stream":{},"values":[["1",5]]}]})",
@@ -190,7 +210,9 @@ TEST(PushDecode, BadJson) {
     EXPECT_EQ(got.error.status, 400) << json;
     EXPECT_THAT(got.error.message, StartsWith("loghttp.PushRequest.Streams: ")) << json;
   }
-  EXPECT_EQ(Decode("application/json", "", R"({"streams":[{"values":[[]]}]})").error.status, 500);
+  const PushDecodeResult no_time = Decode("application/json", "", R"({"streams":[{"values":[[]]}]})");
+  ASSERT_TRUE(no_time.ok);  // it is refused beside others that are not
+  EXPECT_EQ(no_time.push.entries[0].time_ns, kNoTimeNs);
   EXPECT_THAT(Decode("application/json", "", "[]").error.message, HasSubstr("readObjectStart"));
 }
 

@@ -34,12 +34,12 @@ TenantOrError Resolve(bool auth_enabled, std::string_view header, bool join, int
   if (!auth_enabled) return {std::string(kOnlyTenant), 200, ""};
   if (header.empty()) return {"", 401, "no org id"};
   std::vector<std::string> ids;
-  bool blank = false;  // `a|`: a second id, though an empty one
+  bool blank = false;  // `a|`: for pushes a second id, though an empty one
   while (!header.empty()) {
     const size_t bar = header.find('|');
     const std::string_view id = header.substr(0, std::min(header.find(':'), std::min(bar, header.size())));
     header = bar == std::string_view::npos ? std::string_view() : header.substr(bar + 1);
-    if (id.empty() || (bar != std::string_view::npos && header.empty())) blank = true;
+    if (id.empty() || (bar != std::string_view::npos && header.empty())) blank = several == 400;
     if (!id.empty() && std::find(ids.begin(), ids.end(), id) == ids.end()) ids.emplace_back(id);
   }
   if (ids.empty()) return {"", 401, "no org id"};
