@@ -123,8 +123,13 @@ struct Round {
 
 class Worker {
  public:
-  Worker(uint32_t number, std::shared_ptr<const Pipeline> pipeline, MemoryBudget* budget)
-      : number_(number), pipeline_(std::move(pipeline)), runner_(pipeline_, &interner_), memory_(budget) {}
+  Worker(uint32_t number, std::shared_ptr<const Pipeline> pipeline, MemoryBudget* budget,
+         const CancelToken* cancel)
+      : number_(number),
+        pipeline_(std::move(pipeline)),
+        runner_(pipeline_, &interner_),
+        memory_(budget),
+        cancel_(cancel) {}
 
   absl::Status RunBlock(const Round& round, uint32_t block_index) {
     const Block& block = *round.selection.blocks[block_index];
@@ -161,6 +166,7 @@ class Worker {
     for (const Todo& todo : todo_) {
       RunSlice(round, block_index, todo, **rows);
       RETURN_IF_ERROR(round.top->Add(&batch_));
+      RETURN_IF_ERROR(stopped_);
     }
     stats_.stage_ns += MonotonicNs() - begin_ns;
     return memory_.Hold(reader_.bytes() + static_cast<int64_t>(interner_.bytes()));
@@ -237,6 +243,8 @@ class Worker {
     const auto run_row = [&](uint32_t row) {
       const int64_t t_ns = rows.time_ns[row];
       if (batch_.size() == round.limit || round.top->Beyond(t_ns)) return false;
+      // Stages may take their time with a line.
+      if (++rows_run_ % kRowsBetweenLooks == 0 && !(stopped_ = cancel_->Check()).ok()) return false;
       Entry entry;
       if (!runner_.ProcessEntry(row, &entry)) return true;
       if (slice.overlaps && region.Contains(t_ns) && !round.duplicates->IsFirst(slice.stream, rows, row)) {
@@ -271,6 +279,10 @@ class Worker {
   LabelSetInterner interner_;
   PipelineRunner runner_;
   MemoryAccount memory_;
+  const CancelToken* const cancel_;
+  static constexpr uint32_t kRowsBetweenLooks = 64;
+  uint32_t rows_run_ = 0;
+  absl::Status stopped_;  // by the token
   BlockReader reader_;
   std::vector<Todo> todo_;
   std::vector<uint32_t> candidates_;
@@ -299,7 +311,7 @@ class LogScan {
     });
     const uint32_t workers = WorkerCount(context, order_.size());
     for (uint32_t i = 0; i < workers; ++i) {
-      workers_.push_back(std::make_unique<Worker>(i, pipeline, context.budget));
+      workers_.push_back(std::make_unique<Worker>(i, pipeline, context.budget, context.cancel));
     }
   }
 

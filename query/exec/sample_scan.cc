@@ -39,10 +39,11 @@ struct Scan {
 
 class Worker {
  public:
-  Worker(const Scan& scan, MemoryBudget* budget)
+  Worker(const Scan& scan, MemoryBudget* budget, const CancelToken* cancel)
       : scan_(scan),
         runner_(scan.pipeline, &interner_),
         memory_(budget),
+        cancel_(cancel),
         streams_(scan.selection.streams.size()) {}
 
   absl::Status RunBlock(uint32_t block_index) {
@@ -84,6 +85,7 @@ class Worker {
     stats_.metadata_bytes += MetadataBytes(**rows);
     const int64_t begin_ns = MonotonicNs();
     for (const Todo& todo : todo_) RunSlice(block_index, todo, **rows);
+    RETURN_IF_ERROR(stopped_);
     stats_.stage_ns += MonotonicNs() - begin_ns;
     return Account();
   }
@@ -291,6 +293,9 @@ class Worker {
     const bool has_times = rows.time_ns.size() >= end;
     WindowGrid::Bucket bucket = todo.bucket;
     const auto run_row = [&](uint32_t row) {
+      // Stages may take their time with a line.
+      if (!stopped_.ok()) return;
+      if (++rows_run_ % kRowsBetweenLooks == 0) stopped_ = cancel_->Check();
       const int64_t t_ns = has_times ? rows.time_ns[row] : slice.max_ns;
       if (!todo.whole && !bucket.Contains(t_ns)) bucket = scan_.grid.Find(t_ns);
       if (!bucket.in_window) return;
@@ -366,6 +371,10 @@ class Worker {
   LabelSetInterner interner_;
   PipelineRunner runner_;
   MemoryAccount memory_;
+  const CancelToken* const cancel_;
+  static constexpr uint32_t kRowsBetweenLooks = 64;
+  uint32_t rows_run_ = 0;
+  absl::Status stopped_;               // by the token
   std::vector<SeriesSamples> series_;  // by LabelSetId
   std::vector<StreamState> streams_;
   std::vector<Todo> todo_;
@@ -438,7 +447,8 @@ absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& rea
 
   Gathered out;
   out.workers.resize(WorkerCount(context, selection.blocks.size()));
-  for (std::unique_ptr<Worker>& worker : out.workers) worker = std::make_unique<Worker>(scan, context.budget);
+  for (std::unique_ptr<Worker>& worker : out.workers)
+    worker = std::make_unique<Worker>(scan, context.budget, context.cancel);
   MemoryAccount duplicate_memory(context.budget);
   RETURN_IF_ERROR(RunTasks(context, static_cast<uint32_t>(out.workers.size()), selection.blocks.size(),
                            [&](uint32_t worker, size_t block) {
