@@ -188,6 +188,7 @@ absl::Status Server::Open(std::string config_yaml) {
 void Server::Shutdown() {
   if (shut_down_.exchange(true)) return;
   stopping_ = true;
+  if (store_ != nullptr) store_->StopMaintenance();
   if (rules_ != nullptr) rules_->Stop();
   if (grpc_ != nullptr) grpc_->Shutdown(kGrpcDrainMs);
   if (http_ != nullptr) http_->Shutdown(config_.shutdown_timeout_ns / kNsPerMilli);

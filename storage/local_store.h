@@ -39,6 +39,7 @@ class LocalStore final : public Store {
   StoreStats Stats() const override;
   absl::Status Compact() override;
   void SetRetention(std::shared_ptr<const RetentionRules> rules) override;
+  void StopMaintenance() override { compactor_->Stop(); }
   absl::StatusOr<uint64_t> Purge(const std::string& tenant, const std::string& name,
                                  const ActiveDelete& what) override;
 

@@ -145,6 +145,10 @@ class Store : public LogSource {
   virtual absl::StatusOr<uint64_t> Purge(const std::string& tenant, const std::string& name,
                                          const ActiveDelete& what) = 0;
 
+  // Ends what Compact and Purge do, which answer Cancelled then, and the background's rounds. Before the
+  // store goes, so that nobody waits for a long one.
+  virtual void StopMaintenance() = 0;
+
   virtual StoreStats Stats() const = 0;
 };
 
