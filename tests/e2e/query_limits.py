@@ -34,6 +34,7 @@ overrides:
   memory: {}
 """
 LINES = 1000
+MANY = 60_000
 END = T0 + LINES * NS
 ENDLESS = "{{range 1000000000}}{{end}}"
 
@@ -77,8 +78,10 @@ def each(directory):
                            headers={"X-Scope-OrgID": tenant})
         for begin in range(0, 200_000, 10_000):
             server.push_ok([({"app": "a"}, [(T0 + n * 10**6, f'id="{n:07d}"') for n in range(begin, begin + 10_000)])], headers={"X-Scope-OrgID": "memory"})
-        for headers in ({"X-Scope-OrgID": "bytes"},):
-            server.flush(headers)
+        # So many that no machine is through with a template that never ends within the time.
+        for begin in range(0, MANY, 5_000):
+            server.push_ok([({"app": "many"}, [(T0 + n * 10**6, f"line {n}") for n in range(begin, begin + 5_000)])], headers={"X-Scope-OrgID": "time"})
+        server.flush({"X-Scope-OrgID": "bytes"})
         logs = {"query": '{app="a"}', "start": T0, "end": END}
 
         refused(server, "entries", 400, re.escape("max entries limit per query exceeded, limit > max_entries_limit_per_query (100 > 50)"),
@@ -115,12 +118,12 @@ def each(directory):
         check(sum(int(series["value"][1]) for series in count) <= 102, f"{count}")
         whole(server, "bytes", "query_range", query='{app="a", pod="0"}', start=T0, end=T0 + 10 * NS)
 
-        slow = f'{{app="a"}} | line_format `{ENDLESS}`'
-        refused(server, "time", 504, "request timed out, .*", "query_range", query=slow, start=T0, end=END, limit=1000, direction="forward")
+        slow = f'{{app="many"}} | line_format `{ENDLESS}`'
+        refused(server, "time", 504, "request timed out, .*", "query_range", query=slow, start=T0, end=END, limit=MANY, direction="forward")
         began = time.monotonic()
         text = re.escape("maximum time (2s) reached for a single query; returning partial results")
-        partly(server, "time", "time=2s", text, "query_range", query=slow, start=T0, end=END, limit=1000, direction="forward")
-        partly(server, "time", "time=2s", text, "query", query=f'sum(count_over_time({slow} [1h]))', time=END)
+        partly(server, "time", "time=2s", text, "query_range", query=slow, start=T0, end=END, limit=MANY, direction="forward")
+        partly(server, "time", "time=2s", text, "query", query=f'sum(count_over_time({slow} |= "q" [1h]))', time=END)
         check(time.monotonic() - began < 30, f"two partial answers took {time.monotonic() - began:.0f} s")
         whole(server, "time", "query_range", **logs)
 
