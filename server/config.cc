@@ -48,7 +48,13 @@ constexpr Unneeded kUnneeded[] = {
      "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is "
      "needed"},
     {"query_scheduler", "not needed: see query.concurrency and query.queue"},
-    {"frontend", "not needed: see query.concurrency"},
+    {"frontend.max_outstanding_per_tenant", "replaced by query.queue"},
+    {"frontend.log_queries_longer_than", "not needed: see loki_request_duration_seconds at /metrics"},
+    {"frontend.encoding", "not needed: one process does everything"},
+    {"frontend.address", "not needed: one process does everything"},
+    {"frontend.downstream_url", "not needed: one process does everything"},
+    {"frontend.scheduler_address", "not needed: one process does everything"},
+    {"frontend.tail_proxy_url", "not needed: one process does everything"},
     {"frontend_worker", "not needed: one process does everything"},
     {"compactor.working_directory", "not needed: all data lies below the data directory (--data-dir)"},
     {"compactor.apply_retention_interval", "not needed: retention is applied with each compaction"},
@@ -116,28 +122,6 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.split_metadata_queries_by_interval", "not needed: label queries are not split"},
     {"limits_config.split_instant_metric_queries_by_interval", "not needed: instant queries are not split"},
     {"limits_config.max_querier_bytes_read", "not needed: see query.memory"},
-    {"limits_config.enforce_metric_name", "not needed: log streams have no metric name"},
-};
-
-bool IsLimit(std::string_view path) { return path.starts_with("limits_config."); }
-
-// What is no option of ours, other spellings, and the examples.
-void RegisterTheRest(Config* config);
-
-}  // namespace
-
-void RegisterServerOptions(Config* config, ServerConfig* out) {
-  config->Group("Data");
-  config->Text({.flag = "data-dir",
-                .yaml = "data_dir",
-                .help = "Directory of everything the server keeps; made if missing. Loki's "
-                        "common.path_prefix is taken too.",
-                .example = "/var/lib/skald"},
-               &out->data_dir);
-  config->Yaml("common.path_prefix", [out](const ConfigValue& v) {
-    out->data_dir = v.text;
-    return absl::OkStatus();
-  });
     {"limits_config.simulated_push_latency", "not needed"},
     {"limits_config.enable_multi_variant_queries",
      "not available: variants() is refused, as Loki does by default"},
@@ -193,6 +177,28 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
     {"limits_config.bloom_prefetch_blocks", "not needed: blocks carry their own filters"},
     {"limits_config.bloom_max_block_size", "not needed: blocks carry their own filters"},
     {"limits_config.bloom_max_bloom_size", "not needed: blocks carry their own filters"},
+    {"limits_config.enforce_metric_name", "not needed: log streams have no metric name"},
+};
+
+bool IsLimit(std::string_view path) { return path.starts_with("limits_config."); }
+
+// What is no option of ours, other spellings, and the examples.
+void RegisterTheRest(Config* config);
+
+}  // namespace
+
+void RegisterServerOptions(Config* config, ServerConfig* out) {
+  config->Group("Data");
+  config->Text({.flag = "data-dir",
+                .yaml = "data_dir",
+                .help = "Directory of everything the server keeps; made if missing. Loki's "
+                        "common.path_prefix is taken too.",
+                .example = "/var/lib/skald"},
+               &out->data_dir);
+  config->Yaml("common.path_prefix", [out](const ConfigValue& v) {
+    out->data_dir = v.text;
+    return absl::OkStatus();
+  });
   config->Choice({.flag = "wal-sync",
                   .yaml = "wal.sync",
                   .help = "When a push is answered: once it is on disk (always), within wal.sync_interval of "
@@ -309,6 +315,10 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       &out->query_memory);
   config->Bytes({.flag = "", .yaml = "query.memory_per_query", .help = "Memory of one query."},
                 &out->query_memory_per_query);
+  config->Bytes({.flag = "",
+                 .yaml = "query.answer_memory",
+                 .help = "Memory of answers that their clients have not read yet; further ones are 503."},
+                &out->query_answer_memory);
   config->Int(
       {.flag = "query-concurrency",
        .yaml = "query.concurrency",
@@ -327,6 +337,10 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
            "0 = from all."},
       &out->query_ingesters_within_ns);
 
+  config->Bool({.flag = "",
+                .yaml = "frontend.compress_responses",
+                .help = "Answer questions with gzip where the client takes it and the answer is large."},
+               &out->compress_responses);
   config->Bool({.flag = "",
                 .yaml = "querier.multi_tenant_queries_enabled",
                 .help = "Let X-Scope-OrgID name several tenants, as in a|b, for questions."},
@@ -367,10 +381,6 @@ void RegisterLimitOptions(Config* config, Limits* out) {
               &l.max_label_names_per_series, 0, kMany);
   config->Bool(spec("reject_old_samples", "Refuse lines older than reject_old_samples_max_age."),
                &l.reject_old_samples);
-  config->Bytes({.flag = "",
-                 .yaml = "query.answer_memory",
-                 .help = "Memory of answers that their clients have not read yet; further ones are 503."},
-                &out->query_answer_memory);
   config->Duration(spec("reject_old_samples_max_age", "For reject_old_samples."),
                    &l.reject_old_samples_max_age_ns);
   config->Duration(spec("creation_grace_period", "How far in the future a line may be."),
@@ -389,10 +399,6 @@ void RegisterLimitOptions(Config* config, Limits* out) {
   config->List(spec("log_level_fields", "Labels and fields that hold a level, the first wins."),
                &l.log_level_fields);
   config->Int(spec("log_level_from_json_max_depth", "Levels of nesting searched for it; 0 = all."),
-  config->Bool({.flag = "",
-                .yaml = "frontend.compress_responses",
-                .help = "Answer questions with gzip where the client takes it and the answer is large."},
-               &out->compress_responses);
               &l.log_level_from_json_max_depth, 0, 1000);
   config->Bool(spec("allow_structured_metadata", "Take structured metadata."), &l.allow_structured_metadata);
   config->Bytes(spec("max_structured_metadata_size", "Bytes of a line's metadata."),
@@ -427,6 +433,8 @@ void RegisterLimitOptions(Config* config, Limits* out) {
               &l.max_entries_limit_per_query, 0, std::numeric_limits<uint32_t>::max());
   config->Int(spec("max_streams_matchers_per_query", "Matchers of a query."),
               &l.max_streams_matchers_per_query, 0, std::numeric_limits<uint32_t>::max());
+  config->Bytes(spec("max_query_bytes_read", "Bytes of lines a query's selectors may have in its range."),
+                &l.max_query_bytes_read);
   config->Duration(spec("query_timeout", "Time a query may take."), &l.query_timeout_ns);
   config->Duration(spec("split_queries_by_interval",
                         "Range queries are evaluated in pieces of this span, on multiples of their step."),
@@ -493,5 +501,3 @@ absl::Status ValidateServerConfig(const ServerConfig& config) {
 }
 
 }  // namespace skald::server
-  config->Bytes(spec("max_query_bytes_read", "Bytes of lines a query's selectors may have in its range."),
-                &l.max_query_bytes_read);

@@ -46,6 +46,7 @@ struct ServerConfig {
   uint64_t memory_limit = 0;
   uint64_t query_memory = uint64_t{1} << 30;  // of all queries under way
   uint64_t query_memory_per_query = uint64_t{512} << 20;
+  uint64_t query_answer_memory = uint64_t{512} << 20;  // of answers that their clients have not taken yet
   int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4
   int64_t query_queue = 1024;     // that may wait per tenant; beyond it 429
   // Questions for labels and series whose range ends longer ago than this leave out streams that are in
@@ -55,8 +56,8 @@ struct ServerConfig {
   // Limits of single tenants, see tenant_limits.h; "" = none.
   std::string overrides_file;
   int64_t overrides_period_ns = int64_t{10} * 1'000'000'000;
-  uint64_t query_answer_memory = uint64_t{512} << 20;  // of answers that their clients have not taken yet
 
+  bool compress_responses = false;  // answers to questions as gzip, where the client takes it
   bool multi_tenant_queries = false;
   int64_t tail_max_duration_ns = int64_t{3600} * 1'000'000'000;
 
@@ -67,7 +68,6 @@ struct ServerConfig {
 
 // Registers the keys of limits_config on `config`, which then writes into *out.
 void RegisterLimitOptions(Config* config, Limits* out);
-  bool compress_responses = false;  // answers to questions as gzip, where the client takes it
 
 // Registers every option of the server on `config`, which then writes into *out.
 void RegisterServerOptions(Config* config, ServerConfig* out);
