@@ -48,9 +48,9 @@ absl::StatusOr<std::string> LegacyQuery(const QueryService& service, const HttpR
         "rpc error: code = Code(400) desc = legacy endpoints only support streams result type");
   }
   const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
-  ASSIGN_OR_RETURN(
-      const QueryResult result,
-      service.engine->RunExpr(expr, query, LimitsOf(service, tenant, *limits, request), request.cancel.get()));
+  ASSIGN_OR_RETURN(const QueryResult result,
+                   service.engine->RunExpr(expr, query, LimitsOf(service, tenant, *limits, request),
+                                           request.cancel.get()));
   return LegacyStreamsJson(result, {result.stats.exec_ns, waited_ns});
 }
 
