@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/http_post.h"
 #include "base/metrics.h"
+#include "base/relabel.h"
 #include "rules/alert.h"
 #include "rules/audit_log.h"
-#include "rules/http_post.h"
-#include "rules/relabel.h"
 #include "rules/rule_db.h"
 
 namespace skald::rules {

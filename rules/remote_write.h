@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/http_post.h"
 #include "base/metrics.h"
 #include "rules/group.h"
-#include "rules/http_post.h"
 #include "rules/rule_db.h"
 
 namespace skald::rules {

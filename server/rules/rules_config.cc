@@ -90,11 +90,11 @@ absl::Status ReadLabels(const YAML::Node& node, const ConfigPlace& place, Labels
   });
 }
 
-absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, rules::Relabelling* out) {
+absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, Relabelling* out) {
   if (!node.IsSequence()) return InvalidArgument("{}: a list is expected here", place.source);
-  std::vector<rules::RelabelConfig> configs;
+  std::vector<RelabelConfig> configs;
   for (const auto& item : node) {
-    rules::RelabelConfig config;
+    RelabelConfig config;
     MapReader reader(item, place);
     const absl::Status read =
         reader.Each([&](const std::string& key, const YAML::Node& value) -> absl::Status {
@@ -103,6 +103,10 @@ absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, r
           if (key == "regex") return ReadText(value, place, key, &config.regex);
           if (key == "target_label") return ReadText(value, place, key, &config.target_label);
           if (key == "replacement") return ReadText(value, place, key, &config.replacement);
+          if (key == "modulus") {
+            config.modulus = value.as<uint64_t>(0);
+            return absl::OkStatus();
+          }
           if (key != "source_labels") return reader.Unknown(key);
           if (!value.IsSequence()) return InvalidArgument("{}: source_labels is not a list", place.source);
           for (const auto& label : value) {
@@ -114,7 +118,7 @@ absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, r
     RETURN_IF_ERROR(read);
     configs.push_back(std::move(config));
   }
-  absl::StatusOr<rules::Relabelling> made = rules::Relabelling::Make(std::move(configs));
+  absl::StatusOr<Relabelling> made = Relabelling::Make(std::move(configs));
   if (!made.ok()) return InvalidArgument("{}: {}", place.source, MessageOf(made.status()));
   *out = *std::move(made);
   return absl::OkStatus();
@@ -122,7 +126,7 @@ absl::Status ReadRelabelling(const YAML::Node& node, const ConfigPlace& place, r
 
 // One client, in the form that Prometheus gives remote_write.
 absl::Status ReadClient(const YAML::Node& node, const ConfigPlace& place, RulesConfig::RemoteWrite* out) {
-  rules::HttpTarget& target = out->target;
+  HttpTarget& target = out->target;
   target.timeout_ms = 30'000;
   MapReader reader(node, place);
   const absl::Status read = reader.Each([&](const std::string& key, const YAML::Node& value) -> absl::Status {
@@ -231,7 +235,7 @@ void RegisterRulesOptions(Config* config, RulesConfig* out) {
                &out->remote_write_enabled);
   config->Bool(spec("", "remote_write.add_org_id_header", "Name the tenant in X-Scope-OrgID."),
                &out->add_org_id_header);
-  rules::HttpTarget& client = out->alertmanager;
+  HttpTarget& client = out->alertmanager;
   const auto of_client = [&](const char* key, const char* help, std::string* value) {
     config->Text(spec("", (std::string("alertmanager_client.") + key).c_str(), help), value);
   };

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/config.h"
+#include "base/http_post.h"
 #include "base/labels.h"
-#include "rules/http_post.h"
-#include "rules/relabel.h"
+#include "base/relabel.h"
 
 namespace skald::server {
 
@@ -17,7 +17,7 @@ struct RulesConfig {
   std::string directory;     // "" = <data_dir>/rules
   std::string external_url;  // "" = that of the HTTP door
   Labels external_labels;
-  rules::Relabelling alert_relabelling;
+  Relabelling alert_relabelling;
   std::string datasource_uid;
   int64_t evaluation_interval_ns = int64_t{60} * 1'000'000'000;
   int64_t poll_interval_ns = int64_t{10} * 1'000'000'000;
@@ -27,13 +27,13 @@ struct RulesConfig {
   int64_t threads = 0;  // 0 = one per core
 
   std::vector<std::string> alertmanagers;  // URLs
-  rules::HttpTarget alertmanager;          // all but the URL
+  HttpTarget alertmanager;                 // all but the URL
   int64_t queue_capacity = 10'000;
   int64_t notification_timeout_ns = int64_t{10} * 1'000'000'000;
 
   struct RemoteWrite {
     std::string name;
-    rules::HttpTarget target;
+    HttpTarget target;
   };
   bool remote_write_enabled = false;
   bool add_org_id_header = true;

@@ -1,4 +1,6 @@
-#include "rules/relabel.h"
+#include "base/relabel.h"
+
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <array>
@@ -7,12 +9,12 @@
 
 #include "base/error.h"
 
-namespace skald::rules {
+namespace skald {
 namespace {
 
-constexpr std::array<std::string_view, 10> kActions = {"replace",   "keep",     "drop",      "keepequal",
-                                                       "dropequal", "labelmap", "labeldrop", "labelkeep",
-                                                       "lowercase", "uppercase"};
+constexpr std::array<std::string_view, 11> kActions = {"replace",   "keep",      "drop",      "keepequal",
+                                                       "dropequal", "labelmap",  "labeldrop", "labelkeep",
+                                                       "lowercase", "uppercase", "hashmod"};
 
 // $1, ${1}, $name, ${name} and $$ as Go's regexp.Expand has them; what the match does not know is empty.
 std::string Expand(std::string_view text, const RE2& regex, const std::vector<re2::StringPiece>& groups) {
@@ -59,6 +61,16 @@ bool Match(const RE2& regex, const std::string& text, std::vector<re2::StringPie
                      static_cast<int>(groups->size()));
 }
 
+// The last eight bytes of the MD5 as a number, which is what hashmod takes the rest of.
+uint64_t Md5Tail(const std::string& text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(text.data(), text.size(), digest, &size, EVP_md5(), nullptr);
+  uint64_t tail = 0;
+  for (unsigned int i = 8; i < 16; ++i) tail = tail << 8 | digest[i];
+  return tail;
+}
+
 void SetOrRemove(Labels* labels, const std::string& name, const std::string& value) {
   if (value.empty()) {
     labels->Remove(name);
@@ -78,14 +90,16 @@ absl::StatusOr<Relabelling> Relabelling::Make(std::vector<RelabelConfig> configs
     if (std::find(kActions.begin(), kActions.end(), config.action) == kActions.end()) {
       return InvalidArgument(
           "relabelling {}: action {} is not known; write replace, keep, drop, keepequal, "
-          "dropequal, labelmap, labeldrop, labelkeep, lowercase or uppercase",
+          "dropequal, labelmap, labeldrop, labelkeep, lowercase, uppercase or hashmod",
           i + 1, config.action);
     }
-    const bool sets =
-        config.action == "replace" || config.action.ends_with("case") || config.action.ends_with("equal");
+    const bool sets = config.action == "replace" || config.action.ends_with("case") ||
+                      config.action.ends_with("equal") || config.action == "hashmod";
     if (sets && config.target_label.empty()) {
       return InvalidArgument("relabelling {}: {} needs a target_label", i + 1, config.action);
     }
+    if (config.action == "hashmod" && config.modulus == 0)
+      return InvalidArgument("relabelling {}: hashmod needs a modulus above 0", i + 1);
     auto regex = std::make_shared<const RE2>("(?s:" + config.regex + ")", RE2::Quiet);
     if (!regex->ok()) {
       return InvalidArgument("relabelling {}: regex {}: {}; write it in RE2 syntax", i + 1, config.regex,
@@ -119,6 +133,8 @@ bool Relabelling::Apply(Labels* labels) const {
         return static_cast<char>(lower ? std::tolower(c) : std::toupper(c));
       });
       SetOrRemove(labels, config.target_label, value);
+    } else if (config.action == "hashmod") {
+      labels->Set(config.target_label, std::to_string(Md5Tail(value) % config.modulus));
     } else {
       const Labels before = *labels;
       for (const auto& [name, of] : before) {
@@ -135,4 +151,4 @@ bool Relabelling::Apply(Labels* labels) const {
   return !labels->empty();
 }
 
-}  // namespace skald::rules
+}  // namespace skald

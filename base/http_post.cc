@@ -1,4 +1,4 @@
-#include "rules/http_post.h"
+#include "base/http_post.h"
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 
-namespace skald::rules {
+namespace skald {
 namespace {
 
 constexpr size_t kMaxBody = 1024;
@@ -163,4 +163,4 @@ std::string PublicUrl(const std::string& url) {
   return url.substr(0, scheme + 3) + url.substr(at + 1);
 }
 
-}  // namespace skald::rules
+}  // namespace skald

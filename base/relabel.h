@@ -1,8 +1,9 @@
-// Prometheus' relabelling of label sets: what alert_relabel_configs does to alerts on their way out.
+// Prometheus' relabelling of label sets: relabel_configs of scraped logs, alert_relabel_configs of alerts.
 #pragma once
 
 #include <absl/status/statusor.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,7 +12,7 @@
 
 #include "base/labels.h"
 
-namespace skald::rules {
+namespace skald {
 
 // One element of the list, as it is written; defaults are Prometheus'.
 struct RelabelConfig {
@@ -21,6 +22,7 @@ struct RelabelConfig {
   std::string regex = "(.*)";
   std::string target_label;
   std::string replacement = "$1";
+  uint64_t modulus = 0;  // of hashmod
 };
 
 // Immutable once made: thread-safe.
@@ -42,4 +44,4 @@ class Relabelling {
   std::vector<Step> steps_;
 };
 
-}  // namespace skald::rules
+}  // namespace skald

@@ -1,4 +1,4 @@
-// POST over HTTP and HTTPS to receivers that rules speak to, by libcurl.
+// POST over HTTP and HTTPS, by libcurl.
 #pragma once
 
 #include <absl/status/status.h>
@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace skald::rules {
+namespace skald {
 
 // Where to and how. Files are read at each request, so that rotated secrets take effect.
 struct HttpTarget {
@@ -63,4 +63,4 @@ int64_t ParseRetryAfter(const std::string& value, int64_t now_seconds);
 // The URL without user and password, for logs and metrics.
 std::string PublicUrl(const std::string& url);
 
-}  // namespace skald::rules
+}  // namespace skald

@@ -1,10 +1,10 @@
-#include "rules/relabel.h"
+#include "base/relabel.h"
 
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 
-namespace skald::rules {
+namespace skald {
 namespace {
 
 struct Row {
@@ -84,15 +84,26 @@ TEST_P(Relabel, Rows) {
 INSTANTIATE_TEST_SUITE_P(Rules, Relabel, testing::ValuesIn(kRows),
                          [](const auto& row) { return std::string(row.param.name); });
 
+TEST(RelabelHashmod, TakesTheEndOfTheMd5) {
+  RelabelConfig config = Config("hashmod", {"app", "env"}, "", "shard");
+  config.modulus = 1000;
+  const absl::StatusOr<Relabelling> relabelling = Relabelling::Make({config});
+  ASSERT_TRUE(relabelling.ok()) << relabelling.status().ToString();
+  Labels labels{{"app", "api-7"}, {"env", "Prod"}};
+  EXPECT_TRUE(relabelling->Apply(&labels));
+  EXPECT_EQ(labels.Get("shard"), "195");
+}
+
 TEST(RelabelErrors, AreTold) {
   const auto error = [](const RelabelConfig& config) {
     return std::string(MessageOf(Relabelling::Make({config}).status()));
   };
-  EXPECT_NE(error(Config("hashmod", {"a"}, "(.*)", "b")).find("relabelling 1: action hashmod is not known"),
+  EXPECT_NE(error(Config("hash", {"a"}, "(.*)", "b")).find("relabelling 1: action hash is not known"),
             std::string::npos);
+  EXPECT_NE(error(Config("hashmod", {"a"}, "(.*)", "b")).find("needs a modulus"), std::string::npos);
   EXPECT_NE(error(Config("replace", {"a"}, "(.*)")).find("needs a target_label"), std::string::npos);
   EXPECT_NE(error(Config("keep", {"a"}, "(")).find("RE2"), std::string::npos);
 }
 
 }  // namespace
-}  // namespace skald::rules
+}  // namespace skald
