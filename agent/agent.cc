@@ -77,7 +77,7 @@ void Agent::Run() {
       LogWarn("systemd journal is not read", "err=\"{}\"", opened.status().ToString());
     }
   }
-  client_ = std::make_unique<PushClient>(config_.push, journal_->state().agent_id, [this] { Wake(); });
+  client_ = std::make_unique<Delivery>([this](const std::string& tenant) { return MakeSender(tenant); });
   Recover();
   ready_.store(true, std::memory_order_release);
   LogInfo("agent runs", "agent_id={} server={} node={} resent_batches={}", journal_->state().agent_id,
@@ -88,6 +88,8 @@ void Agent::Run() {
     HandlePushEvents();
     RunRequests();
     tailer_->Maintain();
+    tailer_->FlushDue();
+    if (batch_.wants_seal()) SealIfDue(true);
     Read();
     SealIfDue(false);
     Promote();
@@ -101,6 +103,13 @@ void Agent::Run() {
   Drain();
 }
 
+std::unique_ptr<Sender> Agent::MakeSender(const std::string& tenant) {
+  PushClientOptions options = config_.push;
+  if (!tenant.empty()) options.tenant = tenant;
+  return std::make_unique<PushClient>(
+      std::move(options), Delivery::AgentIdOf(journal_->state().agent_id, tenant), [this] { Wake(); });
+}
+
 // What was on its way when the agent ended is read again and sent under its old sequences; the server tells
 // what it has already.
 void Agent::Recover() {
@@ -112,21 +121,15 @@ void Agent::Recover() {
         if (systemd_ == nullptr || !systemd_->ReadAgain(range, &again))
           LogWarn("journal entries of a resent batch are gone");
       }
-      std::unique_ptr<Batch> entries = again.Seal();
-      for (auto& stream : *entries->request.mutable_batch()->mutable_streams()) {
-        *batch->request.mutable_batch()->add_streams() = std::move(stream);
-      }
-      batch->lines += entries->lines;
-      batch->bytes += entries->bytes;
-      batch->encoded_bytes += entries->encoded_bytes;
+      batch->Merge(again.Seal());
     }
     closed_lines_ += batch->lines;
     closed_bytes_ += batch->bytes;
     under_way_bytes_ += batch->encoded_bytes;
-    batch->request.mutable_batch()->set_sequence(batch->manifest.sequence);
+    batch->SetSequence(batch->manifest.sequence);
     std::shared_ptr<const Batch> shared = std::move(batch);
     under_way_.push_back(shared);
-    client_->Send(std::move(shared));
+    client_->Send(shared);
   }
   if (systemd_ != nullptr) {
     std::string cursor;
@@ -145,7 +148,9 @@ void Agent::Wait() {
   const bool files = tailer_->has_ready();
   const bool more = files || (systemd_ != nullptr && systemd_->ready());
   int64_t wait = kIdleWaitNs;
-  if (more) wait = MayRead() ? next_read_ns_ - now : kFullWaitNs;
+  if (more) wait = MayRead() && !stalled_ ? next_read_ns_ - now : kFullWaitNs;
+  if (const int64_t due = tailer_->held_due_ns(); due != 0)
+    wait = std::min(wait, std::max(due - now, kNsPerMs));
   if (batch_.lines() > 0) {
     const int64_t limit =
         under_way_.empty() && sealed_.empty() ? config_.batch_wait_idle_ns : config_.batch_wait_ns;
@@ -177,6 +182,7 @@ bool Agent::MayRead() const {
 }
 
 void Agent::Read() {
+  stalled_ = false;
   if (!MayRead()) return;
   if (tailer_->has_ready() && MonotonicNs() >= next_read_ns_) {
     uint64_t left = kReadSliceBytes;
@@ -184,7 +190,10 @@ void Agent::Read() {
     while (left > 0 && tailer_->has_ready() && MayRead()) {
       const uint64_t room = batch_limit_ > batch_.bytes() ? batch_limit_ - batch_.bytes() : 1;
       const uint64_t read = tailer_->ReadSome(std::min<uint64_t>({left, kBlockBytes, room}));
-      if (read == 0) break;
+      if (read == 0) {
+        stalled_ = true;  // all that is ready waits for a limit
+        break;
+      }
       pass += read;
       left -= std::min(left, read);
       SealIfDue(false);
@@ -237,12 +246,11 @@ void Agent::Promote() {
     sealed_bytes_ -= batch->encoded_bytes;
     under_way_bytes_ += batch->encoded_bytes;
     const uint64_t sequence = journal_->state().next_sequence;
-    batch->manifest.sequence = sequence;
-    batch->request.mutable_batch()->set_sequence(sequence);
+    batch->SetSequence(sequence);
     journal_->PutManifest(batch->manifest);
     std::shared_ptr<const Batch> shared = std::move(batch);
     under_way_.push_back(shared);
-    client_->Send(std::move(shared));
+    client_->Send(shared);
   }
 }
 
@@ -347,7 +355,8 @@ AgentStats Agent::Stats() const {
   if (counted_.acked_lines > 0) stats.last_ack_age_ns = MonotonicNs() - acked_ns_.load();
   stats.push = client_->stats();
   stats.tail = tailer_->GetStats();
-  for (const auto& [reason, dropped] : stats.tail.parse.dropped) {
+  stats.dropped = stats.tail.parse.dropped;
+  for (const auto& [reason, dropped] : stats.dropped) {
     stats.read_lines += dropped.lines;
     stats.read_bytes += dropped.bytes;
   }

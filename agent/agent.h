@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "agent/batch.h"
+#include "agent/delivery.h"
 #include "agent/journal_source.h"
 #include "agent/push_client.h"
 #include "agent/state_journal.h"
@@ -42,7 +43,8 @@ struct AgentConfig {
   int64_t stop_wait_ns = 5 * kNsPerSecond;      // for acknowledgements, when stopping
 };
 
-// Of this process. At any moment read = acked + in_flight + refused, in lines and in bytes of lines.
+// Of this process. At any moment read = acked + in_flight + refused + dropped, in lines and in bytes of
+// lines.
 struct AgentStats {
   uint64_t read_lines = 0;
   uint64_t read_bytes = 0;
@@ -50,7 +52,8 @@ struct AgentStats {
   uint64_t acked_bytes = 0;
   uint64_t in_flight_lines = 0;  // open, sealed and under way
   uint64_t in_flight_bytes = 0;
-  std::map<std::string, std::pair<uint64_t, uint64_t>> refused;  // by the server's reason: lines, bytes
+  std::map<std::string, std::pair<uint64_t, uint64_t>> refused;        // by the server's reason: lines, bytes
+  std::map<std::string, ParseCounters::Dropped, std::less<>> dropped;  // by stages and limits, by reason
   uint64_t memory_bytes = 0;
   uint64_t sealed_batches = 0;
   uint64_t batches_under_way = 0;
@@ -91,6 +94,7 @@ class Agent {
   bool MayRead() const;
   void SealIfDue(bool now);
   void CommitEmpty();
+  std::unique_ptr<Sender> MakeSender(const std::string& tenant);
   void Promote();
   void Drain();
   void Recover();
@@ -123,6 +127,7 @@ class Agent {
   uint64_t batch_limit_ = 0;
   bool welcomed_ = false;
   bool renew_identity_ = false;
+  bool stalled_ = false;
   int64_t next_read_ns_ = 0;
   int64_t empty_commit_at_ns_ = 0;  // monotonic
   int64_t touch_at_ns_ = 0;
@@ -130,7 +135,7 @@ class Agent {
   uint64_t closed_bytes_ = 0;
   AgentStats counted_;
 
-  std::unique_ptr<PushClient> client_;  // last: its thread calls Wake
+  std::unique_ptr<Delivery> client_;  // last: its threads call Wake
 };
 
 }  // namespace skald::agent

@@ -88,8 +88,15 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::string on_state_lost = "beginning";
   std::string journal = "auto";
   std::string client_url;
+  YAML::Node scrape_configs;
+  std::string scrape_file;
   ScrapeConfigs scrape;
   bool has_scrape = false;
+  int64_t max_streams = 0;
+  int64_t max_label_values = 1000;
+  bool truncate = true;
+  LineRuleOptions& rules = agent.tail.rules;
+  settings.metrics = std::make_shared<StageMetrics>();
 
   Config config("skald-agent", "Tails the logs of a node and hands them to a Skald server, each line once.",
                 kVersion);
@@ -192,6 +199,27 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
                    .help = "How long to wait for acknowledgements when stopping."},
                   &agent.stop_wait_ns);
 
+  config.Group("Limits");
+  config.Bool({.yaml = "limits_config.readline_rate_enabled",
+               .help = "Let no more than readline_rate lines a second out."},
+              &rules.readline_rate_enabled);
+  config.Double({.yaml = "limits_config.readline_rate", .help = "Lines a second."}, &rules.readline_rate,
+                0.001, 1e12);
+  config.Double({.yaml = "limits_config.readline_burst", .help = "Lines at once."}, &rules.readline_burst, 1,
+                1e12);
+  config.Bool({.yaml = "limits_config.readline_rate_drop", .help = "Drop what is more; else reading waits."},
+              &rules.readline_rate_drop);
+  config.Int({.yaml = "limits_config.max_streams",
+              .help = "Active streams; lines of further ones are dropped. 0: any number."},
+             &max_streams, 0, INT64_MAX);
+  config.Int({.yaml = "limits_config.max_label_values",
+              .help = "A label that stages give more values than this becomes structured metadata. 0: any "
+                      "number."},
+             &max_label_values, 0, INT64_MAX);
+  config.Bool({.yaml = "limits_config.max_line_size_truncate",
+               .help = "Cut longer lines; if false, they are dropped."},
+              &truncate);
+
   std::string page_host = "0.0.0.0";
   std::string page_port;
   config.Yaml("server.http_listen_port", [&](const ConfigValue& v) {
@@ -216,8 +244,9 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   });
   config.Section("scrape_configs", [&](const YAML::Node& list, const ConfigPlace& place) {
     has_scrape = true;
-    const std::string file = place.source.substr(0, place.source.find(':'));
-    return ReadScrapeConfigs(list, file, agent.node_name, &scrape);
+    scrape_configs = list;
+    scrape_file = place.source.substr(0, place.source.find(':'));
+    return absl::OkStatus();
   });
   config.Alias("config.file", "config");
   config.Epilogue(kEpilogue);
@@ -232,6 +261,16 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   }
   settings.warnings = std::move(loaded.warnings);
   settings.file = std::move(loaded.file);
+  rules.max_streams = static_cast<uint64_t>(max_streams);
+  rules.max_label_values = static_cast<uint64_t>(max_label_values);
+  rules.drop_long_lines = !truncate;
+  if (agent.tail.max_line_size == 0) agent.tail.max_line_size = TailerOptions().max_line_size;
+  if (has_scrape) {
+    StageContext context;
+    context.metrics = settings.metrics;
+    context.max_line_size = agent.tail.max_line_size;
+    RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, scrape_file, agent.node_name, context, &scrape));
+  }
   for (std::string& warning : scrape.warnings) settings.warnings.push_back(std::move(warning));
   if (!page_port.empty()) agent.http_listen = page_port == "0" ? "" : page_host + ":" + page_port;
   if (server == agent.push.server && !client_url.empty()) {

@@ -3,15 +3,18 @@
 
 #include <absl/status/statusor.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/stages/stage_metrics.h"
 
 namespace skald::agent {
 
 struct AgentSettings {
   AgentConfig agent;
+  std::shared_ptr<StageMetrics> metrics;  // what pipelines count
   std::string log_level = "info";
   bool dry_run = false;
   std::string exit_text;              // --help, --version: print it and exit with 0

@@ -9,6 +9,7 @@
 #include "agent/agent.h"
 #include "agent/http_page.h"
 #include "agent/push_double.h"
+#include "agent/stages/testing.h"
 #include "agent/test_directory.h"
 #include "base/log.h"
 
@@ -86,7 +87,9 @@ class AgentDeliveryTest : public testing::Test {
       if (!agent_->GetStats(&stats)) continue;
       uint64_t refused = 0;
       for (const auto& [reason, counts] : stats.refused) refused += counts.first;
-      EXPECT_EQ(stats.read_lines, stats.acked_lines + stats.in_flight_lines + refused);
+      uint64_t dropped = 0;
+      for (const auto& [reason, counts] : stats.dropped) dropped += counts.lines;
+      EXPECT_EQ(stats.read_lines, stats.acked_lines + stats.in_flight_lines + refused + dropped);
       if (stats.in_flight_lines == 0 && stats.tail.lag_bytes == 0) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
@@ -198,12 +201,35 @@ TEST_F(AgentDeliveryTest, RefusedLinesAreCounted) {
   EXPECT_GE(stats.refused.at("line_too_long").first, 1u);
 }
 
+// The parts of a batch have one sequence; a server that knows no tenants sees them all as its own.
+TEST_F(AgentDeliveryTest, TenantsOfAServerThatKnowsNone) {
+  auto pipeline = MakePipeline(
+      "[{regex: {expression: 'line (?P<n>[0-9])'}}, {match: {selector: '{job=\"job\"} |~ \"line [1-4]\"', "
+      "stages: [{tenant: {source: n}}]}}]");
+  ASSERT_TRUE(pipeline.ok()) << pipeline.status();
+  config_.tail.targets.back().pipeline = std::move(*pipeline);
+  PushDouble::Faults faults;
+  faults.retry = 0.1;
+  faults.reset_before = faults.reset_after = 0.1;
+  server_.SetFaults(faults);
+  for (int i = 0; i < 5; ++i) {
+    Write(i * 100, i * 100 + 100);
+    StartAgent();
+    if (i == 4) {
+      ASSERT_TRUE(WaitForRows(500)) << Texts().size();
+      Settle();
+    }
+    StopAgent();
+  }
+  EXPECT_THAT(Texts(), testing::UnorderedElementsAreArray(Want(0, 500)));
+}
+
 TEST_F(AgentDeliveryTest, PageTells) {
   StartAgent();
   Write(0, 10);
   ASSERT_TRUE(WaitForRows(10));
   Settle();
-  auto page = HttpPage::Start("127.0.0.1:0", agent_.get());
+  auto page = HttpPage::Start("127.0.0.1:0", agent_.get(), nullptr);
   ASSERT_TRUE(page.ok()) << page.status();
   const auto get = [&](const std::string& path) {
     const std::string command = "curl -s http://127.0.0.1:" + std::to_string((*page)->port()) + path;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <numeric>
 
+#include "agent/stages/stage.h"
 #include "base/clock.h"
 #include "proto/rows_codec.h"
 
@@ -38,6 +39,45 @@ Rows SortedByTime(const Rows& rows, std::vector<MetadataColumn>* columns) {
 
 }  // namespace
 
+void BatchStream::SetLabels(const Labels& of) {
+  tenant = of.Get(kTenantLabel);
+  if (tenant.empty()) {
+    labels = of.ToString();
+    return;
+  }
+  Labels sent = of;
+  sent.Remove(kTenantLabel);
+  labels = sent.ToString();
+}
+
+void Batch::SetSequence(uint64_t sequence) {
+  manifest.sequence = sequence;
+  request.mutable_batch()->set_sequence(sequence);
+  for (auto& [tenant, part] : tenants) {
+    part->manifest.sequence = sequence;
+    part->request.mutable_batch()->set_sequence(sequence);
+  }
+}
+
+void Batch::Merge(std::unique_ptr<Batch> other) {
+  for (auto& stream : *other->request.mutable_batch()->mutable_streams())
+    *request.mutable_batch()->add_streams() = std::move(stream);
+  for (auto& [tenant, theirs] : other->tenants) {
+    std::shared_ptr<Batch>& ours = tenants[tenant];
+    if (ours == nullptr) {
+      ours = theirs;
+      continue;
+    }
+    for (auto& stream : *theirs->request.mutable_batch()->mutable_streams())
+      *ours->request.mutable_batch()->add_streams() = std::move(stream);
+    ours->lines += theirs->lines;
+    ours->bytes += theirs->bytes;
+  }
+  lines += other->lines;
+  bytes += other->bytes;
+  encoded_bytes += other->encoded_bytes;
+}
+
 uint64_t BatchBuilder::NewEpoch() {
   static std::atomic<uint64_t> last{0};
   return ++last;
@@ -64,9 +104,12 @@ void BatchBuilder::SetColumn(Column* column, size_t row, std::string_view value,
 void BatchBuilder::Add(BatchStream* stream, const BatchRow& row) {
   if (lines_ == 0) opened_ns_ = MonotonicNs();
   if (stream->epoch != epoch_) {
-    const auto [found, is_new] = by_labels_.try_emplace(stream->labels, used_streams_);
+    std::string key = stream->labels;
+    if (!stream->tenant.empty()) key.append(1, '\0').append(stream->tenant);
+    const auto [found, is_new] = by_labels_.try_emplace(std::move(key), used_streams_);
     if (is_new) {
       if (used_streams_ == streams_.size()) streams_.emplace_back();
+      streams_[used_streams_].tenant = stream->tenant;
       streams_[used_streams_++].labels = stream->labels;
     }
     stream->epoch = epoch_;
@@ -126,6 +169,12 @@ void BatchBuilder::AddRange(BatchOrigin* origin, uint64_t file_id, uint64_t begi
 
 void BatchBuilder::MarkFlushed(BatchOrigin* origin) { ChainOf(origin)->flush_pending = true; }
 
+void BatchBuilder::MarkHeldFlushed(BatchOrigin* origin, const std::vector<uint64_t>& hashes) {
+  ManifestChain* const chain = ChainOf(origin);
+  chain->flushed_held.insert(chain->flushed_held.end(), hashes.begin(), hashes.end());
+  wants_seal_ = true;
+}
+
 void BatchBuilder::AddCursor(std::string_view source, std::string_view cursor) {
   for (CursorRange& range : manifest_.cursors) {
     if (range.source == source) {
@@ -160,11 +209,19 @@ void BatchBuilder::Finish(Built* built) {
 
 std::unique_ptr<Batch> BatchBuilder::Seal() {
   auto batch = std::make_unique<Batch>();
-  auto* streams = batch->request.mutable_batch()->mutable_streams();
+  batch->request.mutable_batch();
   for (size_t i = 0; i < used_streams_; ++i) {
     Built& built = streams_[i];
     Finish(&built);
-    auto* out = streams->Add();
+    skald::push::v1::PushRequest* request = &batch->request;
+    if (!built.tenant.empty()) {
+      std::shared_ptr<Batch>& part = batch->tenants[built.tenant];
+      if (part == nullptr) part = std::make_shared<Batch>();
+      part->lines += built.rows.size();
+      part->bytes += built.rows.line_bytes(0, built.rows.size());
+      request = &part->request;
+    }
+    auto* out = request->mutable_batch()->add_streams();
     out->set_labels(built.labels);
     EncodeRows(built.rows, out->mutable_rows());
     batch->encoded_bytes += out->labels().size() + out->rows().size() + 64;
@@ -184,6 +241,7 @@ std::unique_ptr<Batch> BatchBuilder::Seal() {
   origins_.clear();
   by_labels_.clear();
   used_streams_ = 0;
+  wants_seal_ = false;
   lines_ = bytes_ = 0;
   epoch_ = NewEpoch();
   return batch;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "agent/state.h"
+#include "base/labels.h"
 #include "proto/push.pb.h"
 #include "proto/rows.h"
 #include "text/level.h"
@@ -23,8 +25,12 @@ class BatchBuilder;
 // One stream's label text, and where its rows are in the batch being built. A log has one per output.
 struct BatchStream {
   std::string labels;
+  std::string tenant;  // "" = the client's
   uint64_t epoch = 0;
   size_t index = 0;
+
+  // The label that names a tenant is taken out.
+  void SetLabels(const Labels& labels);
 };
 
 // A log that puts ranges into batches.
@@ -44,13 +50,19 @@ class BatchOrigin {
 // A sealed batch. Its sequence is given when it is first sent.
 struct Batch {
   skald::push::v1::PushRequest request;
+  // What is for other tenants: batches with request, lines, bytes and the manifest's sequence alone.
+  std::map<std::string, std::shared_ptr<Batch>> tenants;
   Manifest manifest;
-  uint64_t lines = 0;
+  uint64_t lines = 0;          // all tenants'
   uint64_t bytes = 0;          // of the lines
   uint64_t encoded_bytes = 0;  // of the request, about
   uint64_t lost_bytes = 0;     // of a manifest read again: bytes that are no longer there
   int64_t opened_ns = 0;       // monotonic; when its first row was read
   bool resent = false;         // read again after a restart
+
+  void SetSequence(uint64_t sequence);
+  // Takes the rows of another one over.
+  void Merge(std::unique_ptr<Batch> other);
 };
 
 struct BatchRow {
@@ -73,6 +85,10 @@ class BatchBuilder {
   void AddRange(BatchOrigin* origin, uint64_t file_id, uint64_t begin, uint64_t end);
   // The origin's unfinished messages were added as they are.
   void MarkFlushed(BatchOrigin* origin);
+  // Of what the origin's pipeline held, this was added as it is. The batch wants to be sealed: a manifest has
+  // it behind all ranges.
+  void MarkHeldFlushed(BatchOrigin* origin, const std::vector<uint64_t>& hashes);
+  bool wants_seal() const { return wants_seal_; }
   void AddCursor(std::string_view source, std::string_view cursor);
 
   uint64_t lines() const { return lines_; }
@@ -91,6 +107,7 @@ class BatchBuilder {
   };
   struct Built {
     std::string labels;
+    std::string tenant;
     Rows rows;
     bool sorted = true;
     Column level;
@@ -107,13 +124,14 @@ class BatchBuilder {
   const LevelDetector* const levels_;
   uint64_t epoch_ = NewEpoch();
   std::deque<Built> streams_;
-  size_t used_streams_ = 0;  // the others are kept for their capacity
-  absl::flat_hash_map<std::string, size_t> by_labels_;
+  size_t used_streams_ = 0;                             // the others are kept for their capacity
+  absl::flat_hash_map<std::string, size_t> by_labels_;  // and tenant
   std::vector<const BatchOrigin*> origins_;
   Manifest manifest_;
   uint64_t lines_ = 0;
   uint64_t bytes_ = 0;
   int64_t opened_ns_ = 0;
+  bool wants_seal_ = false;
 };
 
 }  // namespace skald::agent

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/target.h"
+#include "base/clock.h"
 
 namespace skald::agent {
 namespace {
@@ -16,12 +17,13 @@ constexpr size_t kDockerOverhead = size_t{128} << 10;
 }  // namespace
 
 Chain::Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
-             size_t max_line_size, const LevelDetector& levels)
+             size_t max_line_size, const LevelDetector& levels, LineRules* rules)
     : key_(std::move(key)),
       labels_(std::move(labels)),
       format_(format),
       max_line_size_(max_line_size),
-      pipeline_(std::move(pipeline)) {
+      pipeline_(std::move(pipeline)),
+      rules_(rules) {
   const auto lookup = [this](std::string_view name) -> std::optional<std::string_view> {
     if (!labels_.Has(name)) return std::nullopt;
     return labels_.Get(name);
@@ -31,7 +33,7 @@ Chain::Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<c
     Labels with_output = labels_;
     if (output == static_cast<int>(Output::kStdout)) with_output.Set("stream", "stdout");
     if (output == static_cast<int>(Output::kStderr)) with_output.Set("stream", "stderr");
-    streams_[output].labels = with_output.ToString();
+    streams_[output].SetLabels(with_output);
     output_labels_[output] = std::move(with_output);
   }
 }
@@ -69,47 +71,130 @@ bool Chain::Parse(const RawLine& line, Record* record) {
   return parser_.ParseDocker(line.text, record);
 }
 
-void Chain::Emit(Output output, BatchRow row, BatchBuilder* batch, ParseCounters* counters) {
+// Where a pipeline's entries of this log go. With no batch they go nowhere: lines before a restart that are
+// read again only for what was held of them.
+class Chain::Sink : public EntrySink {
+ public:
+  Sink(Chain* chain, Output output, BatchBuilder* batch, ParseCounters* counters)
+      : chain_(chain), output_(output), batch_(batch), counters_(counters) {}
+  void Emit(Entry* entry) override {
+    if (batch_ == nullptr) return;
+    const Labels& given = chain_->output_labels_[static_cast<int>(output_)];
+    if (entry->labels != given) chain_->rules_->Guard(given, entry);
+    BatchRow row;
+    row.time_ns = entry->time_ns;
+    row.text = entry->line;
+    row.cut_bytes = entry->cut_bytes;
+    row.partial = entry->partial;
+    row.level = chain_->level_;
+    row.metadata = &entry->metadata;
+    chain_->AddRow(chain_->StreamFor(output_, entry->labels), row, batch_, counters_);
+  }
+  void Drop(const Entry& entry) override { CountDrop(entry.drop_reason, entry.line.size(), counters_); }
+
+ private:
+  Chain* const chain_;
+  const Output output_;
+  BatchBuilder* const batch_;
+  ParseCounters* const counters_;
+};
+
+void Chain::CountDrop(std::string_view reason, uint64_t bytes, ParseCounters* counters) {
+  if (counters == nullptr) return;
+  auto dropped = counters->dropped.find(reason);
+  if (dropped == counters->dropped.end()) dropped = counters->dropped.try_emplace(std::string(reason)).first;
+  ++dropped->second.lines;
+  dropped->second.bytes += bytes;
+}
+
+void Chain::AddRow(BatchStream* stream, const BatchRow& row, BatchBuilder* batch, ParseCounters* counters) {
+  // A batch that is made again holds what it held.
+  if (counters != nullptr && rules_->refuses()) {
+    const std::string_view reason = rules_->Refuse(stream->labels, MonotonicNs());
+    if (!reason.empty()) {
+      CountDrop(reason, row.text.size(), counters);
+      return;
+    }
+  }
+  batch->Add(stream, row);
+}
+
+BatchStream* Chain::StreamFor(Output output, const Labels& labels) {
+  const int index = static_cast<int>(output);
+  if (labels == output_labels_[index]) return &streams_[index];
+  if (staged_streams_.size() >= kMaxStagedStreams) staged_streams_.clear();
+  std::string text = labels.ToString();
+  const auto [found, is_new] = staged_streams_.try_emplace(text);
+  if (is_new) found->second.SetLabels(labels);
+  return &found->second;
+}
+
+void Chain::Emit(Output output, BatchRow row, const EntryOrigin& origin, BatchBuilder* batch,
+                 ParseCounters* counters) {
   if (row.text.size() > max_line_size_) {
     row.cut_bytes += row.text.size() - max_line_size_;
     row.text = row.text.substr(0, max_line_size_);
   }
-  if (row.cut_bytes > 0 && counters != nullptr) {
-    ++counters->truncated_lines;
-    counters->truncated_bytes += row.cut_bytes;
+  if (row.cut_bytes > 0) {
+    if (rules_->drop_long_lines()) {
+      CountDrop("line_too_long", row.text.size() + row.cut_bytes, counters);
+      return;
+    }
+    if (counters != nullptr) {
+      ++counters->truncated_lines;
+      counters->truncated_bytes += row.cut_bytes;
+    }
   }
   row.level = level_;
-  BatchStream* stream = &streams_[static_cast<int>(output)];
-  if (pipeline_ != nullptr && !RunStages(output, &row, &stream, counters)) return;
-  batch->Add(stream, row);
+  const int index = static_cast<int>(output);
+  if (pipeline_ == nullptr) {
+    if (batch != nullptr) AddRow(&streams_[index], row, batch, counters);
+    return;
+  }
+  entry_.labels = output_labels_[index];
+  entry_.time_ns = row.time_ns;
+  entry_.line = row.text;
+  entry_.metadata.clear();
+  entry_.cut_bytes = row.cut_bytes;
+  entry_.partial = row.partial;
+  entry_.origin = origin;
+  Sink sink(this, output, batch, counters);
+  pipeline_->Run(&entry_, &held_, &sink);
 }
 
-bool Chain::RunStages(Output output, BatchRow* row, BatchStream** stream, ParseCounters* counters) {
-  const int index = static_cast<int>(output);
-  entry_.labels = output_labels_[index];
-  entry_.time_ns = row->time_ns;
-  entry_.line = row->text;
-  entry_.metadata.clear();
-  if (!pipeline_->Run(&entry_)) {
-    if (counters != nullptr) {
-      auto dropped = counters->dropped.find(entry_.drop_reason);
-      if (dropped == counters->dropped.end())
-        dropped = counters->dropped.try_emplace(std::string(entry_.drop_reason)).first;
-      ++dropped->second.lines;
-      dropped->second.bytes += row->text.size();
-    }
-    return false;
+// Stages that join lines are positioned by the line that what they hold began with: from there on the lines
+// are read again after a restart.
+void Chain::NoteLine(const TailedFile& file, const RawLine& line) {
+  ++ordinal_;
+  if (pipeline_ == nullptr || !pipeline_->joins()) return;
+  if (trail_.empty() || trail_.back().span.file_id != file.file_id) {
+    trail_.push_back({ordinal_, {file.file_id, line.begin, line.end}});
+  } else {
+    trail_.back().span.end = line.end;
   }
-  row->time_ns = entry_.time_ns;
-  row->text = entry_.line;
-  row->metadata = &entry_.metadata;
-  if (entry_.labels == output_labels_[index]) return true;
-  if (staged_streams_.size() >= kMaxStagedStreams) staged_streams_.clear();
-  std::string labels = entry_.labels.ToString();
-  const auto [found, is_new] = staged_streams_.try_emplace(labels);
-  if (is_new) found->second.labels = std::move(labels);
-  *stream = &found->second;
-  return true;
+}
+
+void Chain::TrimTrail() {
+  if (trail_.empty()) return;
+  std::optional<EntryOrigin> first = held_.first();
+  // A held line may yet begin in a message that is not whole.
+  for (const Message& message : messages_) {
+    if (message.active && (!first || message.origin.ordinal < first->ordinal)) first = message.origin;
+  }
+  if (!first) {
+    trail_.clear();
+    return;
+  }
+  while (!trail_.empty() && trail_.front().span.file_id != first->file_id) trail_.pop_front();
+  if (trail_.empty()) return;
+  trail_.front().span.begin = std::max(trail_.front().span.begin, first->begin);
+}
+
+std::vector<Span> Chain::TrailSpans() const {
+  std::vector<Span> spans;
+  if (held_.empty()) return spans;
+  for (const Trail& trail : trail_) spans.push_back(trail.span);
+  return spans;
 }
 
 void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& record) {
@@ -120,6 +205,7 @@ void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& 
     message.text.clear();
     message.cut_bytes = 0;
     message.spans.clear();
+    message.origin = {ordinal_, file.file_id, line.begin};
   }
   if (message.spans.empty() || message.spans.back().file_id != file.file_id) {
     message.spans.push_back({file.file_id, line.begin, line.end});
@@ -134,7 +220,15 @@ void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& 
 
 void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch,
                     ParseCounters* counters) {
+  NoteLine(file, line);
+  ConsumeLine(file, line, now_ns, batch, counters);
+  TrimTrail();
+}
+
+void Chain::ConsumeLine(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch,
+                        ParseCounters* counters) {
   BatchRow row;
+  const EntryOrigin origin{ordinal_, file.file_id, line.begin};
   if (format_ != LogFormat::kCri && format_ != LogFormat::kDocker) {
     // Lines of one reading keep their order by growing times.
     last_plain_ns_ = std::max(now_ns, last_plain_ns_ + 1);
@@ -143,7 +237,7 @@ void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns,
     row.cut_bytes = line.cut_bytes;
     row.text.remove_prefix(std::min(row.text.find_first_not_of('\0'), row.text.size()));
     if (row.text.ends_with('\r') && line.cut_bytes == 0) row.text.remove_suffix(1);
-    Emit(Output::kNone, row, batch, counters);
+    Emit(Output::kNone, row, origin, batch, counters);
     return;
   }
   Record record;
@@ -153,7 +247,7 @@ void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns,
     row.time_ns = last_plain_ns_;
     row.text = line.text;
     row.cut_bytes = line.cut_bytes;
-    Emit(Output::kNone, row, batch, counters);
+    Emit(Output::kNone, row, origin, batch, counters);
     return;
   }
   Message& message = messages_[static_cast<int>(record.output)];
@@ -163,14 +257,14 @@ void Chain::Consume(const TailedFile& file, const RawLine& line, int64_t now_ns,
     row.time_ns = message.time_ns;
     row.text = message.text;
     row.cut_bytes = message.cut_bytes;
-    Emit(record.output, row, batch, counters);
+    Emit(record.output, row, message.origin, batch, counters);
     message = Message();
     return;
   }
   row.time_ns = record.time_ns;
   row.text = record.content;
   row.cut_bytes = line.cut_bytes;
-  Emit(record.output, row, batch, counters);
+  Emit(record.output, row, origin, batch, counters);
 }
 
 void Chain::FlushPending(BatchBuilder* batch) {
@@ -182,10 +276,40 @@ void Chain::FlushPending(BatchBuilder* batch) {
     row.text = message.text;
     row.cut_bytes = message.cut_bytes;
     row.partial = true;
-    Emit(static_cast<Output>(output), row, batch, nullptr);
+    Emit(static_cast<Output>(output), row, message.origin, batch, nullptr);
     message = Message();
   }
+  held_.MarkAll();
+  FlushHeld(batch, nullptr);
   batch->MarkFlushed(this);
+}
+
+void Chain::FlushHeld(BatchBuilder* batch, ParseCounters* counters) {
+  if (pipeline_ == nullptr) return;
+  Sink sink(this, Output::kNone, batch, counters);
+  pipeline_->Flush(&held_, &sink);
+  TrimTrail();
+}
+
+bool Chain::FlushDue(int64_t now_ns, BatchBuilder* batch, ParseCounters* counters) {
+  std::vector<uint64_t> hashes;
+  if (!held_.MarkDue(now_ns, &hashes)) return false;
+  FlushHeld(batch, counters);
+  batch->MarkHeldFlushed(this, hashes);
+  return true;
+}
+
+void Chain::FlushHashes(const std::vector<uint64_t>& hashes, BatchBuilder* batch) {
+  held_.MarkHashes(hashes);
+  FlushHeld(batch, nullptr);
+}
+
+void Chain::RebuildHeld(const TailedFile& file, const RawLine& line, int64_t now_ns) {
+  Consume(file, line, now_ns, nullptr, nullptr);
+}
+
+void Chain::ForgetPieces() {
+  for (Message& message : messages_) message = Message();
 }
 
 void Chain::Rebuild(const TailedFile& file, const RawLine& line, Output output) {
@@ -194,8 +318,8 @@ void Chain::Rebuild(const TailedFile& file, const RawLine& line, Output output) 
 }
 
 bool Chain::HasPending() const {
-  return std::any_of(std::begin(messages_), std::end(messages_),
-                     [](const Message& message) { return message.active; });
+  return !held_.empty() || std::any_of(std::begin(messages_), std::end(messages_),
+                                       [](const Message& message) { return message.active; });
 }
 
 bool Chain::Pins(uint64_t file_id) const {
@@ -205,20 +329,24 @@ bool Chain::Pins(uint64_t file_id) const {
       if (span.file_id == file_id) return true;
     }
   }
-  return false;
+  if (held_.empty()) return false;
+  return std::any_of(trail_.begin(), trail_.end(),
+                     [&](const Trail& trail) { return trail.span.file_id == file_id; });
 }
 
 size_t Chain::pending_bytes() const {
-  size_t bytes = 0;
+  size_t bytes = held_.bytes();
   for (const Message& message : messages_) bytes += message.text.size();
   return bytes;
 }
 
 void Chain::Describe(ManifestChain* chain) const {
   chain->chain = key_;
+  if (std::vector<Span> held = TrailSpans(); !held.empty())
+    chain->pending_end.push_back({Output::kNone, std::move(held), true});
   for (int output = 0; output < kOutputs; ++output) {
     if (messages_[output].active)
-      chain->pending_end.push_back({static_cast<Output>(output), messages_[output].spans});
+      chain->pending_end.push_back({static_cast<Output>(output), messages_[output].spans, false});
   }
   for (ManifestRange& range : chain->ranges) {
     const TailedFile* file = Find(range.file_id);

@@ -6,6 +6,7 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -16,6 +17,7 @@
 #include "agent/batch.h"
 #include "agent/file_identity.h"
 #include "agent/line_reader.h"
+#include "agent/line_rules.h"
 #include "agent/log_file.h"
 #include "agent/record.h"
 #include "agent/stages/pipeline.h"
@@ -71,9 +73,9 @@ struct ParseCounters {
 
 class Chain : public BatchOrigin {
  public:
-  // key: the path of the newest generation. labels: without the output's.
+  // key: the path of the newest generation. labels: without the output's. rules outlive it.
   Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
-        size_t max_line_size, const LevelDetector& levels);
+        size_t max_line_size, const LevelDetector& levels, LineRules* rules);
 
   const std::string& key() const { return key_; }
   const Labels& labels() const { return labels_; }
@@ -93,10 +95,22 @@ class Chain : public BatchOrigin {
                ParseCounters* counters);
   // Puts unfinished messages into the batch as they are.
   void FlushPending(BatchBuilder* batch);
-  // Only keeps pieces of the given output from the line; what it would add to a batch is left out. For a
-  // restart.
+  // For a restart: only keeps pieces of the given output from the line; what it would add to a batch is left
+  // out.
   void Rebuild(const TailedFile& file, const RawLine& line, Output output);
+  // The same for lines that stages held back. Called before Rebuild, for all of them; ForgetPieces between.
+  void RebuildHeld(const TailedFile& file, const RawLine& line, int64_t now_ns);
+  void ForgetPieces();
+  // Unfinished messages and what stages hold back.
   bool HasPending() const;
+  // What stages hold back and has waited long enough goes into the batch, which must be sealed then. False
+  // if there is none.
+  bool FlushDue(int64_t now_ns, BatchBuilder* batch, ParseCounters* counters);
+  // The same as an earlier FlushDue, in a batch that is made again.
+  void FlushHashes(const std::vector<uint64_t>& hashes, BatchBuilder* batch);
+  // When FlushDue has work; monotonic, 0 = nothing is held.
+  int64_t held_due_ns() const { return held_.due_ns(); }
+  int64_t paused_until_ns() const { return pipeline_ == nullptr ? 0 : pipeline_->paused_until_ns(); }
   // Whether an unfinished message has a piece in the file.
   bool Pins(uint64_t file_id) const;
   size_t pending_bytes() const;
@@ -110,12 +124,27 @@ class Chain : public BatchOrigin {
     std::string text;
     uint64_t cut_bytes = 0;
     std::vector<Span> spans;
+    EntryOrigin origin;
   };
+  class Sink;
+  // Lines from the earliest one that is held on.
+  struct Trail {
+    uint64_t first_ordinal = 0;
+    Span span;
+  };
+  void ConsumeLine(const TailedFile& file, const RawLine& line, int64_t now_ns, BatchBuilder* batch,
+                   ParseCounters* counters);
+  void FlushHeld(BatchBuilder* batch, ParseCounters* counters);
+  void NoteLine(const TailedFile& file, const RawLine& line);
+  void TrimTrail();
+  std::vector<Span> TrailSpans() const;
   bool Parse(const RawLine& line, Record* record);
   void AddPiece(const TailedFile& file, const RawLine& line, const Record& record);
-  // What the stages make of the row; false if they drop it.
-  bool RunStages(Output output, BatchRow* row, BatchStream** stream, ParseCounters* counters);
-  void Emit(Output output, BatchRow row, BatchBuilder* batch, ParseCounters* counters);
+  void Emit(Output output, BatchRow row, const EntryOrigin& origin, BatchBuilder* batch,
+            ParseCounters* counters);
+  void AddRow(BatchStream* stream, const BatchRow& row, BatchBuilder* batch, ParseCounters* counters);
+  static void CountDrop(std::string_view reason, uint64_t bytes, ParseCounters* counters);
+  BatchStream* StreamFor(Output output, const Labels& labels);
 
   const std::string key_;
   const Labels labels_;
@@ -126,6 +155,10 @@ class Chain : public BatchOrigin {
   const std::shared_ptr<const Pipeline> pipeline_;
   Labels output_labels_[kOutputs];
   Entry entry_;
+  LineRules* const rules_;
+  HeldEntries held_;
+  std::deque<Trail> trail_;
+  uint64_t ordinal_ = 0;                                          // of the last line
   absl::flat_hash_map<std::string, BatchStream> staged_streams_;  // by label text
   Message messages_[kOutputs];
   RecordParser parser_;

@@ -41,6 +41,8 @@ absl::Status DryRun(const AgentConfig& config) {
     tailer.ReadSome(config.batch_bytes);
     if (batch.lines() > 0) RETURN_IF_ERROR(Print(*batch.Seal()));
   }
+  tailer.FlushAll();
+  if (batch.lines() > 0) RETURN_IF_ERROR(Print(*batch.Seal()));
   std::fflush(stdout);
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 
@@ -32,9 +33,11 @@ struct HttpPage::Listener {
   tcp::acceptor acceptor{context};
 };
 
-HttpPage::HttpPage(Agent* agent) : agent_(agent), listener_(std::make_unique<Listener>()) {}
+HttpPage::HttpPage(Agent* agent, std::shared_ptr<StageMetrics> stages)
+    : agent_(agent), stages_(std::move(stages)), listener_(std::make_unique<Listener>()) {}
 
-absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& listen, Agent* agent) {
+absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& listen, Agent* agent,
+                                                          std::shared_ptr<StageMetrics> stages) {
   const size_t colon = listen.rfind(':');
   if (colon == std::string::npos)
     return InvalidArgument("http listen address \"{}\" is not host:port", listen);
@@ -42,7 +45,7 @@ absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& lis
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty()) host = "0.0.0.0";
   if (host == "localhost") host = "127.0.0.1";
-  std::unique_ptr<HttpPage> page(new HttpPage(agent));
+  std::unique_ptr<HttpPage> page(new HttpPage(agent, std::move(stages)));
   boost::system::error_code error;
   const auto address = asio::ip::make_address(host, error);
   const int port = std::atoi(listen.c_str() + colon + 1);
@@ -116,6 +119,7 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
       return 503;
     }
     *body = metrics_.Text();
+    if (stages_ != nullptr) stages_->Text(MonotonicNs(), body);
     *type = "text/plain; version=0.0.4; charset=utf-8";
     return 200;
   }
@@ -191,6 +195,8 @@ void HttpPage::RegisterMetrics() {
           [](S s) { return s.journal_entries; });
   counter("agent_state_write_errors_total", "Failures to write the positions.",
           [](S s) { return s.state_write_errors; });
+  gauge("agent_guarded_labels", "Labels with too many values, sent as structured metadata.",
+        [](S s) { return s.tail.guarded_labels.size(); });
   metrics_.Callback(this, MetricKind::kCounter, "agent_lost_bytes_total",
                     "Bytes that will never be sent, by reason.", [this] {
                       const Tailer::Stats& tail = stats_.tail;
@@ -210,16 +216,16 @@ void HttpPage::RegisterMetrics() {
                       return samples;
                     });
   metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_lines_total",
-                    "Lines dropped by pipeline stages, by reason.", [this] {
+                    "Lines dropped by pipeline stages and limits, by reason.", [this] {
                       std::vector<Metrics::Sample> samples;
-                      for (const auto& [reason, dropped] : stats_.tail.parse.dropped)
+                      for (const auto& [reason, dropped] : stats_.dropped)
                         samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.lines)});
                       return samples;
                     });
   metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_bytes_total",
-                    "Bytes of lines dropped by pipeline stages, by reason.", [this] {
+                    "Bytes of lines dropped by pipeline stages and limits, by reason.", [this] {
                       std::vector<Metrics::Sample> samples;
-                      for (const auto& [reason, dropped] : stats_.tail.parse.dropped)
+                      for (const auto& [reason, dropped] : stats_.dropped)
                         samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.bytes)});
                       return samples;
                     });

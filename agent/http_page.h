@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "agent/agent.h"
+#include "agent/stages/stage_metrics.h"
 #include "base/metrics.h"
 
 namespace skald::agent {
@@ -18,19 +19,21 @@ namespace skald::agent {
 class HttpPage {
  public:
   // listen: host:port; port 0 takes any.
-  static absl::StatusOr<std::unique_ptr<HttpPage>> Start(const std::string& listen, Agent* agent);
+  static absl::StatusOr<std::unique_ptr<HttpPage>> Start(const std::string& listen, Agent* agent,
+                                                         std::shared_ptr<StageMetrics> stages);
   ~HttpPage();
   int port() const { return port_; }
 
  private:
   struct Listener;
-  explicit HttpPage(Agent* agent);
+  HttpPage(Agent* agent, std::shared_ptr<StageMetrics> stages);
   void Serve();
   // Status and body for a path; content type in *type.
   unsigned Answer(const std::string& path, std::string* body, std::string* type);
   void RegisterMetrics();
 
   Agent* const agent_;
+  const std::shared_ptr<StageMetrics> stages_;
   Metrics metrics_;
   AgentStats stats_;  // of the scrape under way; only the page's thread uses it
   std::unique_ptr<Listener> listener_;

@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
   std::unique_ptr<skald::agent::HttpPage> page;
   if (!settings->agent.http_listen.empty()) {
     absl::StatusOr<std::unique_ptr<skald::agent::HttpPage>> started =
-        skald::agent::HttpPage::Start(settings->agent.http_listen, agent->get());
+        skald::agent::HttpPage::Start(settings->agent.http_listen, agent->get(), settings->metrics);
     // A busy port is no reason to leave the logs.
     if (started.ok()) {
       page = std::move(*started);

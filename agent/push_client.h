@@ -13,7 +13,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/batch.h"
+#include "agent/sender.h"
 #include "base/types.h"
 
 namespace skald::agent {
@@ -32,41 +32,22 @@ struct PushClientOptions {
       60 * kNsPerSecond;  // without any answer while batches are under way, the stream is given up
 };
 
-struct PushEvent {
-  enum class Kind { kWelcome, kAck };
-  Kind kind = Kind::kAck;
-  uint64_t sequence = 0;         // of the batch; of a welcome: the last durable one
-  bool was_durable = false;      // the server had it already, from an earlier connection or process
-  uint64_t max_batch_bytes = 0;  // of a welcome
-  std::vector<skald::push::v1::Refusal> refusals;
-};
-
-struct PushStats {
-  bool connected = false;
-  uint64_t connections = 0;
-  uint64_t failures = 0;  // streams that broke or could not be opened
-  uint64_t retries = 0;   // answers "retry"
-  uint64_t sent_batches = 0;
-  uint64_t sent_bytes = 0;
-  std::string last_error;
-};
-
 // Thread-safe. Runs one thread of its own.
-class PushClient {
+class PushClient : public Sender {
  public:
   // on_event is called from the client's thread when TakeEvents has something.
   PushClient(PushClientOptions options, std::string agent_id, std::function<void()> on_event);
   // Gives up what is under way; nothing is acknowledged after it returns.
-  ~PushClient();
+  ~PushClient() override;
   PushClient(const PushClient&) = delete;
   PushClient& operator=(const PushClient&) = delete;
 
   // Sequences ascend; the request carries its own.
-  void Send(std::shared_ptr<const Batch> batch);
-  std::vector<PushEvent> TakeEvents();
-  PushStats stats() const;
+  void Send(std::shared_ptr<const Batch> batch) override;
+  std::vector<PushEvent> TakeEvents() override;
+  PushStats stats() const override;
   // Continues under another id; what is held is sent under it.
-  void SetAgentId(std::string agent_id);
+  void SetAgentId(std::string agent_id) override;
 
  private:
   struct Connection;

@@ -16,21 +16,18 @@ constexpr std::string_view kDockerFiles = "/var/lib/docker/containers/*/*-json.l
 
 class Reader {
  public:
-  Reader(std::string_view place, std::string_view node_name, ScrapeConfigs* out)
-      : place_(place), node_name_(node_name), out_(out) {}
+  Reader(std::string_view place, std::string_view node_name, StageContext context, ScrapeConfigs* out)
+      : place_(place), node_name_(node_name), context_(std::move(context)), out_(out) {}
 
   absl::Status ReadJob(const YAML::Node& job) {
     if (!job.IsMap()) return InvalidArgument("{}: a scrape config is not a map", At(job));
     std::string name;
     LogFormat format = LogFormat::kAuto;
     pipeline_ = nullptr;
+    if (job["job_name"].IsDefined()) name = job["job_name"].Scalar();
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
-      if (key == "job_name") {
-        name = item.second.Scalar();
-      } else if (key == "pipeline_stages") {
-        RETURN_IF_ERROR(ReadStages(item.second, &format));
-      }
+      if (key == "pipeline_stages") RETURN_IF_ERROR(ReadStages(name, item.second, &format));
     }
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
@@ -63,24 +60,28 @@ class Reader {
     out_->warnings.push_back(At(node) + ": " + text);
   }
 
-  absl::Status ReadStages(const YAML::Node& stages, LogFormat* format) {
+  absl::Status ReadStages(const std::string& job, const YAML::Node& stages, LogFormat* format) {
     if (!stages.IsSequence()) return absl::OkStatus();
-    auto pipeline = std::make_shared<Pipeline>();
+    StageContext context = context_;
+    context.job = job;
+    auto pipeline = std::make_shared<Pipeline>(std::move(context));
     for (const YAML::Node& stage : stages) {
       const std::string name = stage.IsMap() && stage.size() > 0 ? stage.begin()->first.Scalar()
                                : stage.IsScalar()                ? stage.Scalar()
                                                                  : "";
       if (name == "cri") {
         *format = LogFormat::kCri;
-      } else if (name == "docker") {
+        continue;
+      }
+      if (name == "docker") {
         *format = LogFormat::kDocker;
-      } else {
-        const absl::Status added = pipeline->Add(name, stage.IsMap() ? stage.begin()->second : YAML::Node());
-        if (absl::IsNotFound(added)) {
-          Warn(stage, std::string(MessageOf(added)));
-        } else if (!added.ok()) {
-          return InvalidArgument("{}: {}", At(stage), MessageOf(added));
-        }
+        continue;
+      }
+      const absl::Status added = pipeline->Add(name, stage.IsMap() ? stage.begin()->second : YAML::Node());
+      if (absl::IsNotFound(added)) {
+        Warn(stage, std::string(MessageOf(added)));
+      } else if (!added.ok()) {
+        return InvalidArgument("{}: {}", At(stage), MessageOf(added));
       }
     }
     if (!pipeline->empty()) pipeline_ = std::move(pipeline);
@@ -174,6 +175,7 @@ class Reader {
 
   const std::string_view place_;
   const std::string_view node_name_;
+  const StageContext context_;
   ScrapeConfigs* const out_;
   std::shared_ptr<const Pipeline> pipeline_;  // of the job being read
 };
@@ -181,11 +183,11 @@ class Reader {
 }  // namespace
 
 absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name,
-                               ScrapeConfigs* out) {
+                               const StageContext& context, ScrapeConfigs* out) {
   try {
     if (!list.IsSequence())
       return InvalidArgument("{}:{}: scrape_configs is not a list", place, list.Mark().line + 1);
-    Reader reader(place, node_name, out);
+    Reader reader(place, node_name, context, out);
     for (const YAML::Node& job : list) RETURN_IF_ERROR(reader.ReadJob(job));
     return absl::OkStatus();
   } catch (const YAML::Exception& e) {

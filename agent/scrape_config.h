@@ -26,8 +26,8 @@ struct ScrapeConfigs {
 // static_configs with __path__, __path_exclude__, __host__ and labels; pipeline_stages, of which cri and
 // docker are the choice of a format; journal; kubernetes_sd_configs and docker_sd_configs as "the files of
 // all pods (containers) of this node". Everything else is named in a warning. place ("agent.yaml") stands in
-// front of warnings and errors. Does not throw.
+// front of warnings and errors. context: what the stages are made with. Does not throw.
 absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name,
-                               ScrapeConfigs* out);
+                               const StageContext& context, ScrapeConfigs* out);
 
 }  // namespace skald::agent

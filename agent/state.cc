@@ -89,7 +89,7 @@ bool DecodeFilePosition(ByteReader* in, FilePosition* file) {
 void EncodePending(const std::vector<PendingMessage>& pending, std::string* out) {
   PutVarint(out, pending.size());
   for (const PendingMessage& message : pending) {
-    PutVarint(out, static_cast<uint64_t>(message.output));
+    PutVarint(out, message.held ? uint64_t{kOutputs} : static_cast<uint64_t>(message.output));
     PutVarint(out, message.spans.size());
     for (const Span& span : message.spans) {
       PutVarint(out, span.file_id);
@@ -106,8 +106,9 @@ bool DecodePending(ByteReader* in, std::vector<PendingMessage>* pending) {
   for (PendingMessage& message : *pending) {
     const uint64_t output = in->Varint();
     uint64_t spans = 0;
-    if (output >= kOutputs || !ReadCount(in, &spans)) return false;
-    message.output = static_cast<Output>(output);
+    if (output > kOutputs || !ReadCount(in, &spans)) return false;
+    message.held = output == kOutputs;
+    if (!message.held) message.output = static_cast<Output>(output);
     message.spans.resize(spans);
     for (Span& span : message.spans) {
       span.file_id = in->Varint();
@@ -130,7 +131,8 @@ void EncodeManifest(const Manifest& manifest, std::string* out) {
       EncodeHead(range.head, out);
       EncodeTail(range.tail, out);
     }
-    PutVarint(out, chain.flush_pending ? 1 : 0);
+    PutVarint(out, (chain.flushed_held.size() << 1) | (chain.flush_pending ? 1 : 0));
+    for (const uint64_t hash : chain.flushed_held) PutFixed(out, hash);
     PutText(out, chain.chain);
     EncodePending(chain.pending_end, out);
   }
@@ -158,7 +160,11 @@ bool DecodeManifest(ByteReader* in, Manifest* manifest) {
       range.tail = DecodeTail(in);
       if (range.end < range.begin) return false;
     }
-    chain.flush_pending = in->Varint() != 0;
+    const uint64_t flushed = in->Varint();
+    chain.flush_pending = (flushed & 1) != 0;
+    if (flushed >> 1 > in->remaining()) return false;
+    chain.flushed_held.resize(flushed >> 1);
+    for (uint64_t& hash : chain.flushed_held) hash = in->Fixed<uint64_t>();
     chain.chain = in->Text();
     if (!DecodePending(in, &chain.pending_end)) return false;
   }

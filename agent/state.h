@@ -39,10 +39,11 @@ struct Span {
 };
 
 // A message of which pieces were read, but not its last one. The spans cover its records, among others'
-// records.
+// records. Or (held) the lines from the first one on that a pipeline still holds something of.
 struct PendingMessage {
   Output output = Output::kNone;
   std::vector<Span> spans;
+  bool held = false;
 };
 
 // Complete records [begin, end) of one file, with what proves the file's identity at end.
@@ -57,7 +58,8 @@ struct ManifestRange {
 // What a batch takes from one log, in the order it was read.
 struct ManifestChain {
   std::vector<ManifestRange> ranges;
-  bool flush_pending = false;  // after the ranges, unfinished messages were sent as they are
+  bool flush_pending = false;          // after the ranges, unfinished messages were sent as they are
+  std::vector<uint64_t> flushed_held;  // or only these of what its pipeline held
   std::string chain;
   std::vector<PendingMessage> pending_end;
 };

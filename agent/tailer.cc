@@ -28,9 +28,16 @@ void Tailer::MarkReady(TailedFile* file) {
 
 uint64_t Tailer::ReadSome(uint64_t max_bytes) {
   uint64_t done = 0;
-  while (done < max_bytes && !ready_.empty()) {
+  size_t paused = 0;
+  while (done < max_bytes && paused < ready_.size()) {
+    if (rules_.paused_until_ns() != 0 && MonotonicNs() < rules_.paused_until_ns()) break;
     Chain* const chain = ready_.front();
     ready_.pop_front();
+    if (const int64_t until = chain->paused_until_ns(); until != 0 && MonotonicNs() < until) {
+      ready_.push_back(chain);
+      ++paused;
+      continue;
+    }
     // The oldest generation with something to read goes first.
     TailedFile* next = nullptr;
     for (const auto& file : chain->files()) {
@@ -100,7 +107,35 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   }
   memory_bytes_ += file->reader.memory_bytes() + chain->pending_bytes();
   memory_bytes_ -= std::min(memory_bytes_, long_before + pending_before);
+  NoteHolding(chain);
   return std::max<uint64_t>(read, 1);
+}
+
+void Tailer::NoteHolding(Chain* chain) {
+  const int64_t due = chain->held_due_ns();
+  if (due == 0) return;
+  holding_.insert(chain);
+  if (held_due_ns_ == 0 || due < held_due_ns_) held_due_ns_ = due;
+}
+
+void Tailer::FlushDue() {
+  const int64_t now = MonotonicNs();
+  if (held_due_ns_ == 0 || now < held_due_ns_) return;
+  held_due_ns_ = 0;
+  const absl::flat_hash_set<Chain*> chains = std::exchange(holding_, {});
+  for (Chain* chain : chains) {
+    const size_t before = chain->pending_bytes();
+    chain->FlushDue(now, batch_, &parse_);
+    memory_bytes_ += chain->pending_bytes();
+    memory_bytes_ -= std::min(memory_bytes_, before);
+    NoteHolding(chain);
+  }
+}
+
+void Tailer::FlushAll() {
+  for (const auto& [key, chain] : chains_) {
+    if (chain->HasPending()) chain->FlushPending(batch_);
+  }
 }
 
 // The bytes before the position are not there any more: the file was truncated, and perhaps has grown again
@@ -184,6 +219,10 @@ std::vector<std::unique_ptr<Batch>> Tailer::Recover() {
     uint64_t lost = 0;
     for (const ManifestChain& chain : manifest.chains) {
       for (const ManifestRange& range : chain.ranges) lost += ReadRangeAgain(range, &again);
+      if (!chain.flushed_held.empty()) {
+        const auto held = chains_.find(chain.chain);
+        if (held != chains_.end()) held->second->FlushHashes(chain.flushed_held, &again);
+      }
       if (!chain.flush_pending) continue;
       const auto found = chains_.find(chain.chain);
       if (found != chains_.end()) found->second->FlushPending(&again);
@@ -195,6 +234,7 @@ std::vector<std::unique_ptr<Batch>> Tailer::Recover() {
     batch->opened_ns = MonotonicNs();
     batches.push_back(std::move(batch));
   }
+  for (const auto& [key, chain] : chains_) NoteHolding(chain.get());
   return batches;
 }
 
@@ -204,26 +244,41 @@ void Tailer::RestorePending() {
     const auto found = chains_.find(key);
     if (found == chains_.end()) continue;
     Chain* const chain = found->second.get();
-    for (const PendingMessage& message : pending) {
-      for (const Span& span : message.spans) {
-        TailedFile* const file = chain->Find(span.file_id);
-        if (file == nullptr || !file->log.valid()) {
-          lost_.rotated_away += span.end - span.begin;
-          continue;
-        }
-        LineReader reader;
-        if (!reader.Seek(file->log, span.begin, file->path).ok()) continue;
-        while (reader.offset() < span.end) {
-          const auto result =
-              reader.Read(file->log, span.end, chain->max_raw_line(), false, &block_, file->path);
-          if (!result.ok() || *result == LineReader::Result::kChanged) break;
-          if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
-          for (const RawLine& line : block_.lines) chain->Rebuild(*file, line, message.output);
-          if (*result == LineReader::Result::kEnd) break;
-        }
-      }
+    for (const bool held : {true, false}) {
+      RestorePending(chain, pending, held);
+      if (held) chain->ForgetPieces();
     }
     memory_bytes_ += chain->pending_bytes();
+  }
+}
+
+void Tailer::RestorePending(Chain* chain, const std::vector<PendingMessage>& pending, bool held) {
+  const int64_t wall = clock_.NowNs();
+  for (const PendingMessage& message : pending) {
+    if (message.held != held) continue;
+    for (const Span& span : message.spans) {
+      TailedFile* const file = chain->Find(span.file_id);
+      if (file == nullptr || !file->log.valid()) {
+        lost_.rotated_away += span.end - span.begin;
+        continue;
+      }
+      LineReader reader;
+      if (!reader.Seek(file->log, span.begin, file->path).ok()) continue;
+      while (reader.offset() < span.end) {
+        const auto result =
+            reader.Read(file->log, span.end, chain->max_raw_line(), false, &block_, file->path);
+        if (!result.ok() || *result == LineReader::Result::kChanged) break;
+        if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
+        for (const RawLine& line : block_.lines) {
+          if (held) {
+            chain->RebuildHeld(*file, line, wall);
+          } else {
+            chain->Rebuild(*file, line, message.output);
+          }
+        }
+        if (*result == LineReader::Result::kEnd) break;
+      }
+    }
   }
 }
 
@@ -264,6 +319,7 @@ Tailer::Stats Tailer::GetStats() const {
   stats.failed_watches = tree_.failed_watches();
   stats.lost = lost_;
   stats.parse = parse_;
+  stats.guarded_labels = rules_.guarded();
   return stats;
 }
 

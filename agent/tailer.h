@@ -21,6 +21,7 @@
 #include "agent/batch.h"
 #include "agent/chain.h"
 #include "agent/directory_tree.h"
+#include "agent/line_rules.h"
 #include "agent/state_journal.h"
 #include "agent/target.h"
 #include "base/clock.h"
@@ -42,6 +43,7 @@ struct TailerOptions {
   uint64_t max_held_deleted_bytes = uint64_t{1} << 30;
   int64_t max_held_deleted_ns = 3600 * kNsPerSecond;
   uint64_t max_open_files = 0;  // 0 = from the process's limit
+  LineRuleOptions rules;
 };
 
 // Bytes that will never be sent, by a closed list of reasons.
@@ -74,6 +76,14 @@ class Tailer : private DirectoryListener {
   // Reads about max_bytes from files that have something, one block each in turn. Returns the bytes read.
   uint64_t ReadSome(uint64_t max_bytes);
   bool has_ready() const { return !ready_.empty(); }
+  // What stages hold back and has waited long enough goes into the batch, which must be sealed then.
+  void FlushDue();
+  // All that is held back goes into the batch: at the end of a dry run.
+  void FlushAll();
+  // When FlushDue has work; monotonic, 0 = nothing is held.
+  int64_t held_due_ns() const { return held_due_ns_; }
+  // Reading stands still until then, because limits say so; monotonic, 0 = it does not.
+  int64_t paused_until_ns() const { return rules_.paused_until_ns(); }
 
   // The batch is delivered (and the journal knows).
   void Commit(const Manifest& manifest);
@@ -93,6 +103,7 @@ class Tailer : private DirectoryListener {
     uint64_t failed_watches = 0;
     LostBytes lost;
     ParseCounters parse;
+    std::map<std::string, uint64_t> guarded_labels;  // that have too many values: how many were seen
   };
   Stats GetStats() const;
   size_t memory_bytes() const { return memory_bytes_; }
@@ -164,9 +175,11 @@ class Tailer : private DirectoryListener {
 
   // tailer.cc: reading.
   void MarkReady(TailedFile* file);
+  void NoteHolding(Chain* chain);
   uint64_t ReadBlock(TailedFile* file, bool take_rest);
   void Truncated(TailedFile* file);
   void RestorePending();
+  void RestorePending(Chain* chain, const std::vector<PendingMessage>& pending, bool held);
   uint64_t ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch);
   void FlushUnfinished();
 
@@ -206,6 +219,9 @@ class Tailer : private DirectoryListener {
   size_t memory_bytes_ = 0;
   LostBytes lost_;
   ParseCounters parse_;
+  LineRules rules_;
+  absl::flat_hash_set<Chain*> holding_;  // whose stages hold something back
+  int64_t held_due_ns_ = 0;
 };
 
 }  // namespace skald::agent

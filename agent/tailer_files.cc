@@ -29,7 +29,8 @@ Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch
       batch_(batch),
       levels_(levels),
       clock_(clock),
-      tree_(&options_.targets, options_.use_inotify, this) {
+      tree_(&options_.targets, options_.use_inotify, this),
+      rules_(options_.rules) {
   open_limit_ = options_.max_open_files;
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) == 0) {
@@ -266,7 +267,7 @@ Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_form
     const Target& of = target >= 0 ? options_.targets[target] : kNoTarget;
     chain = std::make_unique<Chain>(key, LabelsOfLog(of, key, options_.node_name),
                                     of.format != LogFormat::kAuto ? of.format : saved_format, of.pipeline,
-                                    options_.max_line_size, *levels_);
+                                    options_.max_line_size, *levels_, &rules_);
   }
   return chain.get();
 }

@@ -179,7 +179,8 @@ void Tailer::LimitOpenFiles() {
 void Tailer::DropEmptyChains() {
   if (batch_->has_origins()) return;  // the batch refers to its chains until it is sealed
   absl::erase_if(chains_, [&](const auto& one) {
-    return one.second->files().empty() && !queued_.contains(one.second.get());
+    return one.second->files().empty() && !queued_.contains(one.second.get()) &&
+           !holding_.contains(one.second.get());
   });
 }
 

@@ -21,7 +21,7 @@ class DecolorizeStage : public Stage {
 
 }  // namespace
 
-StageOr MakeDecolorizeStage(const YAML::Node& config) {
+StageOr MakeDecolorizeStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {}));
   return std::make_unique<DecolorizeStage>();
 }

@@ -63,7 +63,7 @@ class DropStage : public Stage {
 
 }  // namespace
 
-StageOr MakeDropStage(const YAML::Node& config) {
+StageOr MakeDropStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"source", "separator", "value", "expression", "older_than",
                                           "longer_than", "drop_counter_reason"}));
   DropOptions options;

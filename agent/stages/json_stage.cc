@@ -131,7 +131,7 @@ std::string PathOfJmesPath(std::string_view text) {
 
 }  // namespace
 
-StageOr MakeJsonStage(const YAML::Node& config) {
+StageOr MakeJsonStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"expressions", "source", "drop_malformed"}));
   if (!config.IsMap()) return InvalidArgument("expressions is required");
   ASSIGN_OR_RETURN(const auto mapping, StageMapping(config["expressions"]));

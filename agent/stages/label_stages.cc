@@ -81,9 +81,9 @@ class StructuredMetadataStage : public Stage {
     for (const auto& [name, source] : names_) {
       const std::string* const value = entry->Source(source);
       if (value != nullptr && IsValidUtf8(*value)) {
-        Set(entry, name, *value);
+        entry->SetMetadata(name, *value);
       } else if (entry->labels.Has(name)) {
-        Set(entry, name, std::string(entry->labels.Get(name)));
+        entry->SetMetadata(name, std::string(entry->labels.Get(name)));
       }
       entry->labels.Remove(name);
     }
@@ -91,15 +91,6 @@ class StructuredMetadataStage : public Stage {
   }
 
  private:
-  static void Set(Entry* entry, const std::string& name, std::string value) {
-    for (auto& [known, old] : entry->metadata) {
-      if (known != name) continue;
-      old = std::move(value);
-      return;
-    }
-    entry->metadata.emplace_back(name, std::move(value));
-  }
-
   const Mapping names_;
 };
 
@@ -112,23 +103,23 @@ absl::Status CheckLabelNames(const Mapping& mapping) {
 
 }  // namespace
 
-StageOr MakeLabelsStage(const YAML::Node& config) {
+StageOr MakeLabelsStage(const YAML::Node& config, const StageContext&) {
   ASSIGN_OR_RETURN(Mapping mapping, StageMapping(config));
   RETURN_IF_ERROR(CheckLabelNames(mapping));
   return std::make_unique<LabelsStage>(std::move(mapping));
 }
 
-StageOr MakeLabelDropStage(const YAML::Node& config) {
+StageOr MakeLabelDropStage(const YAML::Node& config, const StageContext&) {
   ASSIGN_OR_RETURN(std::vector<std::string> names, StageList(config));
   return std::make_unique<LabelDropStage>(std::move(names));
 }
 
-StageOr MakeLabelAllowStage(const YAML::Node& config) {
+StageOr MakeLabelAllowStage(const YAML::Node& config, const StageContext&) {
   ASSIGN_OR_RETURN(std::vector<std::string> names, StageList(config));
   return std::make_unique<LabelAllowStage>(std::move(names));
 }
 
-StageOr MakeStaticLabelsStage(const YAML::Node& config) {
+StageOr MakeStaticLabelsStage(const YAML::Node& config, const StageContext&) {
   if (!config.IsMap() || config.size() == 0) return InvalidArgument("a map of labels is required");
   Mapping labels;
   for (const auto& item : config) {
@@ -139,7 +130,7 @@ StageOr MakeStaticLabelsStage(const YAML::Node& config) {
   return std::make_unique<StaticLabelsStage>(std::move(labels));
 }
 
-StageOr MakeStructuredMetadataStage(const YAML::Node& config) {
+StageOr MakeStructuredMetadataStage(const YAML::Node& config, const StageContext&) {
   ASSIGN_OR_RETURN(Mapping mapping, StageMapping(config));
   RETURN_IF_ERROR(CheckLabelNames(mapping));
   return std::make_unique<StructuredMetadataStage>(std::move(mapping));

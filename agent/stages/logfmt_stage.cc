@@ -34,7 +34,7 @@ class LogfmtStage : public Stage {
 
 }  // namespace
 
-StageOr MakeLogfmtStage(const YAML::Node& config) {
+StageOr MakeLogfmtStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"mapping", "source"}));
   if (!config.IsMap()) return InvalidArgument("mapping is required");
   ASSIGN_OR_RETURN(auto mapping, StageMapping(config["mapping"]));

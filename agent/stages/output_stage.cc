@@ -21,7 +21,7 @@ class OutputStage : public Stage {
 
 }  // namespace
 
-StageOr MakeOutputStage(const YAML::Node& config) {
+StageOr MakeOutputStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"source"}));
   std::string source = StageText(config, "source");
   if (source.empty()) return InvalidArgument("source is required");

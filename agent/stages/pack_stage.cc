@@ -42,7 +42,7 @@ class PackStage : public Stage {
 
 }  // namespace
 
-StageOr MakePackStage(const YAML::Node& config) {
+StageOr MakePackStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"labels", "ingest_timestamp"}));
   std::vector<std::string> names;
   bool ingest_timestamp = true;

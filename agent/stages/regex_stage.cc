@@ -41,7 +41,7 @@ class RegexStage : public Stage {
 
 }  // namespace
 
-StageOr MakeRegexStage(const YAML::Node& config) {
+StageOr MakeRegexStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"expression", "source"}));
   const std::string expression = StageText(config, "expression");
   if (expression.empty()) return InvalidArgument("expression is required");

@@ -28,7 +28,7 @@ class SamplingStage : public Stage {
 
 }  // namespace
 
-StageOr MakeSamplingStage(const YAML::Node& config) {
+StageOr MakeSamplingStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(CheckStageKeys(config, {"rate", "drop_counter_reason"}));
   if (!config.IsMap() || !config["rate"].IsDefined()) return InvalidArgument("rate is required");
   const auto rate = config["rate"].as<double>();

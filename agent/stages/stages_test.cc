@@ -253,7 +253,7 @@ TEST(Stages, RefusedWhenTheyAreRead) {
       {"[{sampling: {}}]", "rate is required"},
       {"[{sampling: {rate: 1.5}}]", "not between 0 and 1"},
       {"[{pack: {labels: stream}}]", "a list"},
-      {"[{geoip: {}}]", "not done by the agent"},
+      {"[{eventlogmessage: {}}]", "not done by the agent"},
   };
   for (const ErrorRow& row : rows) {
     const auto pipeline = Make(row.stages);

@@ -133,7 +133,7 @@ class TimestampStage : public Stage {
 
 }  // namespace
 
-StageOr MakeTimestampStage(const YAML::Node& config) {
+StageOr MakeTimestampStage(const YAML::Node& config, const StageContext&) {
   RETURN_IF_ERROR(
       CheckStageKeys(config, {"source", "format", "fallback_formats", "location", "action_on_failure"}));
   std::string source = StageText(config, "source");
