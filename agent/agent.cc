@@ -120,6 +120,7 @@ void Agent::Recover() {
       for (const CursorRange& range : batch->manifest.cursors) {
         if (systemd_ == nullptr || !systemd_->ReadAgain(range, &again))
           LogWarn("journal entries of a resent batch are gone");
+        if (systemd_ != nullptr) systemd_->FlushHeld(&again);
       }
       batch->Merge(again.Seal());
     }
@@ -200,7 +201,7 @@ void Agent::Read() {
     }
     if (pass < kSmallPassBytes) next_read_ns_ = MonotonicNs() + kSmallPassWaitNs;
   }
-  if (systemd_ != nullptr && systemd_->ready()) {
+  if (systemd_ != nullptr && systemd_->ready() && !systemd_->paused()) {
     counted_.journal_entries += systemd_->ReadSome(kJournalSlice, &batch_);
     SealIfDue(false);
   }
@@ -221,14 +222,22 @@ void Agent::CommitEmpty() {
 
 void Agent::SealIfDue(bool now) {
   if (batch_.lines() == 0) {
-    CommitEmpty();
-    return;
+    if (systemd_ != nullptr && systemd_->held_due_ns() != 0) {
+      if (MonotonicNs() < systemd_->held_due_ns()) return;
+      systemd_->FlushHeld(&batch_);
+    }
+    if (batch_.lines() == 0) {
+      CommitEmpty();
+      return;
+    }
   }
   if (!now && batch_.bytes() < batch_limit_) {
     const bool idle = under_way_.empty() && sealed_.empty();
     const int64_t age = MonotonicNs() - batch_.opened_ns();
     if (age < (idle ? config_.batch_wait_idle_ns : config_.batch_wait_ns)) return;
   }
+  // What stages hold of the journal does not outlive its batch.
+  if (systemd_ != nullptr) systemd_->FlushHeld(&batch_);
   std::unique_ptr<Batch> batch = batch_.Seal();
   closed_lines_ += batch->lines;
   closed_bytes_ += batch->bytes;
@@ -356,6 +365,12 @@ AgentStats Agent::Stats() const {
   stats.push = client_->stats();
   stats.tail = tailer_->GetStats();
   stats.dropped = stats.tail.parse.dropped;
+  if (systemd_ != nullptr) {
+    for (const auto& [reason, dropped] : systemd_->dropped()) {
+      stats.dropped[reason].lines += dropped.lines;
+      stats.dropped[reason].bytes += dropped.bytes;
+    }
+  }
   for (const auto& [reason, dropped] : stats.dropped) {
     stats.read_lines += dropped.lines;
     stats.read_bytes += dropped.bytes;

@@ -104,8 +104,38 @@ scrape_configs:
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("stage \"eventlogmessage\"")));
   EXPECT_EQ(agent.tail.targets[0].pipeline, nullptr);
   EXPECT_NE(agent.tail.targets[1].pipeline, nullptr);
-  EXPECT_THAT(settings->warnings, Contains(HasSubstr("relabelling")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("not from relabel_configs")));
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("clients")));
+}
+
+TEST(AgentConfig, Relabelling) {
+  const auto settings = LoadYaml(R"(
+scrape_configs:
+  - job_name: files
+    static_configs:
+      - labels: {dir: app, kind: keep, __path__: /x}
+      - labels: {dir: other, kind: lose, __path__: /y}
+    relabel_configs:
+      - {source_labels: [kind], regex: lose, action: drop}
+      - {source_labels: [dir], regex: '(.*)', target_label: __path__, replacement: '/srv/$1/*.log'}
+      - {source_labels: [dir], target_label: shard, modulus: 4, action: hashmod}
+      - {regex: kind, action: labeldrop}
+  - job_name: journal
+    journal: {json: true, labels: {job: systemd}}
+    relabel_configs: [{source_labels: [__journal__systemd_unit], target_label: unit}]
+    pipeline_stages: [{static_labels: {a: b}}]
+)");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const AgentConfig& agent = settings->agent;
+  ASSERT_EQ(agent.tail.targets.size(), 1u);
+  EXPECT_TRUE(agent.tail.targets[0].include[0].Matches("/srv/app/1.log"));
+  EXPECT_EQ(agent.tail.targets[0].labels.size(), 2u);
+  EXPECT_EQ(agent.tail.targets[0].labels.Get("dir"), "app");
+  EXPECT_EQ(agent.tail.targets[0].labels.Get("shard").size(), 1u);
+  EXPECT_TRUE(agent.journal.json);
+  EXPECT_TRUE(agent.journal.relabelling.has_value());
+  EXPECT_NE(agent.journal.pipeline, nullptr);
+  EXPECT_FALSE(LoadYaml("scrape_configs: [{job_name: x, relabel_configs: [{action: cry}]}]").ok());
 }
 
 TEST(AgentConfig, WrongFilesAreErrorsWithAPlace) {

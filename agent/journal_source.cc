@@ -1,6 +1,7 @@
 #include "agent/journal_source.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <cstring>
 
@@ -8,16 +9,27 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_writer.h"
 #include "base/log.h"
 
 namespace skald::agent {
 namespace {
 
-constexpr size_t kMaxUnits = 4096;  // distinct units remembered; scopes and transient units come and go
+// Distinct units and label sets remembered; scopes and transient units come and go.
+constexpr size_t kMaxStreams = 4096;
 
 // Priorities 0..7 of syslog as detected levels.
 constexpr std::string_view kLevels[] = {"fatal", "fatal", "critical", "error",
                                         "warn",  "info",  "info",     "debug"};
+// The same as Promtail's __journal_priority_keyword.
+constexpr std::string_view kKeywords[] = {"emerg",   "alert",  "crit", "error",
+                                          "warning", "notice", "info", "debug"};
+
+std::string Lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
 
 }  // namespace
 
@@ -71,18 +83,79 @@ std::string JournalSource::Field(const char* name) const {
   return size < prefix ? std::string() : std::string(static_cast<const char*>(data) + prefix, size - prefix);
 }
 
-BatchStream* JournalSource::StreamFor(const std::string& unit) {
-  const auto found = streams_.find(unit);
-  if (found != streams_.end()) return &found->second;
-  if (streams_.size() >= kMaxUnits) streams_.clear();
+Labels JournalSource::LabelsOfUnit(const std::string& unit) const {
   Labels labels;
   labels.Set("job", kName);
   if (!unit.empty()) labels.Set("unit", unit);
   if (!options_.node_name.empty()) labels.Set("node_name", options_.node_name);
   for (const auto& [name, value] : options_.labels) labels.Set(name, value);
+  return labels;
+}
+
+BatchStream* JournalSource::StreamFor(const std::string& unit) {
+  const auto found = streams_.find(unit);
+  if (found != streams_.end()) return &found->second;
+  if (streams_.size() >= kMaxStreams) streams_.clear();
   BatchStream& stream = streams_[unit];
-  stream.labels = labels.ToString();
+  stream.SetLabels(LabelsOfUnit(unit));
   return &stream;
+}
+
+BatchStream* JournalSource::StreamFor(const Labels& labels) {
+  std::string text = labels.ToString();
+  const auto found = streams_.find(text);
+  if (found != streams_.end()) return &found->second;
+  if (streams_.size() >= kMaxStreams) streams_.clear();
+  BatchStream& stream = streams_[std::move(text)];
+  stream.SetLabels(labels);
+  return &stream;
+}
+
+std::map<std::string, std::string> JournalSource::Fields() const {
+  std::map<std::string, std::string> fields;
+  const void* data = nullptr;
+  size_t size = 0;
+  ::sd_journal_restart_data(journal_);
+  while (::sd_journal_enumerate_data(journal_, &data, &size) > 0) {
+    const std::string_view field(static_cast<const char*>(data), size);
+    const size_t equals = field.find('=');
+    if (equals != std::string_view::npos)
+      fields[std::string(field.substr(0, equals))] = std::string(field.substr(equals + 1));
+  }
+  return fields;
+}
+
+void JournalSource::Count(std::string_view reason, uint64_t bytes) {
+  if (!counting_) return;
+  auto dropped = dropped_.find(reason);
+  if (dropped == dropped_.end()) dropped = dropped_.try_emplace(std::string(reason)).first;
+  ++dropped->second.lines;
+  dropped->second.bytes += bytes;
+}
+
+void JournalSource::Drop(const Entry& entry) { Count(entry.drop_reason, entry.line.size()); }
+
+void JournalSource::Emit(Entry* entry) {
+  BatchRow row;
+  row.time_ns = entry->time_ns;
+  row.text = entry->line;
+  row.cut_bytes = entry->cut_bytes;
+  row.level = entry->level;
+  row.metadata = &entry->metadata;
+  batch_->Add(StreamFor(entry->labels), row);
+}
+
+void JournalSource::FlushHeld(BatchBuilder* batch) {
+  if (options_.pipeline == nullptr || held_.all().empty()) return;
+  batch_ = batch;
+  held_.MarkAll();
+  options_.pipeline->Flush(&held_, this);
+}
+
+bool JournalSource::paused() const {
+  if (options_.pipeline == nullptr) return false;
+  const int64_t until = options_.pipeline->paused_until_ns();
+  return until != 0 && MonotonicNs() < until;
 }
 
 bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
@@ -90,24 +163,69 @@ bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
   if (::sd_journal_get_cursor(journal_, &text) < 0) return false;
   *cursor = text;
   std::free(text);
+  std::map<std::string, std::string> fields;
+  if (options_.json || options_.relabelling) fields = Fields();
   std::string message = Field("MESSAGE");
-  if (message.empty()) return false;
-  std::string unit = Field("_SYSTEMD_UNIT");
-  if (unit.empty()) unit = Field("SYSLOG_IDENTIFIER");
-  if (unit.empty()) unit = Field("_TRANSPORT");
-  BatchRow row;
+  if (message.empty()) {
+    Count("no_message", 0);
+    return false;
+  }
+  if (options_.json) {
+    message.clear();
+    JsonWriter json(&message);
+    json.BeginObject();
+    for (const auto& [name, value] : fields) json.Key(name).String(value);
+    json.EndObject();
+  }
+  std::string_view level;
+  const std::string priority = Field("PRIORITY");
+  const int number =
+      priority.size() == 1 && priority[0] >= '0' && priority[0] <= '7' ? priority[0] - '0' : -1;
+  if (number >= 0) level = kLevels[number];
   uint64_t time_us = 0;
   ::sd_journal_get_realtime_usec(journal_, &time_us);
+  BatchRow row;
   row.time_ns = static_cast<int64_t>(time_us) * 1000;
   row.text = message;
   if (row.text.size() > options_.max_line_size) {
     row.cut_bytes = row.text.size() - options_.max_line_size;
     row.text = row.text.substr(0, options_.max_line_size);
   }
-  const std::string priority = Field("PRIORITY");
-  if (priority.size() == 1 && priority[0] >= '0' && priority[0] <= '7')
-    row.level = kLevels[priority[0] - '0'];
-  batch->Add(StreamFor(unit), row);
+  row.level = level;
+  Labels labels;
+  std::string unit;
+  if (options_.relabelling) {
+    labels = options_.labels;
+    for (const auto& [name, value] : fields) labels.Set("__journal_" + Lower(name), value);
+    if (number >= 0) labels.Set("__journal_priority_keyword", kKeywords[number]);
+    const bool kept = options_.relabelling->Apply(&labels);
+    std::vector<Labels::Pair> visible;
+    for (const auto& pair : labels) {
+      if (!pair.first.starts_with("__")) visible.push_back(pair);
+    }
+    labels = Labels(std::move(visible));
+    if (!kept || labels.empty()) {
+      Count(kept ? "empty_labels" : "relabel_configs", row.text.size());
+      return false;
+    }
+  } else {
+    unit = Field("_SYSTEMD_UNIT");
+    if (unit.empty()) unit = Field("SYSLOG_IDENTIFIER");
+    if (unit.empty()) unit = Field("_TRANSPORT");
+    if (options_.pipeline != nullptr) labels = LabelsOfUnit(unit);
+  }
+  if (options_.pipeline == nullptr) {
+    batch->Add(options_.relabelling ? StreamFor(labels) : StreamFor(unit), row);
+    return true;
+  }
+  entry_.labels = std::move(labels);
+  entry_.time_ns = row.time_ns;
+  entry_.line = row.text;
+  entry_.metadata.clear();
+  entry_.cut_bytes = row.cut_bytes;
+  entry_.level = row.level;
+  batch_ = batch;
+  options_.pipeline->Run(&entry_, &held_, this);
   return true;
 }
 
@@ -139,11 +257,14 @@ bool JournalSource::ReadAgain(const CursorRange& range, BatchBuilder* batch) {
     return false;
   }
   std::string cursor;
+  counting_ = false;
+  bool whole = false;
   do {
     AddEntry(batch, &cursor);
-    if (::sd_journal_test_cursor(journal_, range.last.c_str()) > 0) return true;
-  } while (::sd_journal_next(journal_) > 0);
-  return false;
+    whole = ::sd_journal_test_cursor(journal_, range.last.c_str()) > 0;
+  } while (!whole && ::sd_journal_next(journal_) > 0);
+  counting_ = true;
+  return whole;
 }
 
 }  // namespace skald::agent

@@ -7,12 +7,16 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/batch.h"
+#include "agent/chain.h"
+#include "agent/stages/pipeline.h"
 #include "base/clock.h"
 #include "base/labels.h"
+#include "base/relabel.h"
 #include "base/types.h"
 
 struct sd_journal;
@@ -27,18 +31,22 @@ struct JournalSourceOptions {
   Labels labels;                                 // win over derived ones
   std::string node_name;
   uint64_t max_line_size = uint64_t{256} << 10;
+  bool json = false;                         // the line is all fields as a JSON object
+  std::optional<Relabelling> relabelling;    // over __journal_<field> and labels, in place of derived labels
+  std::shared_ptr<const Pipeline> pipeline;  // nullptr = entries go out as they are
 };
 
 // Labels: job="systemd-journal", unit (or the kernel's and syslog's identifier), node_name; level from
-// PRIORITY. Not thread-safe.
-class JournalSource {
+// PRIORITY. With relabelling: what it leaves of __journal_<field>, __journal_priority_keyword and the labels
+// given. Entries run through the pipeline's stages as lines of files do. Not thread-safe.
+class JournalSource : private EntrySink {
  public:
   static constexpr std::string_view kName = "systemd-journal";
 
   // NotFound where there is no journal.
   static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options,
                                                              const Clock& clock);
-  ~JournalSource();
+  ~JournalSource() override;
 
   // Behind the cursor; "" = max_age back. A cursor that is gone puts it at the nearest later entry.
   void Start(const std::string& cursor);
@@ -54,6 +62,15 @@ class JournalSource {
   bool ReadAgain(const CursorRange& range, BatchBuilder* batch);
   uint64_t errors() const { return errors_; }
 
+  // What stages hold back goes into the batch: a cursor is behind all of its batch's entries.
+  void FlushHeld(BatchBuilder* batch);
+  // When it should at the latest; monotonic, 0 = nothing is held.
+  int64_t held_due_ns() const { return held_.due_ns(); }
+  // A limit of the pipeline says to wait.
+  bool paused() const;
+  // By stages, by reason; and no_message, empty_labels.
+  const std::map<std::string, ParseCounters::Dropped, std::less<>>& dropped() const { return dropped_; }
+
  private:
   JournalSource(JournalSourceOptions options, const Clock& clock)
       : options_(std::move(options)), clock_(clock) {}
@@ -61,6 +78,12 @@ class JournalSource {
   bool AddEntry(BatchBuilder* batch, std::string* cursor);
   std::string Field(const char* name) const;
   BatchStream* StreamFor(const std::string& unit);
+  BatchStream* StreamFor(const Labels& labels);
+  Labels LabelsOfUnit(const std::string& unit) const;
+  std::map<std::string, std::string> Fields() const;
+  void Emit(Entry* entry) override;
+  void Drop(const Entry& entry) override;
+  void Count(std::string_view reason, uint64_t bytes);
 
   const JournalSourceOptions options_;
   const Clock& clock_;
@@ -68,7 +91,12 @@ class JournalSource {
   int fd_ = -1;
   bool ready_ = true;
   uint64_t errors_ = 0;
-  std::map<std::string, BatchStream> streams_;  // by unit; bounded, see StreamFor
+  std::map<std::string, BatchStream> streams_;  // by unit or label text; bounded, see StreamFor
+  HeldEntries held_;
+  Entry entry_;
+  BatchBuilder* batch_ = nullptr;  // while entries run
+  bool counting_ = true;           // not for entries that are read again
+  std::map<std::string, ParseCounters::Dropped, std::less<>> dropped_;
 };
 
 }  // namespace skald::agent

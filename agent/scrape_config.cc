@@ -1,11 +1,13 @@
 #include "agent/scrape_config.h"
 
 #include <filesystem>
+#include <optional>
 
 #include <yaml-cpp/yaml.h>
 
 #include "base/config.h"
 #include "base/error.h"
+#include "base/relabel.h"
 #include "base/status_macros.h"
 
 namespace skald::agent {
@@ -24,27 +26,32 @@ class Reader {
     std::string name;
     LogFormat format = LogFormat::kAuto;
     pipeline_ = nullptr;
+    relabelling_.reset();
     if (job["job_name"].IsDefined()) name = job["job_name"].Scalar();
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
       if (key == "pipeline_stages") RETURN_IF_ERROR(ReadStages(name, item.second, &format));
+      if (key == "relabel_configs") RETURN_IF_ERROR(ReadRelabelling(item.second));
     }
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
-      if (key == "job_name" || key == "pipeline_stages") continue;
+      if (key == "job_name" || key == "pipeline_stages" || key == "relabel_configs") continue;
       if (key == "static_configs") {
         for (const YAML::Node& one : item.second) RETURN_IF_ERROR(ReadStatic(one, name, format));
       } else if (key == "journal") {
         RETURN_IF_ERROR(ReadJournal(item.second));
       } else if (key == "kubernetes_sd_configs") {
         RETURN_IF_ERROR(AddFiles(name, kPodFiles, {}, {}, format, item.first));
-        Warn(item.first, "pods are found by their log files; labels come from the path");
+        Warn(item.first, relabelling_
+                             ? "pods are found by their log files; labels come from the path, not from "
+                               "relabel_configs"
+                             : "pods are found by their log files; labels come from the path");
       } else if (key == "docker_sd_configs") {
         RETURN_IF_ERROR(AddFiles(name, kDockerFiles, {}, {}, format, item.first));
-        Warn(item.first, "containers are found by their log files; labels come from config.v2.json");
-      } else if (key == "relabel_configs") {
         Warn(item.first,
-             "relabelling is not done; the labels are those of the static config and of the path");
+             relabelling_ ? "containers are found by their log files; labels come from config.v2.json, not "
+                            "from relabel_configs"
+                          : "containers are found by their log files; labels come from config.v2.json");
       } else {
         Warn(item.first, key + " is not known here and is ignored");
       }
@@ -88,6 +95,38 @@ class Reader {
     return absl::OkStatus();
   }
 
+  absl::Status ReadRelabelling(const YAML::Node& list) {
+    std::vector<RelabelConfig> configs;
+    for (const YAML::Node& step : list) {
+      if (!step.IsMap()) return InvalidArgument("{}: a relabel config is not a map", At(step));
+      RelabelConfig& config = configs.emplace_back();
+      for (const auto& item : step) {
+        const std::string key = item.first.Scalar();
+        if (key == "source_labels") {
+          for (const YAML::Node& label : item.second) config.source_labels.push_back(label.Scalar());
+        } else if (key == "separator") {
+          config.separator = item.second.Scalar();
+        } else if (key == "regex") {
+          config.regex = item.second.Scalar();
+        } else if (key == "target_label") {
+          config.target_label = item.second.Scalar();
+        } else if (key == "replacement") {
+          config.replacement = item.second.Scalar();
+        } else if (key == "action") {
+          config.action = item.second.Scalar();
+        } else if (key == "modulus") {
+          config.modulus = item.second.as<uint64_t>();
+        } else {
+          return InvalidArgument("{}: {} is not known among relabel_configs", At(item.first), key);
+        }
+      }
+    }
+    absl::StatusOr<Relabelling> made = Relabelling::Make(std::move(configs));
+    if (!made.ok()) return InvalidArgument("{}: {}", At(list), MessageOf(made.status()));
+    relabelling_ = std::move(*made);
+    return absl::OkStatus();
+  }
+
   absl::Status AddFiles(const std::string& job, std::string_view include,
                         const std::vector<std::string>& exclude, Labels labels, LogFormat format,
                         const YAML::Node& where) {
@@ -118,21 +157,19 @@ class Reader {
       }
       for (const auto& label : item.second) {
         const std::string name = label.first.Scalar();
-        const std::string value = label.second.Scalar();
-        if (name == "__path__") {
-          path = value;
-        } else if (name == "__path_exclude__") {
-          exclude.push_back(value);
-        } else if (name == "__host__") {
-          here = value == node_name_;
-        } else if (name.starts_with("__")) {
-          Warn(label.first, name + " has no meaning without relabelling");
-        } else if (!IsLabelName(name)) {
+        if (!IsLabelName(name))
           return InvalidArgument("{}: \"{}\" is not a label name", At(label.first), name);
-        } else {
-          labels.Set(name, value);
-        }
+        labels.Set(name, label.second.Scalar());
       }
+    }
+    // An empty label takes away a derived one, which relabelling would forget.
+    if (relabelling_ && !relabelling_->Apply(&labels)) return absl::OkStatus();
+    path = labels.Get("__path__");
+    if (labels.Has("__path_exclude__")) exclude.emplace_back(labels.Get("__path_exclude__"));
+    if (labels.Has("__host__")) here = labels.Get("__host__") == node_name_;
+    const Labels all = labels;
+    for (const auto& [name, value] : all) {
+      if (name.starts_with("__")) labels.Remove(name);
     }
     if (!here) return absl::OkStatus();
     if (path.empty()) {
@@ -144,11 +181,15 @@ class Reader {
 
   absl::Status ReadJournal(const YAML::Node& journal) {
     out_->wants_journal = true;
+    out_->journal.pipeline = pipeline_;
+    out_->journal.relabelling = relabelling_;
     if (!journal.IsMap()) return absl::OkStatus();
     for (const auto& item : journal) {
       const std::string key = item.first.Scalar();
       if (key == "path") {
         out_->journal.path = item.second.Scalar();
+      } else if (key == "json") {
+        out_->journal.json = item.second.as<bool>();
       } else if (key == "max_age") {
         const std::optional<int64_t> age = ParseConfigDuration(item.second.Scalar());
         if (!age)
@@ -178,6 +219,7 @@ class Reader {
   const StageContext context_;
   ScrapeConfigs* const out_;
   std::shared_ptr<const Pipeline> pipeline_;  // of the job being read
+  std::optional<Relabelling> relabelling_;    // likewise
 };
 
 }  // namespace

@@ -24,7 +24,8 @@ struct ScrapeConfigs {
 };
 
 // static_configs with __path__, __path_exclude__, __host__ and labels; pipeline_stages, of which cri and
-// docker are the choice of a format; journal; kubernetes_sd_configs and docker_sd_configs as "the files of
+// docker are the choice of a format; relabel_configs over static labels and journal fields; journal;
+// kubernetes_sd_configs and docker_sd_configs as "the files of
 // all pods (containers) of this node". Everything else is named in a warning. place ("agent.yaml") stands in
 // front of warnings and errors. context: what the stages are made with. Does not throw.
 absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name,
