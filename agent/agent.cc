@@ -81,7 +81,7 @@ void Agent::Run() {
   Recover();
   ready_.store(true, std::memory_order_release);
   LogInfo("agent runs", "agent_id={} server={} node={} resent_batches={}", journal_->state().agent_id,
-          config_.push.server, config_.node_name, under_way_.size());
+          server_name(), config_.node_name, under_way_.size());
   while (!stop_.load(std::memory_order_acquire)) {
     turned_ns_.store(MonotonicNs(), std::memory_order_relaxed);
     tailer_->HandleEvents();
@@ -104,6 +104,11 @@ void Agent::Run() {
 }
 
 std::unique_ptr<Sender> Agent::MakeSender(const std::string& tenant) {
+  if (config_.loki) {
+    LokiSenderOptions options = *config_.loki;
+    if (!tenant.empty()) options.tenant = tenant;
+    return std::make_unique<LokiSender>(std::move(options), [this] { Wake(); });
+  }
   PushClientOptions options = config_.push;
   if (!tenant.empty()) options.tenant = tenant;
   return std::make_unique<PushClient>(
@@ -421,7 +426,7 @@ bool Agent::GetTargetsJson(std::string* json, int64_t timeout_ns) {
       [this, json] {
         JsonWriter writer(json);
         writer.BeginObject().Key("agent_id").String(journal_->state().agent_id);
-        writer.Key("server").String(config_.push.server).Key("connected").Bool(client_->stats().connected);
+        writer.Key("server").String(server_name()).Key("connected").Bool(client_->stats().connected);
         writer.Key("files");
         tailer_->TargetsJson(1000, &writer);
         writer.EndObject();

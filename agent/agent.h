@@ -12,12 +12,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/batch.h"
 #include "agent/delivery.h"
 #include "agent/journal_source.h"
+#include "agent/loki_sender.h"
 #include "agent/push_client.h"
 #include "agent/state_journal.h"
 #include "agent/tailer.h"
@@ -28,7 +30,9 @@
 namespace skald::agent {
 
 struct AgentConfig {
+  std::string end;  // names it in metrics and pages; "" = the only one
   PushClientOptions push;
+  std::optional<LokiSenderOptions> loki;  // the end is one for Loki's HTTP push, and push is not used
   TailerOptions tail;
   StateJournalOptions state;
   JournalSourceOptions journal;
@@ -76,6 +80,11 @@ class Agent {
   // Thread-safe and fit for a signal handler.
   void Stop();
 
+  const std::string& end() const { return config_.end; }
+  // Where lines go, for logs and pages.
+  std::string server_name() const {
+    return config_.loki ? PublicUrl(config_.loki->target.url) : config_.push.server;
+  }
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   // Whether the loop turned in the last 10 s and, if something is behind, something was acknowledged in the
   // last 5 min.

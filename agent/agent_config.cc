@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
 
 #include <yaml-cpp/yaml.h>
 
+#include "agent/client_config.h"
 #include "agent/scrape_config.h"
 #include "base/config.h"
 #include "base/error.h"
@@ -27,7 +29,7 @@ Examples
   skald-agent --server logs.example:9095
   skald-agent --server localhost:9095 '/srv/app/**/*.log' /var/log/syslog
   skald-agent --dry-run /var/log/syslog       print what would be sent, send nothing
-  skald-agent --config promtail.yaml          its scrape_configs are understood
+  skald-agent --config promtail.yaml          its scrape_configs, clients and limits_config are understood
 
 A file is known by its content: renamed, rotated, copied and truncated files are told apart. Positions are saved when the
 server has acknowledged the lines, so nothing is lost or doubled by a crash of either side. While the server is away,
@@ -65,14 +67,35 @@ std::vector<std::string> TakePaths(std::vector<const char*>* args) {
   return paths;
 }
 
-// "http://loki:3100/loki/api/v1/push" -> "loki"
-std::string HostOfUrl(std::string_view url) {
-  const size_t scheme = url.find("://");
-  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find('/'));
-  if (const size_t at = url.rfind('@'); at != std::string_view::npos) url.remove_prefix(at + 1);
-  if (const size_t colon = url.rfind(':'); colon != std::string_view::npos) url = url.substr(0, colon);
-  return std::string(url);
+// Each end reads for itself, with pipelines of its own: a slow one stops no other. Only the first one counts
+// into the metrics of pipelines.
+absl::Status AddSources(const YAML::Node& scrape_configs, const std::string& file, bool first,
+                        AgentSettings* settings, AgentConfig* end, bool* wants_journal) {
+  ScrapeConfigs scrape;
+  StageContext context;
+  context.max_line_size = end->tail.max_line_size;
+  if (first) context.metrics = settings->metrics;
+  RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, file, end->node_name, context, &scrape));
+  if (first) {
+    for (std::string& warning : scrape.warnings) settings->warnings.push_back(std::move(warning));
+  }
+  end->tail.targets = std::move(scrape.targets);
+  end->journal = std::move(scrape.journal);
+  *wants_journal = scrape.wants_journal;
+  return absl::OkStatus();
+}
+
+void UseClient(const ClientConfig& client, AgentConfig* end) {
+  end->end = client.name;
+  end->state.directory += "/ends/" + client.name;
+  if (client.wait_ns) end->batch_wait_ns = *client.wait_ns;
+  if (client.batch_bytes) end->batch_bytes = *client.batch_bytes;
+  if (client.grpc_server.empty()) {
+    end->loki = client.loki;
+    return;
+  }
+  end->push.server = client.grpc_server;
+  if (!client.loki.tenant.empty()) end->push.tenant = client.loki.tenant;
 }
 
 }  // namespace
@@ -87,10 +110,10 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::string start_at = "beginning";
   std::string on_state_lost = "beginning";
   std::string journal = "auto";
-  std::string client_url;
+  std::vector<ClientConfig> clients;
+  std::vector<std::string> client_warnings;
   YAML::Node scrape_configs;
   std::string scrape_file;
-  ScrapeConfigs scrape;
   bool has_scrape = false;
   int64_t max_streams = 0;
   int64_t max_label_values = 1000;
@@ -234,18 +257,28 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   config.Unused("positions.filename",
                 "positions are kept in positions.directory, known by the files' content");
   config.Unused("positions.sync_period", "positions are saved with each acknowledgement");
-  config.Section("clients", [&](const YAML::Node& clients, const ConfigPlace&) {
-    for (const YAML::Node& client : clients) {
-      if (!client.IsMap() || !client["url"]) continue;
-      if (client_url.empty()) client_url = client["url"].Scalar();
-      if (client["tenant_id"] && agent.push.tenant.empty()) agent.push.tenant = client["tenant_id"].Scalar();
+  const auto file_of = [](const ConfigPlace& place) {
+    return place.source.substr(0, place.source.find(':'));
+  };
+  const auto add_client = [&](const YAML::Node& node, const ConfigPlace& place) -> absl::Status {
+    ASSIGN_OR_RETURN(ClientConfig client, ReadClientConfig(node, file_of(place), &client_warnings));
+    for (const ClientConfig& other : clients) {
+      if (other.name == client.name)
+        return InvalidArgument("{}: two clients are named {}; give each a name", place.source, client.name);
     }
+    clients.push_back(std::move(client));
+    return absl::OkStatus();
+  };
+  config.Section("client", add_client);
+  config.Section("clients", [&](const YAML::Node& list, const ConfigPlace& place) {
+    if (!list.IsSequence()) return InvalidArgument("{}: clients is not a list", place.source);
+    for (const YAML::Node& client : list) RETURN_IF_ERROR(add_client(client, place));
     return absl::OkStatus();
   });
   config.Section("scrape_configs", [&](const YAML::Node& list, const ConfigPlace& place) {
     has_scrape = true;
     scrape_configs = list;
-    scrape_file = place.source.substr(0, place.source.find(':'));
+    scrape_file = file_of(place);
     return absl::OkStatus();
   });
   config.Alias("config.file", "config");
@@ -261,28 +294,18 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   }
   settings.warnings = std::move(loaded.warnings);
   settings.file = std::move(loaded.file);
+  for (std::string& warning : client_warnings) settings.warnings.push_back(std::move(warning));
   rules.max_streams = static_cast<uint64_t>(max_streams);
   rules.max_label_values = static_cast<uint64_t>(max_label_values);
   rules.drop_long_lines = !truncate;
   if (agent.tail.max_line_size == 0) agent.tail.max_line_size = TailerOptions().max_line_size;
-  if (has_scrape) {
-    StageContext context;
-    context.metrics = settings.metrics;
-    context.max_line_size = agent.tail.max_line_size;
-    RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, scrape_file, agent.node_name, context, &scrape));
-  }
-  for (std::string& warning : scrape.warnings) settings.warnings.push_back(std::move(warning));
   if (!page_port.empty()) agent.http_listen = page_port == "0" ? "" : page_host + ":" + page_port;
-  if (server == agent.push.server && !client_url.empty()) {
-    server = HostOfUrl(client_url) + ":9095";
-    settings.warnings.push_back(
-        fmt::format("clients: lines go to {} by gRPC instead of {}; say server.address for another place",
-                    server, client_url));
-  }
+  const bool names_server = server != agent.push.server;
   agent.push.server = server;
   agent.tail.start_at_end = start_at == "end";
   agent.tail.lost_state_at_end = on_state_lost == "end";
 
+  std::vector<Target> path_targets;
   for (const std::string& path : paths) {
     std::string absolute = path;
     if (!absolute.starts_with('/')) {
@@ -291,12 +314,35 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     }
     absl::StatusOr<Target> target = MakeTarget("", {absolute}, {}, {}, LogFormat::kAuto);
     if (!target.ok()) return target.status();
-    agent.tail.targets.push_back(std::move(*target));
+    path_targets.push_back(std::move(*target));
   }
-  if (paths.empty()) agent.tail.targets = has_scrape ? std::move(scrape.targets) : DefaultTargets();
-  agent.journal = scrape.journal;
-  agent.journal.enabled =
-      journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || scrape.wants_journal));
+  // Ends: the server by gRPC, if it is named or there is no other, and each client.
+  std::vector<AgentConfig> ends;
+  if (names_server || clients.empty()) ends.push_back(agent);
+  for (const ClientConfig& client : clients) {
+    ends.push_back(agent);
+    UseClient(client, &ends.back());
+  }
+  if (ends.size() > 1 && ends.front().end.empty()) ends.front().end = "skald";
+  for (AgentConfig& end : ends) {
+    bool wants_journal = false;
+    if (has_scrape) {
+      RETURN_IF_ERROR(
+          AddSources(scrape_configs, scrape_file, &end == &ends.front(), &settings, &end, &wants_journal));
+    }
+    if (!paths.empty()) end.tail.targets = path_targets;
+    if (paths.empty() && !has_scrape) end.tail.targets = DefaultTargets();
+    end.journal.enabled =
+        journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || wants_journal));
+    end.memory_limit = agent.memory_limit / ends.size();
+  }
+  if (!clients.empty() && !names_server) {
+    settings.warnings.emplace_back(
+        "clients: an end that is not Skald takes a line twice if it breaks off between taking it and saying "
+        "so; a client with url: grpc://host:port (or server.address) takes each line once");
+  }
+  settings.agent = std::move(ends.front());
+  settings.more.assign(std::make_move_iterator(ends.begin() + 1), std::make_move_iterator(ends.end()));
   return settings;
 }
 

@@ -13,8 +13,9 @@
 namespace skald::agent {
 
 struct AgentSettings {
-  AgentConfig agent;
-  std::shared_ptr<StageMetrics> metrics;  // what pipelines count
+  AgentConfig agent;                      // the first end
+  std::vector<AgentConfig> more;          // each further end: the same sources, positions of its own
+  std::shared_ptr<StageMetrics> metrics;  // what pipelines count (of the first end alone)
   std::string log_level = "info";
   bool dry_run = false;
   std::string exit_text;              // --help, --version: print it and exit with 0

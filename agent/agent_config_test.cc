@@ -89,8 +89,10 @@ scrape_configs:
 )");
   ASSERT_TRUE(settings.ok()) << settings.status();
   const AgentConfig& agent = settings->agent;
-  EXPECT_EQ(agent.push.server, "loki.example:9095");
-  EXPECT_EQ(agent.push.tenant, "team");
+  ASSERT_TRUE(agent.loki.has_value());
+  EXPECT_EQ(agent.loki->target.url, "http://loki.example:3100/loki/api/v1/push");
+  EXPECT_EQ(agent.loki->tenant, "team");
+  EXPECT_TRUE(settings->more.empty());
   EXPECT_EQ(agent.http_listen, "0.0.0.0:9080");
   ASSERT_EQ(agent.tail.targets.size(), 2u);
   EXPECT_EQ(agent.tail.targets[0].job, "system");
@@ -138,11 +140,63 @@ scrape_configs:
   EXPECT_FALSE(LoadYaml("scrape_configs: [{job_name: x, relabel_configs: [{action: cry}]}]").ok());
 }
 
+TEST(AgentConfig, SeveralEnds) {
+  const auto settings = LoadYaml(R"(
+server: {address: 'skald:9095'}
+memory_limit: 96MB
+clients:
+  - name: a
+    url: https://a.example/loki/api/v1/push
+    batchwait: 5s
+    batchsize: 102400
+    timeout: 3s
+    tenant_id: t
+    external_labels: {cluster: c}
+    headers: {X-One: '1'}
+    basic_auth: {username: u, password_file: /p}
+    tls_config: {ca_file: /ca, server_name: n, insecure_skip_verify: true}
+    backoff_config: {min_period: 100ms, max_period: 5s, max_retries: 10}
+  - url: grpc://b:9095
+    bearer_token: x
+scrape_configs:
+  - job_name: x
+    pipeline_stages:
+      - metrics: {n: {type: Counter, config: {match_all: true, action: inc}}}
+    static_configs: [{labels: {__path__: /a}}]
+)");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  EXPECT_EQ(settings->agent.end, "skald");
+  EXPECT_EQ(settings->agent.push.server, "skald:9095");
+  EXPECT_FALSE(settings->agent.loki.has_value());
+  ASSERT_EQ(settings->more.size(), 2u);
+  const AgentConfig& a = settings->more[0];
+  EXPECT_EQ(a.end, "a");
+  EXPECT_EQ(a.state.directory, settings->agent.state.directory + "/ends/a");
+  EXPECT_EQ(a.batch_wait_ns, 5 * kNsPerSecond);
+  EXPECT_EQ(a.batch_bytes, 102400u);
+  EXPECT_EQ(a.memory_limit, 32u << 20);
+  ASSERT_TRUE(a.loki.has_value());
+  EXPECT_EQ(a.loki->target.timeout_ms, 3000);
+  EXPECT_EQ(a.loki->tenant, "t");
+  EXPECT_EQ(a.loki->external_labels.Get("cluster"), "c");
+  EXPECT_EQ(a.loki->target.basic_username, "u");
+  EXPECT_EQ(a.loki->target.server_name, "n");
+  EXPECT_TRUE(a.loki->target.insecure_skip_verify);
+  EXPECT_EQ(a.loki->min_backoff_ns, 100 * kNsPerMs);
+  EXPECT_EQ(settings->more[1].push.server, "b:9095");
+  // Pipelines hold state: each end has its own.
+  EXPECT_NE(a.tail.targets[0].pipeline, settings->agent.tail.targets[0].pipeline);
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("max_retries")));
+}
+
 TEST(AgentConfig, WrongFilesAreErrorsWithAPlace) {
   for (const char* yaml :
        {"scrape_configs: 3", "scrape_configs:\n  - static_configs:\n      - labels: {'1x': a, __path__: /a}",
         "scrape_configs:\n  - journal: {max_age: soon}", "batch: {window: 0}",
-        "scrape_configs: [{job_name: ["}) {
+        "scrape_configs: [{job_name: [", "clients: [{name: x}]", "clients: [{url: 'ftp://x'}]",
+        "clients: [{url: 'http://x', batchwait: soon}]", "clients: [{url: 'http://x', oauth2: {}}]",
+        "clients: [{url: 'http://x', name: ../y}]",
+        "clients: [{url: 'http://x', name: a}, {url: 'http://y', name: a}]"}) {
     const auto settings = LoadYaml(yaml);
     EXPECT_FALSE(settings.ok()) << yaml;
   }

@@ -229,7 +229,7 @@ TEST_F(AgentDeliveryTest, PageTells) {
   Write(0, 10);
   ASSERT_TRUE(WaitForRows(10));
   Settle();
-  auto page = HttpPage::Start("127.0.0.1:0", agent_.get(), nullptr);
+  auto page = HttpPage::Start("127.0.0.1:0", {agent_.get()}, nullptr);
   ASSERT_TRUE(page.ok()) << page.status();
   const auto get = [&](const std::string& path) {
     const std::string command = "curl -s http://127.0.0.1:" + std::to_string((*page)->port()) + path;

@@ -2,12 +2,15 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/log.h"
 
 namespace skald::agent {
@@ -33,10 +36,11 @@ struct HttpPage::Listener {
   tcp::acceptor acceptor{context};
 };
 
-HttpPage::HttpPage(Agent* agent, std::shared_ptr<StageMetrics> stages)
-    : agent_(agent), stages_(std::move(stages)), listener_(std::make_unique<Listener>()) {}
+HttpPage::HttpPage(std::vector<Agent*> agents, std::shared_ptr<StageMetrics> stages)
+    : agents_(std::move(agents)), stages_(std::move(stages)), listener_(std::make_unique<Listener>()) {}
 
-absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& listen, Agent* agent,
+absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& listen,
+                                                          std::vector<Agent*> agents,
                                                           std::shared_ptr<StageMetrics> stages) {
   const size_t colon = listen.rfind(':');
   if (colon == std::string::npos)
@@ -45,7 +49,7 @@ absl::StatusOr<std::unique_ptr<HttpPage>> HttpPage::Start(const std::string& lis
   if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   if (host.empty()) host = "0.0.0.0";
   if (host == "localhost") host = "127.0.0.1";
-  std::unique_ptr<HttpPage> page(new HttpPage(agent, std::move(stages)));
+  std::unique_ptr<HttpPage> page(new HttpPage(std::move(agents), std::move(stages)));
   boost::system::error_code error;
   const auto address = asio::ip::make_address(host, error);
   const int port = std::atoi(listen.c_str() + colon + 1);
@@ -105,16 +109,25 @@ void HttpPage::Serve() {
 
 unsigned HttpPage::Answer(const std::string& path, std::string* body, std::string* type) {
   if (path == "/ready") {
-    *body = agent_->ready() ? "ready\n" : "starting\n";
-    return agent_->ready() ? 200 : 503;
+    const bool ready = std::all_of(agents_.begin(), agents_.end(), [](const Agent* a) { return a->ready(); });
+    *body = ready ? "ready\n" : "starting\n";
+    return ready ? 200 : 503;
   }
   if (path == "/healthy") {
-    *body = agent_->healthy() ? "healthy\n"
-                              : "stalled: nothing was acknowledged for 5 minutes, or the loop hangs\n";
-    return agent_->healthy() ? 200 : 503;
+    body->clear();
+    for (const Agent* agent : agents_) {
+      if (agent->healthy()) continue;
+      *body += "stalled: nothing was acknowledged for 5 minutes, or the loop hangs";
+      *body += agent->end().empty() ? "\n" : ": " + agent->end() + "\n";
+    }
+    if (!body->empty()) return 503;
+    *body = "healthy\n";
+    return 200;
   }
   if (path == "/metrics") {
-    if (!agent_->GetStats(&stats_)) {
+    stats_.resize(agents_.size());
+    for (size_t i = 0; i < agents_.size(); ++i) {
+      if (agents_[i]->GetStats(&stats_[i])) continue;
       *body = "the agent does not answer\n";
       return 503;
     }
@@ -125,9 +138,19 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
   }
   if (path == "/targets") {
     *type = "application/json";
-    if (agent_->GetTargetsJson(body)) return 200;
-    *body = "{}";
-    return 503;
+    if (agents_.size() == 1) {
+      if (agents_[0]->GetTargetsJson(body)) return 200;
+      *body = "{}";
+      return 503;
+    }
+    JsonWriter json(body);
+    json.BeginObject().Key("ends").BeginArray();
+    for (Agent* agent : agents_) {
+      std::string one;
+      json.Raw(agent->GetTargetsJson(&one) ? one : "null");
+    }
+    json.EndArray().EndObject();
+    return 200;
   }
   if (path == "/") {
     *body = "skald-agent: /ready /healthy /metrics /targets\n";
@@ -137,13 +160,39 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
   return 404;
 }
 
+std::vector<Metrics::Sample> HttpPage::Samples(const std::function<double(const AgentStats&)>& read) const {
+  std::vector<Metrics::Sample> samples;
+  for (size_t i = 0; i < agents_.size() && i < stats_.size(); ++i) {
+    Metrics::Sample sample;
+    if (!agents_[i]->end().empty()) sample.labels["end"] = agents_[i]->end();
+    sample.value = read(stats_[i]);
+    samples.push_back(std::move(sample));
+  }
+  return samples;
+}
+
+void HttpPage::ReasonMetric(const char* name, const char* help,
+                            std::function<void(const AgentStats&, const AddReason&)> read) {
+  metrics_.Callback(this, MetricKind::kCounter, name, help, [this, read] {
+    std::vector<Metrics::Sample> samples;
+    for (size_t i = 0; i < agents_.size() && i < stats_.size(); ++i) {
+      read(stats_[i], [&](std::string_view reason, double value) {
+        Metrics::Sample sample;
+        sample.labels["reason"] = std::string(reason);
+        if (!agents_[i]->end().empty()) sample.labels["end"] = agents_[i]->end();
+        sample.value = value;
+        samples.push_back(std::move(sample));
+      });
+    }
+    return samples;
+  });
+}
+
 void HttpPage::RegisterMetrics() {
   metrics_.AddProcessMetrics();
   const auto add = [this](MetricKind kind, const char* name, const char* help,
                           std::function<double(const AgentStats&)> read) {
-    metrics_.Callback(this, kind, name, help, [this, read] {
-      return std::vector<Metrics::Sample>{{{}, read(stats_)}};
-    });
+    metrics_.Callback(this, kind, name, help, [this, read] { return Samples(read); });
   };
   const auto counter = [&](const char* name, const char* help, auto read) {
     add(MetricKind::kCounter, name, help, read);
@@ -195,47 +244,39 @@ void HttpPage::RegisterMetrics() {
           [](S s) { return s.journal_entries; });
   counter("agent_state_write_errors_total", "Failures to write the positions.",
           [](S s) { return s.state_write_errors; });
+  ReasonMetric("agent_lost_bytes_total", "Bytes that will never be sent, by reason.",
+               [](S s, const AddReason& sample) {
+                 const auto add_bytes = [&](std::string_view reason, uint64_t bytes) {
+                   sample(reason, static_cast<double>(bytes));
+                 };
+                 add_bytes("truncated_before_read", s.tail.lost.truncated_before_read);
+                 add_bytes("held_deleted_limit", s.tail.lost.held_deleted_limit);
+                 add_bytes("rotated_away", s.tail.lost.rotated_away);
+                 add_bytes("damaged_compressed", s.tail.lost.damaged_compressed);
+                 add_bytes("line_too_long", s.tail.parse.truncated_bytes);
+                 add_bytes("torn_record", s.tail.parse.torn_bytes);
+                 uint64_t refused = 0;
+                 for (const auto& [reason, counts] : s.refused) refused += counts.second;
+                 add_bytes("server_rejected", refused);
+               });
+  ReasonMetric("logentry_dropped_lines_total", "Lines dropped by pipeline stages and limits, by reason.",
+               [](S s, const AddReason& sample) {
+                 for (const auto& [reason, dropped] : s.dropped)
+                   sample(reason, static_cast<double>(dropped.lines));
+               });
+  ReasonMetric("logentry_dropped_bytes_total",
+               "Bytes of lines dropped by pipeline stages and limits, by reason.",
+               [](S s, const AddReason& sample) {
+                 for (const auto& [reason, dropped] : s.dropped)
+                   sample(reason, static_cast<double>(dropped.bytes));
+               });
+  ReasonMetric("agent_refused_lines_total", "Lines the server refused, by its reason.",
+               [](S s, const AddReason& sample) {
+                 for (const auto& [reason, counts] : s.refused)
+                   sample(reason, static_cast<double>(counts.first));
+               });
   gauge("agent_guarded_labels", "Labels with too many values, sent as structured metadata.",
         [](S s) { return s.tail.guarded_labels.size(); });
-  metrics_.Callback(this, MetricKind::kCounter, "agent_lost_bytes_total",
-                    "Bytes that will never be sent, by reason.", [this] {
-                      const Tailer::Stats& tail = stats_.tail;
-                      std::vector<Metrics::Sample> samples;
-                      const auto sample = [&](const char* reason, uint64_t bytes) {
-                        samples.push_back({{{"reason", reason}}, static_cast<double>(bytes)});
-                      };
-                      sample("truncated_before_read", tail.lost.truncated_before_read);
-                      sample("held_deleted_limit", tail.lost.held_deleted_limit);
-                      sample("rotated_away", tail.lost.rotated_away);
-                      sample("damaged_compressed", tail.lost.damaged_compressed);
-                      sample("line_too_long", tail.parse.truncated_bytes);
-                      sample("torn_record", tail.parse.torn_bytes);
-                      uint64_t refused = 0;
-                      for (const auto& [reason, counts] : stats_.refused) refused += counts.second;
-                      sample("server_rejected", refused);
-                      return samples;
-                    });
-  metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_lines_total",
-                    "Lines dropped by pipeline stages and limits, by reason.", [this] {
-                      std::vector<Metrics::Sample> samples;
-                      for (const auto& [reason, dropped] : stats_.dropped)
-                        samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.lines)});
-                      return samples;
-                    });
-  metrics_.Callback(this, MetricKind::kCounter, "logentry_dropped_bytes_total",
-                    "Bytes of lines dropped by pipeline stages and limits, by reason.", [this] {
-                      std::vector<Metrics::Sample> samples;
-                      for (const auto& [reason, dropped] : stats_.dropped)
-                        samples.push_back({{{"reason", reason}}, static_cast<double>(dropped.bytes)});
-                      return samples;
-                    });
-  metrics_.Callback(this, MetricKind::kCounter, "agent_refused_lines_total",
-                    "Lines the server refused, by its reason.", [this] {
-                      std::vector<Metrics::Sample> samples;
-                      for (const auto& [reason, counts] : stats_.refused)
-                        samples.push_back({{{"reason", reason}}, static_cast<double>(counts.first)});
-                      return samples;
-                    });
 }
 
 }  // namespace skald::agent

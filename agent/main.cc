@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "agent/agent.h"
 #include "agent/agent_config.h"
@@ -14,13 +16,19 @@
 
 namespace {
 
-// For the signal handler. A signal that comes before there is an agent is kept for it.
-std::atomic<skald::agent::Agent*> g_agent{nullptr};
+// For the signal handler: the agents, one for each end. A signal that comes before there are any is kept for
+// them.
+using Agents = std::vector<std::unique_ptr<skald::agent::Agent>>;
+std::atomic<const Agents*> g_agents{nullptr};
 std::atomic<bool> g_stop{false};
+
+void StopAll(const Agents& agents) {
+  for (const auto& agent : agents) agent->Stop();
+}
 
 void OnSignal(int) {
   g_stop = true;
-  if (skald::agent::Agent* const agent = g_agent) agent->Stop();
+  if (const Agents* const agents = g_agents) StopAll(*agents);
 }
 
 skald::LogLevel LevelOf(const std::string& name) {
@@ -55,14 +63,21 @@ int main(int argc, char** argv) {
     const absl::Status done = skald::agent::DryRun(settings->agent);
     return done.ok() ? 0 : Fail(done);
   }
-  absl::StatusOr<std::unique_ptr<skald::agent::Agent>> agent = skald::agent::Agent::Create(settings->agent);
-  if (!agent.ok()) return Fail(agent.status());
-  g_agent = agent->get();
-  if (g_stop) (*agent)->Stop();
+  Agents agents;
+  std::vector<skald::agent::Agent*> for_page;
+  settings->more.insert(settings->more.begin(), settings->agent);
+  for (skald::agent::AgentConfig& end : settings->more) {
+    absl::StatusOr<std::unique_ptr<skald::agent::Agent>> agent = skald::agent::Agent::Create(std::move(end));
+    if (!agent.ok()) return Fail(agent.status());
+    agents.push_back(std::move(*agent));
+    for_page.push_back(agents.back().get());
+  }
+  g_agents = &agents;
+  if (g_stop) StopAll(agents);
   std::unique_ptr<skald::agent::HttpPage> page;
   if (!settings->agent.http_listen.empty()) {
     absl::StatusOr<std::unique_ptr<skald::agent::HttpPage>> started =
-        skald::agent::HttpPage::Start(settings->agent.http_listen, agent->get(), settings->metrics);
+        skald::agent::HttpPage::Start(settings->agent.http_listen, std::move(for_page), settings->metrics);
     // A busy port is no reason to leave the logs.
     if (started.ok()) {
       page = std::move(*started);
@@ -70,8 +85,11 @@ int main(int argc, char** argv) {
       skald::LogError("own page is off", "err=\"{}\"", skald::MessageOf(started.status()));
     }
   }
-  (*agent)->Run();
-  g_agent = nullptr;
+  std::vector<std::thread> threads;
+  for (size_t i = 1; i < agents.size(); ++i) threads.emplace_back([&agents, i] { agents[i]->Run(); });
+  agents[0]->Run();
+  for (std::thread& thread : threads) thread.join();
+  g_agents = nullptr;
   page.reset();
   skald::LogInfo("agent stopped");
   return 0;

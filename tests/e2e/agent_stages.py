@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""An agent with stages that join, part and count lines: what comes out of them arrives once, over kill -9 at random moments, and its page counts it."""
+"""An agent with stages that join, part and count lines: what comes out of them arrives once, over kill -9 at random moments, and its page counts it. And an agent with several ends."""
 import os
 import random
 import sys
@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import NS, Agent, Server, check, equal, main, running, seed, wait_until  # noqa: E402
+from harness import NS, Agent, Server, check, equal, free_port, main, running, seed, wait_until  # noqa: E402
 
 BLOCKS = 400
 
@@ -106,5 +106,50 @@ def joined_parted_and_counted_once(directory):
             print(f"      {len(writer.expected)} blocks, {kills} kills", flush=True)
 
 
+def several_ends(directory):
+    """Each end has every line: by Loki's push over HTTP, by gRPC, and one that is not there stops neither."""
+    os.makedirs(os.path.join(directory, "log"))
+    path = os.path.join(directory, "log", "a.log")
+    web, native = Server(directory, name="web"), Server(directory, name="native")
+    with running(web), running(native):
+        nobody = free_port()
+        config = f"""\
+server:
+  address: 127.0.0.1:{native.grpc_port}
+clients:
+  - name: web
+    url: http://127.0.0.1:{web.port}/loki/api/v1/push
+    external_labels: {{cluster: c1}}
+  - name: nobody
+    url: http://127.0.0.1:{nobody}/loki/api/v1/push
+scrape_configs:
+  - job_name: shop
+    static_configs:
+      - labels: {{job: shop, __path__: {directory}/log/*.log}}
+"""
+        lines = [f"line {i}" for i in range(1000)]
+        start = time.time_ns() - 3600 * NS
+
+        def texts(server, query):
+            return sorted(line for _, line in server.lines(query, start, time.time_ns() + NS))
+
+        agent = Agent(directory, config)
+        with running(agent):
+            for half in (lines[:500], lines[500:]):
+                with open(path, "a", encoding="utf-8") as file:
+                    file.write("\n".join(half) + "\n")
+                for server, query in ((native, '{job="shop"}'), (web, '{job="shop", cluster="c1"}')):
+                    wait_until(f"{server.name} has its lines", lambda: len(texts(server, query)) >= lines.index(half[-1]) + 1)
+                # What an end has, it does not get again.
+                agent.stop()
+                agent.start()
+            time.sleep(1)
+            for server, query in ((native, '{job="shop"}'), (web, '{job="shop", cluster="c1"}')):
+                equal(texts(server, query), sorted(lines), f"lines of {server.name}")
+            page = urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/metrics", timeout=10).read().decode()
+            for end in ("skald", "web", "nobody"):
+                check(f'end="{end}"' in page, f"the page does not name the end {end}")
+
+
 if __name__ == "__main__":
-    main(joined_parted_and_counted_once)
+    main(joined_parted_and_counted_once, several_ends)
