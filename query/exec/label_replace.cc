@@ -9,6 +9,7 @@
 
 #include "base/go_regex.h"
 #include "base/status_macros.h"
+#include "query/exec/regex_match.h"
 
 namespace skald::exec {
 namespace {
@@ -73,24 +74,21 @@ std::vector<Piece> ParseReplacement(const re2::RE2& regex, std::string_view text
 absl::StatusOr<StepVector> ApplyLabelReplace(const logql::LabelReplace& replace, const StepVector& input) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const re2::RE2> regex,
                    CompileGoRegex("^(?:" + replace.regex + ")$"));
+  ASSIGN_OR_RETURN(const RegexMatch match, RegexMatch::MakeAnchored(replace.regex));
   const std::vector<Piece> pieces = ParseReplacement(*regex, replace.replacement);
-  std::vector<re2::StringPiece> groups(static_cast<size_t>(regex->NumberOfCapturingGroups()) + 1);
+  std::vector<std::string_view> groups;
+  std::string scratch;
   StepVector out;
   out.reserve(input.size());
   for (const StepSeries& series : input) {
     out.push_back(series);
-    const std::string source(series.labels.Get(replace.src));
-    if (!regex->Match(source, 0, source.size(), re2::RE2::UNANCHORED, groups.data(),
-                      static_cast<int>(groups.size()))) {
-      continue;
-    }
+    if (!match.Capture(series.labels.Get(replace.src), &groups, &scratch)) continue;
     std::string value;
     for (const Piece& piece : pieces) {
       if (!piece.group.has_value()) {
         value += piece.text;
       } else if (*piece.group >= 0) {
-        const re2::StringPiece& match = groups[static_cast<size_t>(*piece.group)];
-        value.append(match.data() == nullptr ? "" : match.data(), match.size());
+        value += groups[static_cast<size_t>(*piece.group)];
       }
     }
     std::vector<Labels::Pair> pairs;

@@ -200,5 +200,14 @@ TEST(LabelReplace, Table) {
   }
 }
 
+// A value of bytes that are no UTF-8, as the regexp stage can take one out of a line: `.` takes each of them.
+TEST(LabelReplace, BytesThatAreNoText) {
+  const StepVector input = {One({{"app", "pr\xffx"}}, 1)};
+  logql::LabelReplace replace{nullptr, "n", "$2-$1", "app", "(.*)(r+).*"};
+  const absl::StatusOr<StepVector> got = ApplyLabelReplace(replace, input);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ((*got)[0].labels.Get("n"), "r-p");
+}
+
 }  // namespace
 }  // namespace skald::exec
