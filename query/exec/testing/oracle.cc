@@ -146,6 +146,8 @@ class Evaluator {
       case RangeOp::kStddevOverTime: {
         double squares = 0;
         for (const Sample* sample : window) squares += (sample->value - sum / n) * (sample->value - sum / n);
+        // Values close together for their size: the incremental form that answers must have rounds visibly.
+        ambiguous_ |= squares / n < 1e-10 * (sum / n) * (sum / n);
         return range.op == RangeOp::kStdvarOverTime ? squares / n : std::sqrt(squares / n);
       }
       case RangeOp::kQuantileOverTime:
