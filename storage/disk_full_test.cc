@@ -150,7 +150,7 @@ TEST_F(DiskFullTest, APartOfTheDiskIsReserved) {
   Check();
 }
 
-TEST(MemoryCeilingTest, LinesWaitForMemory) {
+TEST(MemoryCeilingTest, LinesWaitForMemoryAndAreRefusedWithoutIt) {
   TempDir dir;
   MemoryBudget memory("the process", 4 << 20);
   StoreOptions options;
@@ -174,6 +174,12 @@ TEST(MemoryCeilingTest, LinesWaitForMemory) {
   for (int i = 0; i < 60; ++i) ASSERT_TRUE(append().ok());
   EXPECT_LE(memory.used(), memory.limit());
   EXPECT_GT((*store)->Stats().segments, 1u);
+  // Others have it all.
+  ASSERT_TRUE((*store)->Flush().ok());
+  const int64_t rest = memory.limit() - memory.used();
+  ASSERT_TRUE(memory.Reserve(rest).ok());
+  EXPECT_EQ(append().code(), absl::StatusCode::kUnavailable);
+  memory.Release(rest);
   EXPECT_TRUE(append().ok());
   store->reset();
   EXPECT_EQ(memory.used(), 0);

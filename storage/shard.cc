@@ -289,14 +289,14 @@ void Shard::RunFlushes() {
     const uint64_t serial = heads->serial;
     heads.reset();  // frees the memory here, not under a lock
     environment_.flushed(commit);
+    environment_.progress();
     {
-      // Who waits for the flush finds the log shortened too.
+      // Who waits for the flush finds the log shortened and the memory given back.
       std::lock_guard lock(mu_);
       flushed_serial_ = serial;
     }
     changed_.notify_all();
     wake_.notify_all();
-    environment_.progress();
   }
 }
 
