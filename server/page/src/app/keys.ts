@@ -1,5 +1,5 @@
 // Shortcuts: one table of what can be pressed at this moment, which the help shows too. A key in a text field is text.
-import { useEffect } from "preact/hooks";
+import { useLayoutEffect } from "preact/hooks";
 
 export interface Shortcut {
   // "j", "?", "Escape", "g e" (one after the other), "Mod+Enter" (Ctrl or Command; works in text fields too).
@@ -15,7 +15,8 @@ let pending = "";
 let pendingSince = 0;
 
 export function useShortcuts(shortcuts: Shortcut[], inputs: unknown[]): void {
-  useEffect(() => {
+  // Before the next frame: two keys pressed at once find what the first one changed.
+  useLayoutEffect(() => {
     layers.push(shortcuts);
     return () => {
       const at = layers.indexOf(shortcuts);

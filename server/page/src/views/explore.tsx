@@ -1,6 +1,6 @@
 // Explore: a query, its amounts over time by level, its lines or its chart, and the line in hand.
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { copy, say } from "../app/notice";
 import { useShortcuts } from "../app/keys";
 import { go, lastingAddress, limit, newestFirst, query, range, runAgain, runs, setWrap, wrap } from "../app/state";
@@ -42,7 +42,8 @@ export function Explore(): JSX.Element {
   const home = query.value.trim() === "";
 
   useEffect(() => () => model.close(), []);
-  useEffect(() => {
+  // Before the next frame: what is still shown of the question before is never taken for the answer.
+  useLayoutEffect(() => {
     setChosen(-1);
     setDetails(false);
     if (query.value.trim()) void model.ask({ query: query.value, range: range.value, limit: limit.value, newestFirst: newestFirst.value });
