@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "base/hex.h"
 #include "base/types.h"
 #include "base/utf8.h"
 #include "text/rfc3339.h"
@@ -94,13 +95,6 @@ class JsonLine {
   const char* p_;
   const char* end_;
 };
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 bool TakeHex4(std::string_view raw, size_t at, char32_t* rune) {
   if (at + 4 > raw.size()) return false;

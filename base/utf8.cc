@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include "base/hex.h"
+
 namespace skald {
 
 DecodedRune DecodeRune(std::string_view text) {
@@ -82,17 +84,6 @@ bool IsPrintRune(char32_t rune) {
   if ((rune & 0xFFFE) == 0xFFFE || rune >= 0xE0000) return false;
   return true;
 }
-
-namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
 
 bool UnquoteGo(std::string_view raw, char quote, std::string* out) {
   for (size_t i = 0; i < raw.size();) {

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/testing/manual_clock.h"
+#include "base/testing/temp_dir.h"
 #include "rules/declared_services.h"
 
 namespace skald::rules {
@@ -159,17 +161,9 @@ TEST(Declared, LabelsOfTheRule) {
   EXPECT_EQ(declared.rules[0].annotations, (TextMap{{"dashboard", "d"}, {"runbook_url", "http://r"}}));
 }
 
-class ManualClock final : public Clock {
- public:
-  int64_t NowNs() const override { return now_ns; }
-  std::atomic<int64_t> now_ns{int64_t{1'700'000'040} * kNsPerSecond};
-};
-
 class DeclaredServicesTest : public testing::Test {
  protected:
   DeclaredServicesTest() {
-    std::string name = testing::TempDir() + "/rules-declared-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
     options_.groups.evaluate = [](const std::string&, const logql::ExprPtr&, int64_t,
                                   int64_t) -> absl::StatusOr<Vector> {
       Vector vector;
@@ -182,7 +176,6 @@ class DeclaredServicesTest : public testing::Test {
     services_ = nullptr;
     manager_ = nullptr;
     db_ = nullptr;
-    std::filesystem::remove_all(directory_);
   }
   void Restart() {
     services_ = nullptr;
@@ -220,9 +213,10 @@ class DeclaredServicesTest : public testing::Test {
   }
   using Set = std::set<std::string>;
 
-  std::string directory_;
+  TempDir dir_;
+  const std::string directory_ = dir_.path();
   ManagerOptions options_;
-  ManualClock clock_;
+  ManualClock clock_{int64_t{1'700'000'040} * kNsPerSecond};
   Metrics metrics_;
   std::unique_ptr<RuleDb> db_;
   std::unique_ptr<Manager> manager_;

@@ -8,6 +8,8 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "base/testing/manual_clock.h"
+#include "base/testing/temp_dir.h"
 #include "proto/remote_write.pb.h"
 #include "rules/notifier.h"
 #include "rules/remote_write.h"
@@ -19,24 +21,13 @@ namespace {
 constexpr int64_t kNow = int64_t{1'700'000'000} * kNsPerSecond;
 constexpr int64_t kMinute = 60 * kNsPerSecond;
 
-class FixedClock final : public Clock {
- public:
-  int64_t NowNs() const override { return now_ns; }
-  std::atomic<int64_t> now_ns{kNow};
-};
-
 class DeliveryTest : public testing::Test {
  protected:
   DeliveryTest() {
-    std::string name = testing::TempDir() + "/rules-delivery-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
     OpenDb();
     audit_ = AuditLog::Open(directory_ + "/audit.jsonl").value();
   }
-  ~DeliveryTest() override {
-    db_ = nullptr;
-    std::filesystem::remove_all(directory_);
-  }
+  ~DeliveryTest() override { db_ = nullptr; }
   void OpenDb() {
     db_ = nullptr;
     db_ = RuleDb::Open(directory_ + "/db").value();
@@ -77,10 +68,11 @@ class DeliveryTest : public testing::Test {
   }
   std::string Audit() { return ReadWholeFile(directory_ + "/audit.jsonl").value(); }
 
-  std::string directory_;
+  TempDir dir_;
+  const std::string directory_ = dir_.path();
   std::unique_ptr<RuleDb> db_;
   std::unique_ptr<AuditLog> audit_;
-  FixedClock clock_;
+  ManualClock clock_{kNow};
   Metrics metrics_;
   HttpTarget target_;
   size_t capacity_ = 100;

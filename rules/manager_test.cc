@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing/manual_clock.h"
+#include "base/testing/temp_dir.h"
 
 namespace skald::rules {
 namespace {
@@ -15,17 +17,9 @@ namespace {
 constexpr int64_t kMinute = 60 * kNsPerSecond;
 constexpr int64_t kStart = int64_t{1'700'000'040} * kNsPerSecond;
 
-class ManualClock final : public Clock {
- public:
-  int64_t NowNs() const override { return now_ns; }
-  std::atomic<int64_t> now_ns{kStart};
-};
-
 class ManagerTest : public testing::Test {
  protected:
   ManagerTest() {
-    std::string name = testing::TempDir() + "/rules-manager-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
     options_.rules_directory = directory_ + "/rules";
     options_.api_directory = directory_ + "/api";
     options_.groups.evaluate = [this](const std::string&, const logql::ExprPtr&, int64_t,
@@ -41,7 +35,6 @@ class ManagerTest : public testing::Test {
     manager_ = nullptr;
     history_ = nullptr;
     db_ = nullptr;
-    std::filesystem::remove_all(directory_);
   }
   // As after a kill: nothing but the disk is left.
   void Restart() {
@@ -77,9 +70,10 @@ class ManagerTest : public testing::Test {
   AlertState State() { return manager_->Status("fake").at(0).rules.at(0).state; }
   int64_t ActiveAt() { return manager_->Status("fake").at(0).rules.at(0).alerts.at(0).active_at_ns; }
 
-  std::string directory_;
+  TempDir dir_;
+  const std::string directory_ = dir_.path();
   ManagerOptions options_;
-  ManualClock clock_;
+  ManualClock clock_{kStart};
   Metrics metrics_;
   std::unique_ptr<RuleDb> db_;
   std::mutex mu_;

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/file.h"
-#include "storage/testing/temp_dir.h"
+#include "base/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -11,25 +11,20 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "base/testing/manual_clock.h"
+#include "base/testing/temp_dir.h"
 #include "storage/compaction_plan.h"
 #include "storage/delete_view.h"
 #include "storage/filenames.h"
 #include "storage/retention.h"
 #include "storage/segment_reader.h"
 #include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {
 
 constexpr int64_t kDayNs = 24 * 60 * 60 * kNsPerSecond;
 constexpr int64_t kBaseNs = 20'000 * kDayNs;
-
-class FixedClock final : public Clock {
- public:
-  int64_t NowNs() const override { return now_ns; }
-  std::atomic<int64_t> now_ns{kBaseNs + 10 * kDayNs};
-};
 
 TEST(CompactionPlanTest, JoinsSegmentsOfAboutOneSize) {
   constexpr uint64_t kMiB = 1 << 20;
@@ -142,7 +137,7 @@ class CompactionTest : public ::testing::Test {
   }
 
   TempDir dir_;
-  FixedClock clock_;
+  ManualClock clock_{kBaseNs + 10 * kDayNs};
   uint64_t max_disk_bytes_ = 0;
   std::shared_ptr<const RetentionRules> rules_;
   std::unique_ptr<Store> store_;

@@ -7,10 +7,10 @@
 #include <set>
 
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "storage/filenames.h"
 #include "storage/fsck.h"
 #include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "storage/testing/temp_dir.h"
+#include "base/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/testing/temp_dir.h"
 #include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

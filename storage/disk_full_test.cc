@@ -16,8 +16,8 @@
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/memory_budget.h"
+#include "base/testing/temp_dir.h"
 #include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/status_macros.h"
+#include "base/testing/temp_dir.h"
 #include "storage/label_index.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -9,8 +9,8 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/testing/temp_dir.h"
 #include "storage/index_key.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

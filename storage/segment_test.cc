@@ -8,11 +8,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "storage/segment_reader.h"
 #include "storage/segment_writer.h"
 #include "storage/testing/memory_blob_store.h"
 #include "storage/testing/sample_rows.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -13,9 +13,9 @@
 
 #include <lz4.h>
 
+#include "base/testing/temp_dir.h"
 #include "proto/rows_codec.h"
 #include "storage/store.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -22,10 +22,10 @@
 
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "storage/delete_view.h"
 #include "storage/retention.h"
-#include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
+#include "storage/testing/known_batches.h"
 
 extern char** environ;
 
@@ -33,46 +33,11 @@ namespace skald {
 namespace {
 
 constexpr int kAgents = 3;
-constexpr int kStreams = 7;
-constexpr int kStreamsOfBatch = 3;
-constexpr int kLines = 4;
-constexpr int64_t kDayNs = 24 * 60 * 60 * kNsPerSecond;
-
-// Small, so that some seconds see many files of everything.
-StoreOptions Options(const std::string& directory) {
-  StoreOptions options;
-  options.directory = directory;
-  options.shards = 2;
-  options.block_text_bytes = 2048;
-  options.head_memory_bytes = 96 << 10;
-  options.wal_file_bytes = 16 << 10;
-  return options;
-}
-
-// What batch `sequence` of an agent holds, always the same.
-AppendBatch BatchOf(int agent, uint64_t sequence) {
-  AppendBatch batch;
-  batch.tenant = "t";
-  batch.agent_id = "agent" + std::to_string(agent);
-  batch.sequence = BatchSeq{sequence};
-  for (int s = 0; s < kStreamsOfBatch; ++s) {
-    std::vector<TestLine> lines;
-    for (int i = 0; i < kLines; ++i) {
-      const int64_t t = static_cast<int64_t>(20'000 + sequence % 3) * kDayNs +
-                        static_cast<int64_t>(sequence * 100 + static_cast<uint64_t>(i));
-      lines.push_back({t, fmt::format("agent {} sequence {} stream {} line {}", agent, sequence, s, i)});
-    }
-    batch.streams.push_back({{{"app", std::to_string((sequence + static_cast<uint64_t>(s)) % kStreams)}},
-                             MakeRows(std::move(lines)),
-                             ""});
-  }
-  return batch;
-}
 
 // Appends until it is killed; each acknowledged (agent, sequence) goes to the file `acknowledged`, which
 // outlives the process.
 int AppendUntilKilled(const std::string& directory, const std::string& acknowledged) {
-  auto store = Store::Open(Options(directory));
+  auto store = Store::Open(SmallStore(directory));
   if (!store.ok()) {
     std::fprintf(stderr, "open: %s\n", store.status().ToString().c_str());
     return 3;
@@ -97,7 +62,7 @@ int AppendUntilKilled(const std::string& directory, const std::string& acknowled
       for (uint64_t sequence = last > 2 ? last - 2 : 1;; ++sequence) {
         while (in_flight >= 4) std::this_thread::yield();
         ++in_flight;
-        (*store)->Append(BatchOf(agent, sequence), [&, agent, sequence](absl::Status status) {
+        (*store)->Append(KnownBatch(agent, sequence), [&, agent, sequence](absl::Status status) {
           if (status.ok()) {
             const uint64_t record[2] = {static_cast<uint64_t>(agent), sequence};
             if (::write(fd, record, sizeof(record)) != sizeof(record)) ::_exit(4);
@@ -143,7 +108,7 @@ ActiveDelete DoomedLines() {
 
 // Stores lines that are kept, that are deleted and that retention ends, and then deletes and ends them.
 int TakeAway(const std::string& directory) {
-  auto opened = Store::Open(Options(directory));
+  auto opened = Store::Open(SmallStore(directory));
   if (!opened.ok()) return 3;
   Store& store = **opened;
   for (int i = 0; i < kLinesOfKind * 3; ++i) {
@@ -195,21 +160,14 @@ class CrashTest : public ::testing::Test {
         last = std::max(last, record[1]);
       }
     }
-    auto store = Store::Open(Options(directory_));
+    auto store = Store::Open(SmallStore(directory_));
     ASSERT_TRUE(store.ok()) << store.status();
     std::vector<std::string> want;
     for (int agent = 0; agent < kAgents; ++agent) {
       const uint64_t last = Raw((*store)->LastSequence("t", "agent" + std::to_string(agent)));
       ASSERT_GE(last, acknowledged[agent]) << when;
-      for (uint64_t sequence = 1; sequence <= last; ++sequence) {
-        const AppendBatch batch = BatchOf(agent, sequence);
-        for (const StreamRows& stream : batch.streams) {
-          for (size_t i = 0; i < stream.rows->size(); ++i) {
-            want.push_back(fmt::format("{} {} {}", stream.rows->time_ns[i], stream.labels.ToString(),
-                                       stream.rows->line(i)));
-          }
-        }
-      }
+      const std::vector<std::string> rows = KnownRows(agent, last);
+      want.insert(want.end(), rows.begin(), rows.end());
       batches_ += last;
     }
     std::sort(want.begin(), want.end());
@@ -316,7 +274,7 @@ TEST_F(CrashTest, DiesWhileItTakesAway) {
       ASSERT_EQ(::waitpid(pid, &status, 0), pid);
       ASSERT_TRUE(WIFEXITED(status) && (WEXITSTATUS(status) == 77 || (hit > 1 && WEXITSTATUS(status) == 0)))
           << when << ": " << status;
-      auto store = Store::Open(Options(directory_));
+      auto store = Store::Open(SmallStore(directory_));
       ASSERT_TRUE(store.ok()) << store.status();
       const auto count = [&](std::string_view word) {
         const ReadResult got = ReadAll(**store, {});

@@ -16,11 +16,11 @@
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/file.h"
+#include "base/testing/temp_dir.h"
 #include "proto/rows_codec.h"
 #include "storage/filenames.h"
 #include "storage/testing/sample_rows.h"
 #include "storage/testing/store_fixture.h"
-#include "storage/testing/temp_dir.h"
 
 namespace skald {
 namespace {

@@ -14,8 +14,8 @@
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "base/testing/temp_dir.h"
 #include "storage/filenames.h"
-#include "storage/testing/temp_dir.h"
 #include "storage/wal_record.h"
 
 namespace skald {

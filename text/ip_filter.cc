@@ -3,18 +3,14 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/labels.h"
 
 namespace skald {
 namespace {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
-
-unsigned HexValue(char c) {
-  if (IsDigit(c)) return static_cast<unsigned>(c - '0');
-  return static_cast<unsigned>((c | 0x20) - 'a' + 10);
-}
+bool IsHex(char c) { return HexDigit(c) >= 0; }
 
 bool ParseV4(std::string_view text, uint8_t* out) {
   size_t i = 0;
@@ -43,7 +39,7 @@ bool ParseV6(std::string_view text, std::array<uint8_t, 16>* out) {
     size_t digits = 0;
     unsigned value = 0;
     while (i + digits < text.size() && IsHex(text[i + digits])) {
-      value = value << 4 | HexValue(text[i + digits]);
+      value = value << 4 | static_cast<unsigned>(HexDigit(text[i + digits]));
       if (++digits > 4) return false;
     }
     if (digits == 0) return false;

@@ -1,5 +1,6 @@
 #include "text/json_scan.h"
 
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/sanitize.h"
 
@@ -23,13 +24,6 @@ const char* FindClosing(const char* p, const char* end) {
     }
     ++p;
   }
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
 }
 
 // The four digits of an escape whose backslash is at text[at]; -1 where they are not there. Six bytes are

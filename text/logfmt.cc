@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/hex.h"
 #include "base/utf8.h"
 #include "text/byte_scan.h"
 
@@ -9,13 +10,6 @@ namespace skald {
 namespace {
 
 bool IsBlank(char c) { return static_cast<unsigned char>(c) <= 0x20; }
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // XXXX of \uXXXX at raw[at], -1 where it is not there.
 int32_t Hex4(std::string_view raw, size_t at) {

@@ -6,7 +6,6 @@
 #include <tuple>
 #include <utility>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "query/exec/printable.h"
@@ -138,14 +137,7 @@ absl::StatusOr<Streams> RunLogQuery(const QueryContext& context, const Plan& pla
   if (read.sequence.empty()) return ScanLog(context, read, options);
   if (options.interval_ns > 0)
     return InvalidArgument("interval is not for queries with '| {}'", read.sequence[0].word);
-  const int64_t select_begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(Selection selection,
-                   context.source->Select(context.tenant, read.selector.matchers, options.range));
-  context.stats->select_ns += MonotonicNs() - select_begin_ns;
-  if (context.limiter != nullptr)
-    RETURN_IF_ERROR(context.limiter->LimitBytes(options.range, options.direction, &selection));
-  context.stats->streams_matched += selection.streams.size();
-  context.stats->blocks_total += selection.blocks.size();
+  ASSIGN_OR_RETURN(Selection selection, SelectData(context, read, options.range, options.direction));
   if (selection.streams.empty() || options.limit == 0) return Streams();
   ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(read.pipeline));
   LabelSetInterner labels;

@@ -464,14 +464,7 @@ QueryStats LogReader::stats() const { return impl_->scan_.stats(); }
 
 absl::StatusOr<Streams> ScanLog(const QueryContext& context, const ReadPlan& read,
                                 const LogScanOptions& options) {
-  const int64_t select_begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(Selection selection,
-                   context.source->Select(context.tenant, read.selector.matchers, options.range));
-  context.stats->select_ns += MonotonicNs() - select_begin_ns;
-  if (context.limiter != nullptr)
-    RETURN_IF_ERROR(context.limiter->LimitBytes(options.range, options.direction, &selection));
-  context.stats->streams_matched += selection.streams.size();
-  context.stats->blocks_total += selection.blocks.size();
+  ASSIGN_OR_RETURN(Selection selection, SelectData(context, read, options.range, options.direction));
   if (selection.blocks.empty() || options.limit == 0) return Streams();
   ASSIGN_OR_RETURN(std::shared_ptr<const Pipeline> pipeline, Pipeline::Compile(read.pipeline));
   LogScan scan(context, selection, std::move(pipeline), options);

@@ -5,7 +5,9 @@
 #include <mutex>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/status_macros.h"
+#include "query/exec/plan/plan.h"
 #include "query/exec/query_limiter.h"
 
 namespace skald::exec {
@@ -13,6 +15,18 @@ namespace skald::exec {
 uint32_t WorkerCount(const QueryContext& context, size_t tasks) {
   return static_cast<uint32_t>(
       std::clamp<size_t>(tasks, 1, static_cast<size_t>(std::max(1, context.pool->size()))));
+}
+
+absl::StatusOr<Selection> SelectData(const QueryContext& context, const ReadPlan& read, TimeRange range,
+                                     Direction direction) {
+  const int64_t begin_ns = MonotonicNs();
+  ASSIGN_OR_RETURN(Selection selection,
+                   context.source->Select(context.tenant, read.selector.matchers, range));
+  context.stats->select_ns += MonotonicNs() - begin_ns;
+  if (context.limiter != nullptr) RETURN_IF_ERROR(context.limiter->LimitBytes(range, direction, &selection));
+  context.stats->streams_matched += selection.streams.size();
+  context.stats->blocks_total += selection.blocks.size();
+  return selection;
 }
 
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,

@@ -16,10 +16,13 @@
 #include "query/exec/cancel_token.h"
 #include "query/exec/query_stats.h"
 #include "query/exec/query_trace.h"
+#include "query/exec/result.h"
 #include "storage/log_source.h"
 
 namespace skald::exec {
 
+struct ReadPlan;       // query/exec/plan/plan.h
+class ResultCache;     // query/exec/result_cache.h
 class RollingWindows;  // query/exec/rolling_windows.h
 
 class QueryLimiter;  // query/exec/query_limiter.h
@@ -37,10 +40,15 @@ struct QueryContext {
   // What earlier evaluations of the same query have left, where it is asked for every so often; or null.
   RollingWindows* windows = nullptr;
   int64_t interval_ns = 0;
+  ResultCache* results = nullptr;  // of range queries; null: nothing is kept
 };
 
 // Threads that work on one selection together, the caller's own among them.
 uint32_t WorkerCount(const QueryContext& context, size_t tasks);
+
+// The streams and blocks that a read looks at, counted in the query's figures and within its limit of bytes.
+absl::StatusOr<Selection> SelectData(const QueryContext& context, const ReadPlan& read, TimeRange range,
+                                     Direction direction);
 
 // Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on
 // one thread at a time. Looks at the cancel token before each task. Stops at the first error and returns it,

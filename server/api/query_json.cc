@@ -48,7 +48,7 @@ void WriteCategory(JsonWriter* w, std::string_view key, const CategorizedLabels&
     if (label.category != category) continue;
     if (!open) w->Key(key).BeginObject();
     open = true;
-    w->Key(label.name).String(label.value, JsonEscape::kPlain);
+    w->Key(label.name).String(label.value);
   }
   if (open) w->EndObject();
 }
@@ -61,8 +61,7 @@ void WriteStreams(JsonWriter* w, std::string* out, const Streams& streams, bool 
   for (size_t i = 0; i < third.size(); ++i) {
     JsonWriter of_set(&third[i]);
     of_set.BeginObject();
-    WriteCategory(&of_set, "structuredMetadata", streams.label_sets()[i], LabelCategory::kMetadata);
-    WriteCategory(&of_set, "parsed", streams.label_sets()[i], LabelCategory::kParsed);
+    WriteLabelCategories(&of_set, streams.label_sets()[i]);
     of_set.EndObject();
   }
   w->BeginArray();
@@ -244,6 +243,11 @@ struct ResultWriter {
 };
 
 }  // namespace
+
+void WriteLabelCategories(JsonWriter* w, const CategorizedLabels& labels) {
+  WriteCategory(w, "structuredMetadata", labels, LabelCategory::kMetadata);
+  WriteCategory(w, "parsed", labels, LabelCategory::kParsed);
+}
 
 std::string StatsJson(const QueryStats& stats, const QueryTiming& timing) {
   std::string out;

@@ -8,6 +8,12 @@
 
 #include "query/exec/result.h"
 
+namespace skald {
+
+class JsonWriter;  // base/json_writer.h
+
+}  // namespace skald
+
 namespace skald::server {
 
 struct QueryTiming {
@@ -19,6 +25,10 @@ struct QueryTiming {
 // form.
 std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,
                             const QueryTiming& timing);
+
+// The members that `categorize-labels` gives a line: "structuredMetadata":{...} and "parsed":{...}, each left
+// out where it is empty.
+void WriteLabelCategories(JsonWriter* w, const CategorizedLabels& labels);
 
 // A volume answer: series with one sample each are a vector, in the order given; else a matrix.
 std::string VolumeJson(const std::vector<Series>& series, const QueryStats& stats, const QueryTiming& timing);

@@ -3,20 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/status_macros.h"
 
 namespace skald::server {
-namespace {
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-}  // namespace
-
 absl::StatusOr<std::string> UrlDecode(std::string_view text, bool plus_is_blank) {
   std::string out;
   out.reserve(text.size());

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/testing/manual_clock.h"
 #include "proto/rows_codec.h"
 #include "server/push/metadata_name.h"
 
@@ -15,14 +16,9 @@ using ::testing::HasSubstr;
 constexpr int64_t kNow = 1'793'538'000'000'000'000;  // 2026-11-01T13:00:00Z
 constexpr int64_t kSecond = 1'000'000'000;
 
-class FixedClock : public Clock {
- public:
-  int64_t NowNs() const override { return kNow; }
-};
-
 struct Door {
   Limits limits;
-  FixedClock clock;
+  ManualClock clock{kNow};
   Metrics metrics;
   std::unique_ptr<TenantLimits> tenants;
   std::unique_ptr<Admission> admission;

@@ -1,23 +1,9 @@
 #include "server/tail/tail_frame.h"
 
 #include "base/json_writer.h"
+#include "server/api/query_json.h"
 
 namespace skald::server {
-namespace {
-
-void WriteCategory(JsonWriter* w, std::string_view key, const CategorizedLabels& labels,
-                   LabelCategory category) {
-  bool open = false;
-  for (const CategorizedLabel& label : labels) {
-    if (label.category != category) continue;
-    if (!open) w->Key(key).BeginObject();
-    open = true;
-    w->Key(label.name).String(label.value);
-  }
-  if (open) w->EndObject();
-}
-
-}  // namespace
 
 TailLabels MakeTailLabels(const CategorizedLabels& labels, TailForm form) {
   TailLabels out;
@@ -31,8 +17,7 @@ TailLabels MakeTailLabels(const CategorizedLabels& labels, TailForm form) {
   if (form == TailForm::kCategorized) {
     JsonWriter third(&out.third);
     third.BeginObject();
-    WriteCategory(&third, "structuredMetadata", labels, LabelCategory::kMetadata);
-    WriteCategory(&third, "parsed", labels, LabelCategory::kParsed);
+    WriteLabelCategories(&third, labels);
     third.EndObject();
   }
   return out;

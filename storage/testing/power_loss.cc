@@ -21,7 +21,17 @@
 namespace skald {
 namespace {
 
-enum class Op : uint8_t { kCreate, kWrite, kTruncate, kSync, kSyncDirectory, kRename, kUnlink, kNote };
+enum class Op : uint8_t {
+  kCreate,
+  kWrite,
+  kTruncate,
+  kSync,
+  kSyncDirectory,
+  kRename,
+  kUnlink,
+  kNote,
+  kBegin
+};
 
 struct Entry {
   Op op{};
@@ -132,6 +142,32 @@ int NoteOpen(int (*real)(const char*, int, ...), const char* path, int flags, mo
   return fd;
 }
 
+// The watched directory's files as they are, synced.
+void NotePresent() {
+  if (!std::filesystem::exists(watch->directory)) return;
+  for (const auto& found : std::filesystem::recursive_directory_iterator(watch->directory)) {
+    if (!found.is_regular_file()) continue;
+    const std::string path = found.path().string();
+    struct stat info {};
+    if (::stat(path.c_str(), &info) != 0) std::abort();
+    std::ifstream in(path, std::ios::binary);
+    Entry entry;
+    entry.file = info.st_ino;
+    entry.op = Op::kCreate;
+    if (!Within(path, &entry.name)) std::abort();
+    Write(entry);
+    entry.op = Op::kWrite;
+    entry.data = {std::istreambuf_iterator<char>(in), {}};
+    if (!entry.data.empty()) Write(entry);
+    entry.data.clear();
+    entry.op = Op::kSync;
+    Write(entry);
+    entry.op = Op::kSyncDirectory;
+    entry.name = std::filesystem::path(entry.name).parent_path().string();
+    Write(entry);
+  }
+}
+
 template <typename Number>
 Number GetNumber(std::istream* in) {
   uint64_t number = 0;
@@ -173,7 +209,10 @@ void WatchDirectory(const std::string& directory, const std::string& journal) {
   made->directory = std::filesystem::path(Absolute(directory.c_str())).lexically_normal().string();
   made->journal = ::open(journal.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (made->journal < 0) std::abort();
+  const std::lock_guard lock(made->mu);
   watch = made;
+  NotePresent();
+  Write({Op::kBegin, 0, 0, "", ""});
 }
 
 void NoteInJournal(uint64_t a, uint64_t b) {
@@ -182,6 +221,13 @@ void NoteInJournal(uint64_t a, uint64_t b) {
 }
 
 size_t JournalSize(const std::string& journal) { return ReadJournal(journal).size(); }
+
+size_t JournalBase(const std::string& journal) {
+  const std::vector<Entry> entries = ReadJournal(journal);
+  const auto begin =
+      std::find_if(entries.begin(), entries.end(), [](const Entry& entry) { return entry.op == Op::kBegin; });
+  return static_cast<size_t>(begin - entries.begin());
+}
 
 std::vector<JournalNote> MakeCutDirectory(const std::string& journal, size_t cut,
                                           const std::string& directory, std::mt19937* random) {
@@ -222,6 +268,8 @@ std::vector<JournalNote> MakeCutDirectory(const std::string& journal, size_t cut
     switch (entry.op) {
       case Op::kNote:
         notes.push_back({entry.file, entry.offset});
+        continue;
+      case Op::kBegin:
         continue;
       case Op::kCreate:
         entry.file = number_of_inode[entry.file] = next_number++;

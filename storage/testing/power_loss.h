@@ -11,8 +11,8 @@
 
 namespace skald {
 
-// From now on, for the rest of the process's life. Calls are appended to the file `journal`, which must lie
-// elsewhere. Syncs are written down and not carried out.
+// From now on, for the rest of the process's life. What is there already counts as synced. Calls are appended
+// to the file `journal`, which must lie elsewhere. Syncs are written down and not carried out.
 void WatchDirectory(const std::string& directory, const std::string& journal);
 // Notes something of the caller's at this place of the journal.
 void NoteInJournal(uint64_t a, uint64_t b);
@@ -22,8 +22,9 @@ struct JournalNote {
   uint64_t b = 0;
 };
 
-// Number of entries in a journal.
+// Number of entries in a journal, and of those that only tell what was there when the watch began.
 size_t JournalSize(const std::string& journal);
+size_t JournalBase(const std::string& journal);
 
 // Makes `directory` (which must not be there) as a cut before entry `cut` may leave the watched one, and
 // answers the notes before it.
