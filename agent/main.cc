@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "agent/dry_run.h"
 #include "agent/http_page.h"
 #include "base/error.h"
+#include "base/http_get.h"
 #include "base/log.h"
 
 namespace {
@@ -51,11 +53,21 @@ int main(int argc, char** argv) {
   action.sa_handler = OnSignal;
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
+  // skald-agent health [the agent's settings]: 0 if the agent with these settings is ready and delivers.
+  const bool health = argc > 1 && std::string_view(argv[1]) == "health";
+  if (health) {
+    ++argv;
+    --argc;
+  }
   absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
   if (!settings.ok()) return Fail(settings.status());
   if (!settings->exit_text.empty()) {
     std::fputs(settings->exit_text.c_str(), stdout);
     return 0;
+  }
+  if (health) {
+    const absl::Status status = skald::CheckHealth(settings->agent.http_listen, {"/ready", "/healthy"});
+    return status.ok() ? 0 : Fail(status);
   }
   skald::SetLogLevel(LevelOf(settings->log_level));
   for (const std::string& warning : settings->warnings) skald::LogWarn(warning);

@@ -1,12 +1,12 @@
 #include "base/split_text.h"
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <cstring>
+
+#include "base/simd.h"
 
 namespace skald {
 namespace {

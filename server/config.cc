@@ -472,7 +472,10 @@ void RegisterTheRest(Config* config) {
       "  skald --config /etc/skald/skald.yaml             a Loki configuration works too; what is not needed "
       "is named in the log\n"
       "  SKALD_AUTH_ENABLED=true skald                    several tenants\n"
-      "  curl http://127.0.0.1:3100/config                shows what is in force");
+      "  curl http://127.0.0.1:3100/config                shows what is in force\n"
+      "  skald health                                     with the server's settings: 0 if it is ready, for "
+      "containers\n"
+      "  skald fsck DIRECTORY                             reads every byte of a data directory");
 }
 
 }  // namespace

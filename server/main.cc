@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/allocator.h"
 #include "base/error.h"
+#include "base/http_get.h"
 #include "base/log.h"
 #include "server/config.h"
 #include "server/server.h"
@@ -65,6 +67,13 @@ int FsckMain(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  skald::KeepLittleFreeMemory();
+  // skald health [the server's settings]: 0 if the server with these settings is ready.
+  const bool health = argc > 1 && std::string_view(argv[1]) == "health";
+  if (health) {
+    ++argv;
+    --argc;
+  }
   if (argc > 1 && std::string_view(argv[1]) == "fsck") return FsckMain(argc, argv);
   skald::server::ServerConfig settings;
   skald::Config config("skald", "Keeps logs and answers LogQL; speaks the HTTP API of Grafana Loki.",
@@ -75,6 +84,10 @@ int main(int argc, char** argv) {
   if (loaded->exit_text) {
     std::fputs(loaded->exit_text->c_str(), stdout);
     return 0;
+  }
+  if (health) {
+    const absl::Status status = skald::CheckHealth(settings.http_listen, {"/ready"});
+    return status.ok() ? 0 : Fail(status);
   }
   skald::SetLogLevel(LevelOf(settings.log_level));
   for (const std::string& warning : loaded->warnings)

@@ -2,7 +2,7 @@
 // where there is none.
 #pragma once
 
-#include <emmintrin.h>
+#include "base/simd.h"
 
 namespace skald {
 

@@ -1,10 +1,10 @@
 #include "text/gram_filter.h"
 
-#include <emmintrin.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
+
+#include "base/simd.h"
 
 namespace skald {
 namespace {

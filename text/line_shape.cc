@@ -1,10 +1,9 @@
 #include "text/line_shape.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstring>
 
+#include "base/simd.h"
 #include "text/json_scan.h"
 #include "text/logfmt.h"
 #include "text/sanitize.h"
@@ -56,8 +55,6 @@ struct Sse {
     return static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(blank, other)));
   }
 };
-
-#define SKALD_AVX2 __attribute__((target("avx2")))
 
 // Thirty-two: most values and literals are looked at in one step.
 struct Avx2 {

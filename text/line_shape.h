@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/simd.h"
+
 namespace skald {
 
 // Learned from one line, then matched against others. Not thread-safe while it learns.
@@ -79,7 +81,7 @@ class LineShape {
   std::string text_;  // all literals, end to end, padded
   Piece last_;        // what must follow the last value
   std::string scratch_;
-  bool has_avx2_ = __builtin_cpu_supports("avx2") != 0;
+  bool has_avx2_ = CpuHasAvx2();
 };
 
 }  // namespace skald

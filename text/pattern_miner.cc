@@ -1,10 +1,10 @@
 #include "text/pattern_miner.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#include "base/simd.h"
 
 namespace skald {
 namespace {
@@ -85,7 +85,7 @@ constexpr NibbleTables MakeNibbles() {
 }
 constexpr NibbleTables kNibbles = MakeNibbles();
 
-__attribute__((target("avx2"))) Masks MasksOfAvx2(const char* p) {
+SKALD_AVX2 Masks MasksOfAvx2(const char* p) {
   const __m256i low =
       _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(kNibbles.low.data())));
   const __m256i high =

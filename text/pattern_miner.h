@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/simd.h"
+
 namespace skald {
 
 // What stands for a part that differs from line to line.
@@ -73,7 +75,7 @@ class PatternMiner {
   alignas(32) uint32_t line_hashes_[kMaxTokens + kLanes];
   uint8_t line_variable_[kMaxTokens + kLanes];
   uint16_t line_bounds_[2 * kMaxTokens];
-  const bool has_avx2_ = __builtin_cpu_supports("avx2") != 0;
+  const bool has_avx2_ = CpuHasAvx2();
 };
 
 }  // namespace skald

@@ -1,10 +1,9 @@
 #include "text/substring.h"
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstring>
 
+#include "base/simd.h"
 #include "base/utf8.h"
 #include "text/byte_scan.h"
 #include "text/runes.h"
@@ -38,7 +37,7 @@ SubstringFinder::SubstringFinder(std::string_view needle, bool fold_ascii)
   if (fold_) {
     for (char& c : needle_) c = Lower(c);
   }
-  avx2_ = __builtin_cpu_supports("avx2") != 0;
+  avx2_ = CpuHasAvx2();
   for (size_t i = 0; i < needle_.size(); ++i) {
     if (Commonness(needle_[i]) < Commonness(needle_[rare_])) rare_ = i;
   }
@@ -92,8 +91,7 @@ size_t SubstringFinder::FindSse(const char* text, size_t size, size_t from) cons
 }
 
 template <bool kFold>
-__attribute__((target("avx2"))) size_t SubstringFinder::FindAvx2(const char* text, size_t size,
-                                                                 size_t from) const {
+SKALD_AVX2 size_t SubstringFinder::FindAvx2(const char* text, size_t size, size_t from) const {
   const __m256i rare = _mm256_set1_epi8(needle_[rare_]);
   const __m256i second = _mm256_set1_epi8(needle_[second_]);
   const __m256i rare_fold = _mm256_set1_epi8(FoldBit<kFold>(needle_[rare_]));

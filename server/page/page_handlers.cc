@@ -5,12 +5,12 @@
 #include <atomic>
 
 #include "base/error.h"
+#include "base/http_get.h"
 #include "base/json_writer.h"
 #include "server/config.h"
 #include "server/http/content_encoding.h"
 #include "server/http/params.h"
 #include "server/http/url.h"
-#include "server/page/http_get.h"
 #include "server/page/page_assets.h"
 #include "server/tenant/tenant.h"
 

@@ -1,4 +1,4 @@
-#include "server/page/http_get.h"
+#include "base/http_get.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 
-namespace skald::server {
+namespace skald {
 namespace {
 
 struct Body {
@@ -91,6 +91,24 @@ absl::StatusOr<HttpGetAnswer> HttpGet(const std::string& url, const std::string&
   return HttpGetAnswer{static_cast<int>(status), std::move(body.bytes)};
 }
 
+absl::Status CheckHealth(const std::string& listen, const std::vector<std::string>& paths) {
+  constexpr int64_t kTimeoutMs = 5000;
+  constexpr size_t kMaxBytes = 1 << 20;
+  const size_t colon = listen.rfind(':');
+  if (colon == std::string::npos) return InvalidArgument("there is no address to ask at: \"{}\"", listen);
+  std::string host = listen.substr(0, colon);
+  // What listens at every address listens at this one too.
+  if (host.empty() || host == "0.0.0.0") host = "127.0.0.1";
+  if (host == "[::]") host = "[::1]";
+  for (const std::string& path : paths) {
+    const std::string url = fmt::format("http://{}{}{}", host, listen.substr(colon), path);
+    const absl::StatusOr<HttpGetAnswer> answer = HttpGet(url, "", kTimeoutMs, kMaxBytes);
+    if (!answer.ok()) return Annotate(answer.status(), url);
+    if (answer->status != 200) return Unavailable("{}: {} {}", url, answer->status, answer->body);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<std::string>> AddressesOf(const std::string& url, size_t most) {
   const HostAndPort at = HostOf(url);
   addrinfo hints{};
@@ -111,4 +129,4 @@ absl::StatusOr<std::vector<std::string>> AddressesOf(const std::string& url, siz
   return out;
 }
 
-}  // namespace skald::server
+}  // namespace skald
