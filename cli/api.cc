@@ -11,11 +11,6 @@ Parameters RangeParameters(TimeRange range) {
   return {{"start", std::to_string(range.begin_ns)}, {"end", std::to_string(range.end_ns)}};
 }
 
-std::string EncodeSegment(const std::string& text) {
-  const std::string encoded = EncodeParameters({{"", text}});
-  return encoded.substr(1);  // without the "=" of the empty name
-}
-
 }  // namespace
 
 absl::StatusOr<QueryAnswer> Api::QueryRange(const RangeQuery& query) {

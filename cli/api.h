@@ -36,6 +36,8 @@ class Api {
   absl::StatusOr<std::vector<std::string>> LabelNames(TimeRange range);
   absl::StatusOr<std::vector<std::string>> LabelValues(const std::string& name, TimeRange range);
   absl::StatusOr<std::vector<Labels>> Series(const std::vector<std::string>& selectors, TimeRange range);
+  // With the methods that change something too.
+  HttpClient& http() { return http_; }
   // The answer as it came: index/stats, index/volume, detected_fields and the like.
   absl::StatusOr<std::string> Raw(const std::string& path, const Parameters& parameters) {
     return http_.Get(path, parameters);

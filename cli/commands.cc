@@ -9,8 +9,10 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "cli/api.h"
+#include "cli/command_helpers.h"
 #include "cli/entry_pager.h"
 #include "cli/pretty_json.h"
+#include "cli/table.h"
 #include "cli/time_flags.h"
 #include "query/logql/parser.h"
 #include "query/logql/printer.h"
@@ -18,10 +20,6 @@
 
 namespace skald::cli {
 namespace {
-
-absl::StatusOr<TimeRange> RangeOf(const Options& options) {
-  return ResolveRange(options.from, options.to, options.since, Clock::System().NowNs());
-}
 
 void PrintNotes(const Options& options, const QueryAnswer& answer, std::ostream& notes) {
   for (const std::string& warning : answer.warnings) notes << "warning: " << warning << '\n';
@@ -39,6 +37,11 @@ void PrintCommonLabels(const Options& options, const Labels& common, std::ostrea
 }
 
 absl::Status PrintResult(const Options& options, const QueryAnswer& answer, Streams streams) {
+  if (options.printer.mode == OutputMode::kTable) {
+    RETURN_IF_ERROR(PrintMetricTable(answer, options.printer, streams.out));
+    PrintNotes(options, answer, streams.notes);
+    return absl::OkStatus();
+  }
   const bool lines = options.printer.mode != OutputMode::kDefault;
   ASSIGN_OR_RETURN(const std::string text,
                    lines ? JsonLines(answer.result_json) : PrettyJson(answer.result_json));
@@ -51,27 +54,17 @@ RangeQuery ToRangeQuery(const Options& options, TimeRange range) {
   return {options.query, range, options.limit, options.forward, options.step, options.interval};
 }
 
-absl::Status PrintPretty(const absl::StatusOr<std::string>& body, std::ostream& out) {
-  RETURN_IF_ERROR(body.status());
-  ASSIGN_OR_RETURN(const std::string text, PrettyJson(*body));
-  out << text;
-  return absl::OkStatus();
-}
-
-Parameters SelectorParameters(const Options& options, TimeRange range) {
-  return {{"query", options.query},
-          {"start", std::to_string(range.begin_ns)},
-          {"end", std::to_string(range.end_ns)}};
-}
-
 }  // namespace
 
 absl::Status RunQuery(const Options& options, Streams streams) {
   if (options.follow) return RunTail(options, streams);
+  if (options.in_parts) return RunExport(options, streams);
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
   Api api(options.connection);
   EntryPrinter printer(options.printer, &streams.out);
   absl::Status metric = absl::OkStatus();  // set when the answer turns out to be a metric
+  const bool as_table = options.printer.mode == OutputMode::kTable;
+  std::vector<Entry> table_rows;  // a table's columns are known when all of it is
   bool first = true;
   Labels common;
 
@@ -87,6 +80,10 @@ absl::Status RunQuery(const Options& options, Streams streams) {
     return std::move(answer.entries);
   };
   const PageSink sink = [&](const std::vector<Entry>& entries) {
+    if (as_table) {
+      table_rows.insert(table_rows.end(), entries.begin(), entries.end());
+      return;
+    }
     // With one batch the common labels are those of the whole answer; further batches keep what the first one
     // told.
     if (first) {
@@ -97,6 +94,7 @@ absl::Status RunQuery(const Options& options, Streams streams) {
     printer.Print(entries, common);
   };
   RETURN_IF_ERROR(PageEntries(range, options.limit, options.batch, options.forward, fetch, sink));
+  if (as_table) PrintEntryTable(table_rows, options.printer, streams.out);
   return metric;
 }
 
@@ -189,6 +187,7 @@ absl::Status RunVolume(const Options& options, Streams streams, bool over_time) 
   Api api(options.connection);
   Parameters parameters = SelectorParameters(options, range);
   parameters.emplace_back("limit", std::to_string(options.limit));
+  if (!options.aggregate_by.empty()) parameters.emplace_back("aggregateBy", options.aggregate_by);
   if (!options.target_labels.empty()) parameters.emplace_back("targetLabels", options.target_labels);
   if (over_time && !options.step.empty()) parameters.emplace_back("step", options.step);
   ASSIGN_OR_RETURN(
@@ -196,15 +195,6 @@ absl::Status RunVolume(const Options& options, Streams streams, bool over_time) 
       api.Raw(over_time ? "/loki/api/v1/index/volume_range" : "/loki/api/v1/index/volume", parameters));
   ASSIGN_OR_RETURN(const QueryAnswer answer, ParseQueryAnswer(body));
   return PrintResult(options, answer, streams);
-}
-
-absl::Status RunDetectedFields(const Options& options, Streams streams) {
-  ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
-  Api api(options.connection);
-  const std::string path = options.field_name.empty()
-                               ? "/loki/api/v1/detected_fields"
-                               : "/loki/api/v1/detected_field/" + options.field_name + "/values";
-  return PrintPretty(api.Raw(path, SelectorParameters(options, range)), streams.out);
 }
 
 absl::Status RunFormat(const Options& options, Streams streams) {

@@ -40,7 +40,28 @@ struct Options {
   bool analyze_labels = false;
   std::string target_labels;       // volume
   std::string field_name;          // detected-fields
-  std::vector<std::string> files;  // rules
+  std::string aggregate_by;        // volume: series or labels
+  uint64_t field_limit = 100;      // detected-fields: most fields
+  uint64_t line_limit = 1000;      // and the lines to look at
+  std::vector<std::string> files;  // rules check and test, migrate
+
+  bool in_parts = false;  // an export: see export_command.cc
+  std::string parallel_duration = "1h";
+  uint64_t export_workers = 1;
+  std::string part_prefix;
+  bool overwrite_parts = false;
+  bool merge_parts = false;
+  bool keep_parts = false;
+  bool show_progress = false;
+
+  std::string max_interval;     // delete create
+  std::string request_id;       // delete cancel
+  bool force = false;           // delete cancel
+  std::string rule_namespace;   // rules show
+  std::string rule_group;       // rules show
+  std::string rule_type;        // rules list: "", alert or record
+  bool repair = false;          // fsck
+  std::string format = "auto";  // migrate: of the file
 };
 
 struct Streams {
@@ -50,6 +71,8 @@ struct Streams {
 
 absl::Status RunQuery(const Options& options, Streams streams);
 absl::Status RunInstantQuery(const Options& options, Streams streams);
+// Lines in parts, several at a time, to files that a later run goes on from or to `out` in their order.
+absl::Status RunExport(const Options& options, Streams streams);
 // Follows a log query over a WebSocket. A connection that is lost is made anew, without a line missing or
 // coming twice. Ends only with an error or the process.
 absl::Status RunTail(const Options& options, Streams streams);
@@ -60,6 +83,13 @@ absl::Status RunSeries(const Options& options, Streams streams);
 absl::Status RunStats(const Options& options, Streams streams);
 absl::Status RunVolume(const Options& options, Streams streams, bool over_time);
 absl::Status RunDetectedFields(const Options& options, Streams streams);
+// The kinds of lines a selector has, the most frequent first.
+absl::Status RunPatterns(const Options& options, Streams streams);
+absl::Status RunDeleteCreate(const Options& options, Streams streams);
+absl::Status RunDeleteList(const Options& options, Streams streams);
+absl::Status RunDeleteCancel(const Options& options, Streams streams);
+// Without a server: becomes `skald fsck`, which must run where the data directory is.
+absl::Status RunFsck(const Options& options, Streams streams);
 // Without a server: checks the query and prints it in its canonical layout.
 absl::Status RunFormat(const Options& options, Streams streams);
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "base/json_writer.h"
-#include "cli/local_time.h"
+#include "text/level.h"
 
 namespace skald::cli {
 namespace {
@@ -38,16 +38,36 @@ Labels CommonLabels(const std::vector<Entry>& entries) {
   return Labels(std::move(common));
 }
 
+bool IsLevelLabel(std::string_view name) { return name == "detected_level" || name == "level"; }
+
+std::string LevelOf(const Labels& labels) {
+  for (const char* name : {"detected_level", "level"}) {
+    if (labels.Has(name)) return std::string(NormalizeLevel(labels.Get(name)));
+  }
+  return "";
+}
+
+int ColorOfLevel(std::string_view level) {
+  level = KnownLevel(level);
+  if (level == "critical" || level == "fatal") return 35;
+  if (level == "error") return 31;
+  if (level == "warn") return 33;
+  if (level == "info") return 32;
+  if (level == "debug") return 36;
+  return level == "trace" ? 90 : 0;
+}
+
+bool IsShown(const PrinterOptions& options, const std::string& name, const std::string& value,
+             const Labels& common) {
+  if (Contains(options.exclude_labels, name)) return false;
+  if (!options.include_labels.empty()) return Contains(options.include_labels, name);
+  return !common.Has(name) || common.Get(name) != value;
+}
+
 std::string EntryPrinter::ColumnOf(const Labels& labels, const Labels& common) const {
   std::vector<Labels::Pair> kept;
   for (const Labels::Pair& pair : labels) {
-    if (Contains(options_.exclude_labels, pair.first)) continue;
-    if (!options_.include_labels.empty()) {
-      if (!Contains(options_.include_labels, pair.first)) continue;
-    } else if (common.Has(pair.first) && common.Get(pair.first) == pair.second) {
-      continue;
-    }
-    kept.push_back(pair);
+    if (IsShown(options_, pair.first, pair.second, common)) kept.push_back(pair);
   }
   return Labels(std::move(kept)).ToString();
 }
@@ -83,10 +103,10 @@ void EntryPrinter::Print(const std::vector<Entry>& entries, const Labels& common
         json.EndObject();
       }
       json.Key("line").String(entry.line);
-      json.Key("timestamp").String(FormatTime(entry.time_ns, options_.local_time, true));
+      json.Key("timestamp").String(FormatTime(entry.time_ns, options_.local_time, TimeFormat::kRfc3339Nano));
       json.EndObject();
     } else {
-      const std::string time = FormatTime(entry.time_ns, options_.local_time, false);
+      const std::string time = FormatTime(entry.time_ns, options_.local_time, options_.time_format);
       text += options_.color ? fmt::format("\x1b[34m{}\x1b[0m", time) : time;
       text += ' ';
       if (!options_.no_labels) {
@@ -95,7 +115,8 @@ void EntryPrinter::Print(const std::vector<Entry>& entries, const Labels& common
         text += options_.color ? Colored(padded, column) : padded;
         text += ' ';
       }
-      text += entry.line;
+      const int code = options_.color ? ColorOfLevel(LevelOf(*entry.labels)) : 0;
+      text += code == 0 ? entry.line : fmt::format("\x1b[{}m{}\x1b[0m", code, entry.line);
     }
     text += '\n';
     *out_ << text;

@@ -53,15 +53,30 @@ TEST(TimeFlag, Range) {
 TEST(FormatTime, ZoneOfTheMachine) {
   setenv("TZ", "XYZ-5:30", 1);  // a POSIX zone: needs no zone files
   tzset();
-  EXPECT_EQ(FormatTime(kNow, true, false), "2026-11-01T17:30:00+05:30");
-  EXPECT_EQ(FormatTime(kNow + 1, true, true), "2026-11-01T17:30:00.000000001+05:30");
-  EXPECT_EQ(FormatTime(kNow, false, false), "2026-11-01T12:00:00Z");
+  EXPECT_EQ(FormatTime(kNow, true, TimeFormat::kRfc3339), "2026-11-01T17:30:00+05:30");
+  EXPECT_EQ(FormatTime(kNow + 1, true, TimeFormat::kRfc3339Nano), "2026-11-01T17:30:00.000000001+05:30");
+  EXPECT_EQ(FormatTime(kNow, false, TimeFormat::kRfc3339), "2026-11-01T12:00:00Z");
   setenv("TZ", "XYZ+3", 1);
   tzset();
-  EXPECT_EQ(FormatTime(kNow, true, false), "2026-11-01T09:00:00-03:00");
+  EXPECT_EQ(FormatTime(kNow, true, TimeFormat::kRfc3339), "2026-11-01T09:00:00-03:00");
   setenv("TZ", "UTC0", 1);
   tzset();
-  EXPECT_EQ(FormatTime(kNow, true, false), "2026-11-01T12:00:00Z");
+  EXPECT_EQ(FormatTime(kNow, true, TimeFormat::kRfc3339), "2026-11-01T12:00:00Z");
+}
+
+TEST(FormatTime, Forms) {
+  const struct {
+    TimeFormat format;
+    const char* want;
+  } kCases[] = {
+      {TimeFormat::kRfc822Z, "01 Nov 26 12:00 +0000"},
+      {TimeFormat::kRfc1123Z, "Sun, 01 Nov 2026 12:00:00 +0000"},
+      {TimeFormat::kStampMilli, "Nov  1 12:00:00.123"},
+      {TimeFormat::kStampMicro, "Nov  1 12:00:00.123456"},
+      {TimeFormat::kStampNano, "Nov  1 12:00:00.123456789"},
+      {TimeFormat::kUnixDate, "Sun Nov  1 12:00:00 UTC 2026"},
+  };
+  for (const auto& test : kCases) EXPECT_EQ(FormatTime(kNow + 123'456'789, false, test.format), test.want);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "cli/web_socket.h"
 
 #include <absl/strings/escaping.h>
+#include <openssl/sha.h>
 #include <poll.h>
 
 #include <chrono>
@@ -30,6 +31,28 @@ std::string RandomBytes(size_t n) {
 }
 
 std::string Base64(const std::string& bytes) { return absl::Base64Escape(bytes); }
+
+// What proves that a server read this request's key and took it for a WebSocket's (RFC 6455, 4.2.2).
+std::string AcceptOf(const std::string& key) {
+  const std::string text = key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+  unsigned char digest[SHA_DIGEST_LENGTH];
+  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
+  return Base64(std::string(reinterpret_cast<const char*>(digest), sizeof(digest)));
+}
+
+// name in lower case; "" where the head has no such header.
+std::string HeaderValue(const std::string& head, std::string_view name) {
+  std::string lower = head;
+  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+  const std::string start = "\r\n" + std::string(name) + ":";
+  size_t begin = lower.find(start);
+  if (begin == std::string::npos) return "";
+  begin += start.size();
+  size_t end = std::min(head.find("\r\n", begin), head.size());
+  while (begin < end && (head[begin] == ' ' || head[begin] == '\t')) ++begin;
+  while (end > begin && (head[end - 1] == ' ' || head[end - 1] == '\t')) --end;
+  return head.substr(begin, end - begin);
+}
 
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -84,7 +107,8 @@ absl::Status WebSocket::Connect(std::string_view path, const Parameters& paramet
   add("Upgrade", "websocket");
   add("Connection", "Upgrade");
   add("Sec-WebSocket-Version", "13");
-  add("Sec-WebSocket-Key", Base64(RandomBytes(16)));
+  const std::string key = Base64(RandomBytes(16));
+  add("Sec-WebSocket-Key", key);
   for (const auto& [name, value] : CurlHandle::RequestHeaders(connection_)) add(name, value);
   if (!connection_.username.empty())
     add("Authorization", "Basic " + Base64(connection_.username + ":" + connection_.password));
@@ -101,12 +125,13 @@ absl::Status WebSocket::Connect(std::string_view path, const Parameters& paramet
   const std::string head = buffer_.substr(0, head_end);
   buffer_.erase(0, head_end + 4);
   const long status = head.size() > 12 ? std::strtol(head.c_str() + 9, nullptr, 10) : 0;
-  if (status == 101) return absl::OkStatus();
-  std::string lower = head;
-  for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  size_t length = 0;
-  if (const size_t at = lower.find("content-length:"); at != std::string::npos)
-    length = std::min<size_t>(std::strtoul(lower.c_str() + at + 15, nullptr, 10), 1 << 20);
+  if (status == 101) {
+    if (HeaderValue(head, "sec-websocket-accept") == AcceptOf(key)) return absl::OkStatus();
+    return FailedPrecondition("{} answered another question: its Sec-WebSocket-Accept is not of this request",
+                              connection_.address);
+  }
+  const size_t length =
+      std::min<size_t>(std::strtoul(HeaderValue(head, "content-length").c_str(), nullptr, 10), 1 << 20);
   while (buffer_.size() < length) RETURN_IF_ERROR(receive());
   if (status >= 200 && status < 300)
     return FailedPrecondition("{} does not know WebSockets, which a tail needs", connection_.address);
