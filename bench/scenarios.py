@@ -2,8 +2,11 @@
 
 Each takes a fresh server in a directory of its own and answers rows of (name, what it came to as text, detail).
 """
+import json
 import os
+import random
 import shutil
+import threading
 import time
 
 import harness
@@ -145,6 +148,104 @@ def restart(parent, config, replay, load):
         found = int(float(answer.json()["data"]["result"][0]["value"][1]))
         check(found == load["lines"], f"{found} lines after the restart, {load['lines']} were acknowledged")
         return [("start after kill -9, all in the log, s", f"{seconds:.1f}", f"{wal / 2**20:.0f} MiB of log, {rows:,.0f} rows replayed")]
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+RULES = 1000
+RULE_SERVICES = 100
+RULE_INTERVAL_S = 15
+RULE_BYTES_PER_SECOND = 5 << 20
+# A tenth of all rules each; a hundredth of all look over 30 days of all services.
+RULE_KINDS = [
+    'sum(rate({app="@"} |= "error" [5m])) > 500',
+    'sum(count_over_time({app="@"} |= "error" [5m])) / sum(count_over_time({app="@"}[5m])) > 0.5',
+    'sum(count_over_time({app="@"} | json status | status >= 500 [5m])) > 1e6',
+    'quantile_over_time(0.95, {app="@"} | json duration | unwrap duration | __error__="" [5m]) by (app) > 9000',
+    'absent_over_time({app="@"}[2m])',
+    'sum(rate({app="@"}[1m])) > 1e6',
+    'sum(bytes_rate({app="@"}[5m])) > 1e9',
+    'sum(count_over_time({app="@"} |= "error" [1h])) > 1e9',
+    'sum by (level) (count_over_time({app="@"} | json level [5m])) > 1e9',
+    'sum(count_over_time({app="@"} |~ "^(panic:|fatal error:)" [10m])) >= 3',
+]
+RULE_OVER_ALL = 'sum by (app) (count_over_time({app=~".+"} |= "panic" [30d])) > 1e9'
+
+
+class SteadyLogs:
+    """Pushes JSON lines of a hundred services at 5 MiB/s until it is left."""
+
+    def __init__(self, server):
+        self.server, self.done, self.sent, self.error = server, threading.Event(), 0, None
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        chance = random.Random(1)
+        lines = []
+        for _ in range(4096):
+            n = chance.getrandbits(48)
+            level, status = ("error", 503) if n % 50 == 0 else ("info", 200)
+            lines.append(f'{{"level":"{level}","msg":"request served","path":"/api/v1/items/{n % 1000}","status":{status},"duration":{n % 997},'
+                         f'"trace_id":"{n:016x}{n * 31:016x}","user":"u{n % 10000}","note":"nothing else to say about this one"}}')
+        at, began = 0, time.monotonic()
+        try:
+            while not self.done.is_set():
+                ahead = self.sent / RULE_BYTES_PER_SECOND - (time.monotonic() - began)
+                if ahead > 0:
+                    self.done.wait(ahead)
+                now, streams = time.time_ns(), []
+                for service in range(RULE_SERVICES):
+                    some = [lines[(at + i) % len(lines)] for i in range(25)]
+                    at += 25
+                    self.sent += sum(map(len, some))
+                    streams.append(({"app": f"s{service}"}, [(now + i, line) for i, line in enumerate(some)]))
+                answer = self.server.push_json(streams)
+                check(answer.status == 204, f"push answered {answer.status}: {answer.text[:200]}")
+        except (harness.Failure, OSError) as error:
+            self.error = error
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+
+def thousand_rules(parent, config, seconds=60):
+    """1,000 rules every 15 s over a steady 5 MiB/s: the CPU of the whole server with them, less that without."""
+    server = fresh(parent, "rules", config + "  ingestion_rate_mb: 0\n  per_stream_rate_limit: 0\n").start()
+
+    def share(logs):
+        cpu, sent, began = server.cpu_seconds(), logs.sent, time.monotonic()
+        time.sleep(seconds)  # the span that is measured
+        check(logs.error is None, str(logs.error))
+        took = time.monotonic() - began
+        return (server.cpu_seconds() - cpu) / took, (logs.sent - sent) / took
+
+    try:
+        with SteadyLogs(server) as logs:
+            wait_until("lines come in", lambda: logs.sent > 10 * RULE_BYTES_PER_SECOND, timeout=120)
+            without, _ = share(logs)
+            for group in range(RULES // 10):
+                rules = [{"alert": f"R{i}", "expr": RULE_OVER_ALL if i % 100 == 99 else RULE_KINDS[i % 10].replace("@", f"s{group}")}
+                         for i in range(group * 10, group * 10 + 10)]
+                body = json.dumps({"name": f"g{group}", "interval": f"{RULE_INTERVAL_S}s", "rules": rules})
+                answer = server.request("POST", "/loki/api/v1/rules/bench", body=body.encode())
+                check(answer.status == 202, f"rules answered {answer.status}: {answer.text[:200]}")
+            name = "loki_prometheus_rule_evaluations_total"
+            wait_until("each rule has been evaluated twice", lambda: (server.metric(name) or 0) >= 2 * RULES, timeout=300)
+            evaluated, missed = server.metric(name), server.metric("loki_prometheus_rule_group_iterations_missed_total") or 0
+            with_rules, rate = share(logs)
+            evaluated = server.metric(name) - evaluated
+            missed = (server.metric("loki_prometheus_rule_group_iterations_missed_total") or 0) - missed
+            failed = server.metric("loki_prometheus_rule_evaluation_failures_total") or 0
+        check(failed == 0, f"{failed} evaluations failed")
+        return [("1,000 rules every 15 s, share of a core", f"{with_rules - without:.3f}",
+                 f"{with_rules:.3f} of the server with them, {without:.3f} without; {rate / 2**20:.1f} MiB/s, "
+                 f"{evaluated / seconds:.0f} evaluations a second, {missed:.0f} rounds missed")]
     finally:
         server.stop()
         shutil.rmtree(server.directory, ignore_errors=True)
