@@ -20,6 +20,8 @@ constexpr size_t kReadBytes = size_t{256} << 10;
 constexpr uint64_t kMaxWaitingBytes = uint64_t{8} << 20;
 constexpr size_t kWriteBytes = size_t{1} << 20;
 constexpr int64_t kRetryNs = kNsPerSecond;
+// How long what only an end that has gone still needs is kept.
+constexpr int64_t kDepartedNs = 60 * kNsPerSecond;
 
 // 0 if the name is none of ours.
 uint64_t NumberOf(std::string_view name) {
@@ -106,12 +108,21 @@ void Spool::Load() {
   segments_.pop_back();
 }
 
-SpoolReader* Spool::AddReader(uint64_t committed, uint64_t known, std::function<void()> wake) {
+std::unique_ptr<SpoolReader> Spool::AddReader(uint64_t committed, uint64_t known,
+                                              std::function<void()> wake) {
   const std::lock_guard<std::mutex> lock(mu_);
   // The spool was thrown away, and the end's position was not.
   next_number_ = std::max(next_number_, std::max(committed, known) + 1);
-  readers_.push_back(std::unique_ptr<SpoolReader>(new SpoolReader(this, committed, std::move(wake))));
-  return readers_.back().get();
+  std::unique_ptr<SpoolReader> reader(new SpoolReader(this, committed, std::move(wake)));
+  readers_.push_back(reader.get());
+  return reader;
+}
+
+SpoolReader::~SpoolReader() {
+  const std::lock_guard<std::mutex> waking(spool_->wake_mu_);
+  const std::lock_guard<std::mutex> lock(spool_->mu_);
+  std::erase(spool_->readers_, this);
+  spool_->departed_.push_back({committed_, MonotonicNs() + kDepartedNs});
 }
 
 absl::Status Spool::Append(std::string_view source, const std::vector<SpoolStream>& streams, Done done) {
@@ -280,23 +291,27 @@ absl::Status Spool::Write(std::deque<Waiting>* group, std::vector<Done>* written
       if (group->front().done) written->push_back(std::move(group->front().done));
       group->pop_front();
     }
-    std::vector<std::function<void()>> wakes;
+    const std::lock_guard<std::mutex> waking(wake_mu_);
+    std::vector<const std::function<void()>*> wakes;
     {
       const std::lock_guard<std::mutex> lock(mu_);
       next_number_ = number;
       segments_.back().bytes = file_bytes_;
       waiting_bytes_ -= member_bytes;
-      for (const auto& reader : readers_) wakes.push_back(reader->wake_);
+      for (const SpoolReader* reader : readers_) wakes.push_back(&reader->wake_);
       if (segments_.size() > 1) RemoveCommitted();
     }
-    for (const auto& wake : wakes) wake();
+    for (const auto* wake : wakes) (*wake)();
   }
   return absl::OkStatus();
 }
 
 uint64_t Spool::MinCommitted() const {
   uint64_t committed = UINT64_MAX;
-  for (const auto& reader : readers_) committed = std::min(committed, reader->committed_);
+  for (const SpoolReader* reader : readers_) committed = std::min(committed, reader->committed_);
+  for (const Departed& one : departed_) {
+    if (one.until_ns > MonotonicNs()) committed = std::min(committed, one.committed);
+  }
   return readers_.empty() ? 0 : committed;
 }
 

@@ -48,9 +48,13 @@ struct SpoolStats {
 
 class Spool;
 
-// One end's place in the spool. Used by its thread alone.
+// One end's place in the spool. Used by its thread alone. It goes before the spool does; when it has gone, it
+// wakes nobody, and what it had not acknowledged is kept for some time yet: the end may come back.
 class SpoolReader {
  public:
+  ~SpoolReader();
+  SpoolReader(const SpoolReader&) = delete;
+  SpoolReader& operator=(const SpoolReader&) = delete;
   // The next record; false if there is none now, or it cannot be read now.
   bool Next(SpoolRecord* record);
   // Next is the first record behind this number.
@@ -80,7 +84,7 @@ class SpoolReader {
   size_t used_ = 0;
 };
 
-// Thread-safe. Outlives its readers' use.
+// Thread-safe.
 class Spool {
  public:
   // What is there is found; a directory that cannot be used makes every Append fail until it can.
@@ -90,9 +94,9 @@ class Spool {
   // Writes what was taken; then nothing more is taken and nobody is woken.
   void Close();
 
-  // Before the first Append. committed: the end's saved position, 0 = none; known: the last number it has
-  // ever read; wake: called by the spool's thread when there is news. The reader is the spool's.
-  SpoolReader* AddReader(uint64_t committed, uint64_t known, std::function<void()> wake);
+  // committed: the end's saved position, 0 = none; known: the last number it has ever read (of a spool that
+  // was thrown away: before the first Append); wake: called by the spool's thread when there is news.
+  std::unique_ptr<SpoolReader> AddReader(uint64_t committed, uint64_t known, std::function<void()> wake);
 
   using Done = std::function<void(const absl::Status&)>;
   // Takes entries. ResourceExhausted: there is no room now, nothing was taken. With done, it is called by
@@ -132,10 +136,16 @@ class Spool {
 
   const SpoolOptions options_;
   const uint64_t segment_bytes_;
+  std::mutex wake_mu_;  // while readers are woken; taken before mu_
   mutable std::mutex mu_;
   std::condition_variable news_;
   std::deque<Segment> segments_;  // guarded by mu_, as all below; the last one may be written to
-  std::vector<std::unique_ptr<SpoolReader>> readers_;
+  std::vector<SpoolReader*> readers_;
+  struct Departed {
+    uint64_t committed = 0;
+    int64_t until_ns = 0;  // monotonic
+  };
+  std::vector<Departed> departed_;
   std::deque<Waiting> waiting_;
   uint64_t waiting_bytes_ = 0;  // with the group that is being written
   uint64_t next_number_ = 1;

@@ -31,9 +31,9 @@ uint64_t SpoolSource::PositionOf(const AgentState& state) {
   return position;
 }
 
-SpoolSource::SpoolSource(SpoolReader* reader, const AgentState& state, SpoolPipelines pipelines,
-                         LineRules* rules)
-    : reader_(reader), pipelines_(std::move(pipelines)), rules_(rules) {
+SpoolSource::SpoolSource(std::unique_ptr<SpoolReader> reader, const AgentState& state,
+                         SpoolPipelines pipelines, LineRules* rules)
+    : reader_(std::move(reader)), pipelines_(std::move(pipelines)), rules_(rules) {
   reader_->Seek(PositionOf(state));
 }
 

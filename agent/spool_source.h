@@ -24,8 +24,9 @@ class SpoolSource {
  public:
   static constexpr std::string_view kName = "spool";
 
-  // state: of the end. reader and rules outlive it. Reading begins behind what is delivered or on its way.
-  SpoolSource(SpoolReader* reader, const AgentState& state, SpoolPipelines pipelines, LineRules* rules);
+  // state: of the end. rules outlive it. Reading begins behind what is delivered or on its way.
+  SpoolSource(std::unique_ptr<SpoolReader> reader, const AgentState& state, SpoolPipelines pipelines,
+              LineRules* rules);
   // The last record that the end has delivered or has on its way; 0 = none.
   static uint64_t PositionOf(const AgentState& state);
   // The last one it has delivered.
@@ -48,7 +49,7 @@ class SpoolSource {
  private:
   void AddRecord(const SpoolRecord& record, bool counting, BatchBuilder* batch);
 
-  SpoolReader* const reader_;
+  const std::unique_ptr<SpoolReader> reader_;
   const SpoolPipelines pipelines_;
   LineRules* const rules_;
   std::map<std::string, std::unique_ptr<EntryFeed>, std::less<>> feeds_;  // by job

@@ -119,8 +119,8 @@ TEST_F(SpoolTest, StaysUntilEveryEndHasIt) {
   options_.segment_bytes = 4096;
   const auto spool = Spool::Open(options_);
   std::atomic<int> wakes{0};
-  SpoolReader* const fast = spool->AddReader(0, 0, [&] { ++wakes; });
-  SpoolReader* const slow = spool->AddReader(0, 0, [] {});
+  const auto fast = spool->AddReader(0, 0, [&] { ++wakes; });
+  const auto slow = spool->AddReader(0, 0, [] {});
   EXPECT_FALSE(fast->ready());
   std::vector<std::string> want;
   for (int i = 0; i < 100; ++i) {
@@ -129,24 +129,42 @@ TEST_F(SpoolTest, StaysUntilEveryEndHasIt) {
   }
   EXPECT_GE(wakes.load(), 100);
   EXPECT_TRUE(fast->ready());
-  EXPECT_EQ(Lines(fast), want);
+  EXPECT_EQ(Lines(fast.get()), want);
   EXPECT_FALSE(fast->ready());
   const uint64_t all = spool->stats().segments;
   EXPECT_GT(all, 2U);
   fast->Commit(fast->position());
   EXPECT_EQ(spool->stats().segments, all);
   EXPECT_FALSE(spool->AllCommitted());
-  EXPECT_EQ(Lines(slow), want);
+  EXPECT_EQ(Lines(slow.get()), want);
   slow->Commit(slow->position());
   EXPECT_TRUE(spool->AllCommitted());
   EXPECT_EQ(spool->stats().segments, 1U);
   EXPECT_EQ(Files().size(), 1U);
 }
 
+TEST_F(SpoolTest, AnEndThatGoesIsNotWokenAndMayComeBack) {
+  options_.max_bytes = 64 << 10;
+  options_.segment_bytes = 4096;
+  const auto spool = Spool::Open(options_);
+  const auto stays = spool->AddReader(0, 0, [] {});
+  std::atomic<int> wakes{0};
+  auto goes = spool->AddReader(0, 0, [&] { ++wakes; });
+  ASSERT_TRUE(Put(spool.get(), "first").ok());
+  goes.reset();
+  const int before = wakes;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(Put(spool.get(), std::string(100, 'x')).ok());
+  EXPECT_EQ(wakes, before);
+  EXPECT_EQ(Lines(stays.get()).size(), 101U);
+  stays->Commit(stays->position());
+  const auto back = spool->AddReader(0, 0, [] {});
+  EXPECT_EQ(Lines(back.get()).size(), 101U);
+}
+
 TEST_F(SpoolTest, FullSpoolMakesSendersWait) {
   options_.max_bytes = 16 << 10;
   const auto spool = Spool::Open(options_);
-  SpoolReader* const reader = spool->AddReader(0, 0, [] {});
+  const auto reader = spool->AddReader(0, 0, [] {});
   std::vector<std::string> taken;
   absl::Status status;
   while (true) {
@@ -159,10 +177,10 @@ TEST_F(SpoolTest, FullSpoolMakesSendersWait) {
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_LE(spool->stats().bytes, options_.max_bytes);
   EXPECT_EQ(spool->stats().full_lines, 0U);
-  EXPECT_EQ(Lines(reader), taken);
+  EXPECT_EQ(Lines(reader.get()), taken);
   reader->Commit(reader->position());
   EXPECT_TRUE(Put(spool.get(), "room").ok());
-  EXPECT_EQ(Lines(reader), std::vector<std::string>{"room"});
+  EXPECT_EQ(Lines(reader.get()), std::vector<std::string>{"room"});
 }
 
 TEST_F(SpoolTest, FullSpoolThrowsAwayByRuleAndCounts) {
@@ -171,14 +189,14 @@ TEST_F(SpoolTest, FullSpoolThrowsAwayByRuleAndCounts) {
     options_.when_full = rule;
     fs::remove_all(options_.directory);
     const auto spool = Spool::Open(options_);
-    SpoolReader* const reader = spool->AddReader(0, 0, [] {});
+    const auto reader = spool->AddReader(0, 0, [] {});
     for (int i = 0; i < 100; ++i)
       ASSERT_TRUE(Put(spool.get(), std::to_string(1000 + i) + std::string(500, 'x')).ok());
     const SpoolStats stats = spool->stats();
     EXPECT_LE(stats.bytes, options_.max_bytes);
     EXPECT_GT(stats.full_lines, 50U);
     EXPECT_EQ(stats.full_bytes, stats.full_lines * 504);
-    const std::vector<std::string> lines = Lines(reader);
+    const std::vector<std::string> lines = Lines(reader.get());
     EXPECT_EQ(lines.size() + stats.full_lines, 100U);
     const bool oldest = rule == SpoolOptions::WhenFull::kDropOldest;
     EXPECT_EQ(lines.front().starts_with("1000"), !oldest);
@@ -190,7 +208,7 @@ TEST_F(SpoolTest, GoesOnAfterARestart) {
   uint64_t committed = 0;
   for (int run = 0; run < 5; ++run) {
     const auto spool = Spool::Open(options_);
-    SpoolReader* const reader = spool->AddReader(committed, committed, [] {});
+    const auto reader = spool->AddReader(committed, committed, [] {});
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(Put(spool.get(), std::to_string(run * 3 + i)).ok());
     SpoolRecord record;
     // Two of three are acknowledged.
@@ -211,9 +229,9 @@ TEST_F(SpoolTest, PositionOutlivesTheFiles) {
   }
   fs::remove_all(options_.directory);
   const auto spool = Spool::Open(options_);
-  SpoolReader* const reader = spool->AddReader(70, 75, [] {});
+  const auto reader = spool->AddReader(70, 75, [] {});
   ASSERT_TRUE(Put(spool.get(), "new").ok());
-  EXPECT_EQ(Lines(reader), std::vector<std::string>{"new"});
+  EXPECT_EQ(Lines(reader.get()), std::vector<std::string>{"new"});
   EXPECT_GT(reader->position(), 75U);
 }
 
@@ -254,9 +272,9 @@ TEST_F(SpoolTest, DamageIsSteppedOver) {
       std::ofstream(file, std::ios::app | std::ios::binary) << "SKSPgarbage";
     }
     const auto spool = Spool::Open(options_);
-    SpoolReader* const reader = spool->AddReader(0, 0, [] {});
+    const auto reader = spool->AddReader(0, 0, [] {});
     ASSERT_TRUE(Put(spool.get(), "after").ok());
-    const std::vector<std::string> lines = Lines(reader);
+    const std::vector<std::string> lines = Lines(reader.get());
     ASSERT_FALSE(lines.empty());
     EXPECT_EQ(lines.back(), "after");
     // In order, none twice, and of one flipped byte no more than one is missing.
@@ -291,12 +309,12 @@ TEST_F(SpoolTest, FullDiskRefusesAndRecovers) {
   options_.directory = TestDirectory("spool");
   std::ofstream(options_.directory) << "in the way";
   const auto spool = Spool::Open(options_);
-  SpoolReader* const reader = spool->AddReader(0, 0, [] {});
+  const auto reader = spool->AddReader(0, 0, [] {});
   ASSERT_TRUE(spool->Append("job", OneLine("kept in memory")).ok());
   EXPECT_FALSE(Put(spool.get(), "told").ok());
   fs::remove(options_.directory);
   for (int i = 0; i < 1000 && !reader->ready(); ++i) ::usleep(20'000);
-  EXPECT_EQ(Lines(reader), std::vector<std::string>{"kept in memory"});
+  EXPECT_EQ(Lines(reader.get()), std::vector<std::string>{"kept in memory"});
 }
 
 // A process that is killed at any moment has kept what it said it had.
@@ -336,7 +354,7 @@ TEST_F(SpoolTest, KillKeepsWhatWasAcknowledged) {
     next = acknowledged.back() + 1'000;
   }
   const auto spool = Spool::Open(options_);
-  const std::vector<std::string> lines = Lines(spool->AddReader(0, 0, [] {}));
+  const std::vector<std::string> lines = Lines(spool->AddReader(0, 0, [] {}).get());
   size_t at = 0;
   for (const uint64_t number : acknowledged) {
     while (at < lines.size() && lines[at] != std::to_string(number)) ++at;

@@ -60,6 +60,7 @@ class Writer(threading.Thread):
         self.done = False
         self.sent = []
         self.last_ns = 0
+        self.storm = 0  # rotations to be done at once
 
     def payload(self):
         text = f"{self.name} line {len(self.sent)} " + "".join(self.random.choice("abcdef ") for _ in range(self.random.randrange(120)))
@@ -77,6 +78,10 @@ class Writer(threading.Thread):
         while not self.done:
             for _ in range(self.random.randrange(1, 60)):
                 self.write_line()
+            for _ in range(self.storm):
+                self.rotate()
+                self.write_line()
+            self.storm = 0
             if time.monotonic() > next_rotation:
                 self.rotate()
                 next_rotation = time.monotonic() + self.random.uniform(1.1, 4)
@@ -137,6 +142,8 @@ class PodWriter(Writer):
 
 
 class DockerWriter(Writer):
+    keep = 4  # rotated files; older ones are overwritten
+
     def __init__(self, root, random_):
         super().__init__("docker", random_, '{job="docker"}')
         container = "0123456789abcdef" * 4
@@ -153,7 +160,7 @@ class DockerWriter(Writer):
 
     def rotate(self):
         self.file.close()
-        for n in range(4, 0, -1):
+        for n in range(self.keep, 0, -1):
             if os.path.exists(f"{self.path}.{n}"):
                 os.rename(f"{self.path}.{n}", f"{self.path}.{n + 1}")
         os.rename(self.path, self.path + ".1")
