@@ -1,7 +1,14 @@
 // skald-agent: see agent/agent.h for how it works, --help for how to use it.
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,27 +17,38 @@
 
 #include "agent/agent.h"
 #include "agent/agent_config.h"
+#include "agent/config_tools.h"
 #include "agent/dry_run.h"
+#include "agent/ends.h"
 #include "agent/http_page.h"
+#include "agent/intake_metrics.h"
+#include "agent/receivers.h"
+#include "agent/stdin_reader.h"
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/http_get.h"
 #include "base/log.h"
 
 namespace {
 
-// For the signal handler: the agents, one for each end. A signal that comes before there are any is kept for
-// them.
-using Agents = std::vector<std::unique_ptr<skald::agent::Agent>>;
-std::atomic<const Agents*> g_agents{nullptr};
+// What signals ask for. The main thread waits at the descriptor for them.
 std::atomic<bool> g_stop{false};
+std::atomic<bool> g_reload{false};
+std::atomic<int> g_wake{-1};  // eventfd
 
-void StopAll(const Agents& agents) {
-  for (const auto& agent : agents) agent->Stop();
+void Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(g_wake, &one, sizeof(one));
 }
 
-void OnSignal(int) {
+void OnSignal(int signal) {
+  (signal == SIGHUP ? g_reload : g_stop) = true;
+  Wake();
+}
+
+void StopAll() {
   g_stop = true;
-  if (const Agents* const agents = g_agents) StopAll(*agents);
+  Wake();
 }
 
 skald::LogLevel LevelOf(const std::string& name) {
@@ -38,6 +56,67 @@ skald::LogLevel LevelOf(const std::string& name) {
   if (name == "warn") return skald::LogLevel::kWarn;
   if (name == "error") return skald::LogLevel::kError;
   return skald::LogLevel::kInfo;
+}
+
+// Standard input is not read twice: nothing of it needs to be remembered beyond the process.
+class TemporaryState {
+ public:
+  ~TemporaryState() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  absl::Status Use(skald::agent::AgentSettings* settings) {
+    std::error_code error;
+    path_ = (std::filesystem::temp_directory_path(error) / "skald-agent-XXXXXX").string();
+    if (::mkdtemp(path_.data()) == nullptr) {
+      const absl::Status status = skald::ErrnoStatus("make a directory", path_, errno);
+      path_.clear();
+      return status;
+    }
+    settings->agent.state.directory = path_ + "/state";
+    for (skald::agent::AgentConfig& end : settings->more) end.state.directory = path_ + "/" + end.end;
+    settings->spool.directory = path_ + "/spool";
+    settings->spool.max_bytes = uint64_t{64} << 20;
+    settings->spool.when_full = skald::agent::SpoolOptions::WhenFull::kBlock;
+    settings->spool.sync = false;
+    return absl::OkStatus();
+  }
+
+ private:
+  std::string path_;
+};
+
+skald::agent::ReceiverJob StdinJob(const std::string& node_name) {
+  skald::agent::ReceiverJob job;
+  job.source = skald::agent::kStdinSource;
+  job.name = job.source;
+  job.labels = skald::Labels{{"job", "stdin"}, {"hostname", node_name}};
+  return job;
+}
+
+// skald-agent check CONFIG, skald-agent explain CONFIG PATH|LABELS; what follows are options as ever.
+struct Command {
+  std::vector<std::string> texts;
+  std::vector<char*> arguments;
+  bool check = false;
+  std::string explain;
+};
+
+Command TakeCommand(int* argc, char*** argv) {
+  Command command;
+  const std::string_view name = *argc > 1 ? (*argv)[1] : "";
+  command.check = name == "check";
+  if (!command.check && name != "explain") return command;
+  int next = 2;
+  command.texts.emplace_back((*argv)[0]);
+  if (next < *argc && (*argv)[next][0] != '-')
+    command.texts.push_back(std::string("--config=") + (*argv)[next++]);
+  if (!command.check) command.explain = next < *argc ? (*argv)[next++] : "?";
+  for (; next < *argc; ++next) command.texts.emplace_back((*argv)[next]);
+  for (std::string& text : command.texts) command.arguments.push_back(text.data());
+  *argc = static_cast<int>(command.arguments.size());
+  *argv = command.arguments.data();
+  return command;
 }
 
 int Fail(const absl::Status& status) {
@@ -48,17 +127,21 @@ int Fail(const absl::Status& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  skald::KeepLittleFreeMemory();
   std::signal(SIGPIPE, SIG_IGN);
+  g_wake = ::eventfd(0, EFD_CLOEXEC);
   struct sigaction action {};
   action.sa_handler = OnSignal;
   ::sigaction(SIGTERM, &action, nullptr);
   ::sigaction(SIGINT, &action, nullptr);
+  ::sigaction(SIGHUP, &action, nullptr);
   // skald-agent health [the agent's settings]: 0 if the agent with these settings is ready and delivers.
   const bool health = argc > 1 && std::string_view(argv[1]) == "health";
   if (health) {
     ++argv;
     --argc;
   }
+  const Command command = TakeCommand(&argc, &argv);
   absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
   if (!settings.ok()) return Fail(settings.status());
   if (!settings->exit_text.empty()) {
@@ -69,40 +152,93 @@ int main(int argc, char** argv) {
     const absl::Status status = skald::CheckHealth(settings->agent.http_listen, {"/ready", "/healthy"});
     return status.ok() ? 0 : Fail(status);
   }
+  if (command.check || settings->check) {
+    std::fputs(skald::agent::CheckReport(*settings).c_str(), stdout);
+    return 0;
+  }
+  if (!command.explain.empty()) {
+    const absl::StatusOr<std::string> text = skald::agent::Explain(*settings, command.explain);
+    if (!text.ok()) return Fail(text.status());
+    std::fputs(text->c_str(), stdout);
+    return 0;
+  }
   skald::SetLogLevel(LevelOf(settings->log_level));
   for (const std::string& warning : settings->warnings) skald::LogWarn(warning);
+  for (const std::string& note : settings->notes) skald::LogInfo(note);
+  if (!settings->effective_yaml.empty()) std::fputs(settings->effective_yaml.c_str(), stderr);
   if (settings->dry_run) {
     const absl::Status done = skald::agent::DryRun(settings->agent);
     return done.ok() ? 0 : Fail(done);
   }
-  Agents agents;
-  std::vector<skald::agent::Agent*> for_page;
-  settings->more.insert(settings->more.begin(), settings->agent);
-  for (skald::agent::AgentConfig& end : settings->more) {
-    absl::StatusOr<std::unique_ptr<skald::agent::Agent>> agent = skald::agent::Agent::Create(std::move(end));
-    if (!agent.ok()) return Fail(agent.status());
-    agents.push_back(std::move(*agent));
-    for_page.push_back(agents.back().get());
+  TemporaryState temporary;
+  if (settings->from_stdin) {
+    if (const absl::Status status = temporary.Use(&*settings); !status.ok()) return Fail(status);
   }
-  g_agents = &agents;
-  if (g_stop) StopAll(agents);
+  std::shared_ptr<skald::agent::Spool> spool;
+  if (settings->from_stdin || !settings->receivers.empty())
+    spool = skald::agent::Spool::Open(settings->spool);
+  skald::agent::ReceiverConfigs receiver_configs = std::move(settings->receivers);
+  const std::string http_listen = settings->agent.http_listen;
+  const std::string node_name = settings->agent.node_name;
+  const uint64_t max_line_size = settings->agent.tail.max_line_size;
+  const std::shared_ptr<skald::agent::StageMetrics> metrics = settings->metrics;
+  const bool from_stdin = settings->from_stdin;
+  skald::agent::Ends ends;
+  if (const absl::Status started = ends.Start(std::move(*settings), spool); !started.ok())
+    return Fail(started);
+  std::unique_ptr<skald::agent::Receivers> receivers;
+  if (spool != nullptr) {
+    absl::StatusOr<std::unique_ptr<skald::agent::Receivers>> started =
+        skald::agent::Receivers::Start(std::move(receiver_configs), spool.get());
+    if (!started.ok()) return Fail(started.status());
+    receivers = std::move(*started);
+  }
   std::unique_ptr<skald::agent::HttpPage> page;
-  if (!settings->agent.http_listen.empty()) {
+  if (!http_listen.empty()) {
     absl::StatusOr<std::unique_ptr<skald::agent::HttpPage>> started =
-        skald::agent::HttpPage::Start(settings->agent.http_listen, std::move(for_page), settings->metrics);
+        skald::agent::HttpPage::Start(http_listen, ends.agents(), metrics);
     // A busy port is no reason to leave the logs.
     if (started.ok()) {
       page = std::move(*started);
+      if (receivers != nullptr)
+        skald::agent::RegisterIntakeMetrics(page.get(), spool.get(), &receivers->counters(), page->metrics());
     } else {
       skald::LogError("own page is off", "err=\"{}\"", skald::MessageOf(started.status()));
     }
   }
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < agents.size(); ++i) threads.emplace_back([&agents, i] { agents[i]->Run(); });
-  agents[0]->Run();
-  for (std::thread& thread : threads) thread.join();
-  g_agents = nullptr;
+  std::unique_ptr<skald::agent::StdinReader> input;
+  if (from_stdin) {
+    input = std::make_unique<skald::agent::StdinReader>(STDIN_FILENO, StdinJob(node_name), max_line_size,
+                                                        spool.get(), [] { StopAll(); });
+  }
+  const auto reload = [&] {
+    return ends.Reload([&](const skald::agent::AgentSettings& previous) {
+      return skald::agent::LoadAgentSettings(argc, argv, &previous);
+    });
+  };
+  if (page != nullptr) {
+    ends.SetOnChange([&page](const std::vector<skald::agent::Agent*>& agents) { page->SetAgents(agents); });
+    page->SetReload(reload);
+  }
+  while (!g_stop) {
+    pollfd wake = {g_wake, POLLIN, 0};
+    ::poll(&wake, 1, -1);
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n = ::read(g_wake, &count, sizeof(count));
+    if (!g_reload.exchange(false)) continue;
+    const absl::Status done = reload();
+    if (page != nullptr) page->CountReload(done.ok());
+    if (!done.ok())
+      skald::LogError("configuration is not reloaded, the one before is in force", "err=\"{}\"",
+                      skald::MessageOf(done));
+  }
+  if (page != nullptr) page->SetReload(nullptr);
+  ends.Stop();
+  const bool finished = input == nullptr || input->finished();
+  input.reset();
   page.reset();
+  if (spool != nullptr) spool->Close();
+  receivers.reset();
   skald::LogInfo("agent stopped");
-  return 0;
+  return finished ? 0 : 1;
 }

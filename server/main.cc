@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/allocator.h"
 #include "base/error.h"
 #include "base/http_get.h"
 #include "base/log.h"
@@ -66,6 +67,7 @@ int FsckMain(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  skald::KeepLittleFreeMemory();
   // skald health [the server's settings]: 0 if the server with these settings is ready.
   const bool health = argc > 1 && std::string_view(argv[1]) == "health";
   if (health) {

@@ -10,6 +10,7 @@
 #include "base/status_macros.h"
 #include "server/api/delete_handlers.h"
 #include "server/grpc/grpc_server.h"
+#include "server/loki_metrics.h"
 #include "server/push/otlp_handler.h"
 #include "server/push/push_handler.h"
 #include "server/tenant/retention.h"
@@ -55,6 +56,10 @@ absl::Status Server::Open(std::string config_yaml) {
   memory_ = std::make_unique<MemoryBudget>("the process (memory.limit)", static_cast<int64_t>(ceiling));
   // What is always there: caches, code, and what is not counted byte by byte.
   RETURN_IF_ERROR(memory_->Reserve(static_cast<int64_t>(std::min(kFixedMemory, ceiling / 4))));
+  results_ = std::make_unique<exec::ResultCache>(
+      static_cast<int64_t>(std::min(config_.query_results_memory, ceiling / 4)), memory_.get(),
+      &Clock::System());
+  memory_->OnShortage([this](int64_t bytes) { results_->GiveBack(bytes); });
   StoreOptions options;
   options.memory = memory_.get();
   options.reserved_disk = kReservedDisk;
@@ -71,7 +76,9 @@ absl::Status Server::Open(std::string config_yaml) {
     tails_.Publish(rows);
     rule_windows_.Publish(rows.tenant, rows.stream, rows.labels, rows.rows->time_ns.front(),
                           rows.rows->time_ns.back());
+    results_->Publish(rows.tenant, *rows.labels, rows.rows->time_ns.front(), rows.rows->time_ns.back());
   };
+  options.lines_removed = [this](int64_t min_ns, int64_t max_ns) { results_->ForgetTimes(min_ns, max_ns); };
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
     return Annotate(
@@ -85,7 +92,10 @@ absl::Status Server::Open(std::string config_yaml) {
     LogWarn("limits_config.retention_period and retention_stream hold only with compactor.retention_enabled");
   }
   visible_ = std::make_unique<DeleteView>(store_.get());
-  visible_->OnSet([this](std::string_view tenant) { rule_windows_.Forget(tenant); });
+  visible_->OnSet([this](std::string_view tenant) {
+    rule_windows_.Forget(tenant);
+    results_->Forget(tenant);
+  });
   ASSIGN_OR_RETURN(deletes_,
                    DeleteService::Open(DeletesFileName(config_.data_dir), visible_.get(), &Clock::System()));
   PurgeOptions purge;
@@ -126,6 +136,7 @@ absl::Status Server::Open(std::string config_yaml) {
   query_service_.limits = limits_.get();
   query_service_.source = tenants_.get();
   query_service_.engine = engine_.get();
+  query_service_.results = results_.get();
   query_service_.budgets = tenant_budgets_.get();
   query_service_.queries = queries_.get();
   query_service_.lookups = lookups_.get();
@@ -166,15 +177,19 @@ absl::Status Server::Open(std::string config_yaml) {
   metrics_.AddProcessMetrics();
   metrics_.Gauge("loki_build_info", "1, with the version.", {{"version", std::string(kVersion)}}).Set(1);
   AddStoreMetrics(this, store_.get(), &metrics_);
+  AddLokiMetrics(this, store_.get(), deletes_.get(), &Clock::System(), &metrics_);
+  AddResultMetrics(this, results_.get(), &metrics_);
 
   HttpServerOptions http;
   http.listen = config_.http_listen;
   http.max_connections = static_cast<uint32_t>(config_.max_connections);
   http.max_body_memory_bytes = config_.push_memory;
   http.max_answer_memory_bytes = config_.query_answer_memory;
+  if (config_.auth_enabled) http.share_by_header = "X-Scope-OrgID";
+  http.memory = memory_.get();
   ASSIGN_OR_RETURN(http_, HttpServer::Start(http, &router_, &metrics_));
   if (!config_.grpc_listen.empty()) {
-    ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_,
+    ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(config_, ingest_.get(), store_.get(), &metrics_, memory_.get(),
                                               [this](const std::string& tenant, const std::string& agent_id,
                                                      const push::v1::Declarations& declarations) {
                                                 if (rules_ != nullptr)

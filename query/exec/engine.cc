@@ -32,11 +32,11 @@ absl::StatusOr<QueryResult> Engine::RunExpr(const logql::ExprPtr& expr, const Qu
   limiter.Fit(logql::IsLogQuery(*expr), &fitting);
   if (limits.timeout_ns > 0) cancel->SetDeadline(begin_ns + limits.timeout_ns);
   ASSIGN_OR_RETURN(const exec::Plan plan, PlanOf(expr, fitting, limits));
-  MemoryBudget* const all = limits.memory != nullptr ? limits.memory.get() : budget_;
-  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : all->limit(), all);
-  exec::QueryContext context = ContextOf(fitting, &budget, cancel);
+  const std::shared_ptr<MemoryBudget> budget = BudgetOf(limits);
+  exec::QueryContext context = ContextOf(fitting, budget.get(), cancel);
   context.limiter = &limiter;
   ASSIGN_OR_RETURN(QueryResult result, Execute(plan, fitting, limits, context));
+  result.memory = budget;
   limiter.Report(&result);
   result.stats.exec_ns = MonotonicNs() - begin_ns;
   return result;
@@ -65,9 +65,8 @@ absl::StatusOr<exec::Explanation> Engine::Explain(const logql::ExprPtr& expr, co
     out.estimates.push_back(estimate);
   }
   if (!analyze) return out;
-  MemoryBudget* const all = limits.memory != nullptr ? limits.memory.get() : budget_;
-  MemoryBudget budget("query", limits.memory_bytes > 0 ? limits.memory_bytes : all->limit(), all);
-  exec::QueryContext context = ContextOf(params, &budget, cancel);
+  const std::shared_ptr<MemoryBudget> budget = BudgetOf(limits);
+  exec::QueryContext context = ContextOf(params, budget.get(), cancel);
   out.trace.reads.resize(out.plan.reads.size());
   context.trace = &out.trace;
   const int64_t run_ns = MonotonicNs();
@@ -75,7 +74,7 @@ absl::StatusOr<exec::Explanation> Engine::Explain(const logql::ExprPtr& expr, co
   out.analyzed = true;
   out.total = result.stats;
   out.total.exec_ns = MonotonicNs() - run_ns;
-  out.memory_bytes = budget.used();
+  out.memory_bytes = budget->used();
   return out;
 }
 
@@ -92,6 +91,12 @@ absl::StatusOr<exec::Plan> Engine::PlanOf(const logql::ExprPtr& expr, const Quer
   return exec::MakePlan(expr, limits);
 }
 
+std::shared_ptr<MemoryBudget> Engine::BudgetOf(const QueryLimits& limits) const {
+  MemoryBudget* const all = limits.memory != nullptr ? limits.memory.get() : budget_;
+  return {new MemoryBudget("query", limits.memory_bytes > 0 ? limits.memory_bytes : all->limit(), all),
+          [all = limits.memory](MemoryBudget* budget) { delete budget; }};
+}
+
 exec::QueryContext Engine::ContextOf(const QueryParams& params, MemoryBudget* budget,
                                      const CancelToken* cancel) const {
   exec::QueryContext context;
@@ -102,6 +107,7 @@ exec::QueryContext Engine::ContextOf(const QueryParams& params, MemoryBudget* bu
   context.cancel = cancel;
   context.windows = params.windows;
   context.interval_ns = params.interval_ns_of_windows;
+  context.results = params.results;
   return context;
 }
 

@@ -20,6 +20,7 @@ namespace skald::exec {
 struct Explanation;  // query/exec/explain.h
 struct Plan;         // query/exec/plan/plan.h
 struct QueryContext;
+class ResultCache;     // query/exec/result_cache.h
 class RollingWindows;  // query/exec/rolling_windows.h
 }  // namespace skald::exec
 
@@ -41,6 +42,9 @@ struct QueryParams {
   // between two evaluations, so that only new lines are read. It outlives the run; null: nothing is kept.
   exec::RollingWindows* windows = nullptr;
   int64_t interval_ns_of_windows = 0;
+  // Of a metric range query: what is kept of earlier ones, and where what is read now is kept. It outlives
+  // the run; null: everything is read, and nothing kept.
+  exec::ResultCache* results = nullptr;
 };
 
 // Zero means no limit unless said otherwise.
@@ -99,6 +103,8 @@ class Engine {
   // Runs the plan within the context's budget, and with its trace.
   absl::StatusOr<QueryResult> Execute(const exec::Plan& plan, const QueryParams& params,
                                       const QueryLimits& limits, exec::QueryContext context) const;
+  // One query's own, which draws from its tenant's or the process's and keeps the former alive.
+  std::shared_ptr<MemoryBudget> BudgetOf(const QueryLimits& limits) const;
   exec::QueryContext ContextOf(const QueryParams& params, MemoryBudget* budget,
                                const CancelToken* cancel) const;
 

@@ -88,7 +88,7 @@ class EngineTest : public testing::Test {
       const Streams& streams = std::get<Streams>(result->data);
       for (const Streams::Entry& entry : streams.entries()) {
         separate();
-        out += streams.line(entry);
+        out += entry.line;
       }
     }
     return out;
@@ -293,10 +293,13 @@ TEST_F(EngineTest, LimitsAndStops) {
   params.end_ns = 600 * kS;
   QueryLimits limits;
   limits.truncate_series = true;
-  const auto truncated = Run(params, limits);
+  auto truncated = Run(params, limits);
   ASSERT_TRUE(truncated.ok());
   EXPECT_EQ(std::get<Vector>(truncated->data).samples.size(), 500u);
   EXPECT_EQ(truncated->warnings.size(), 1u);
+  EXPECT_GT(budget_.used(), 0) << "an answer holds its memory";
+  truncated = QueryResult();
+  EXPECT_EQ(budget_.used(), 0);
 
   limits = QueryLimits();
   limits.memory_bytes = 10'000;
@@ -530,7 +533,7 @@ TEST_F(EngineTest, LogQueriesMatchTheSlowEvaluator) {
       for (const Streams::Group& group : streams.GroupByAllLabels()) {
         for (const uint32_t i : group.entries) {
           const Streams::Entry& entry = streams.entries()[i];
-          got.insert(fmt::format("{} {}{}", entry.time_ns, group.labels.ToString(), streams.line(entry)));
+          got.insert(fmt::format("{} {}{}", entry.time_ns, group.labels.ToString(), entry.line));
         }
       }
       for (const Streams::Entry& entry : streams.entries()) got_times.push_back(entry.time_ns);

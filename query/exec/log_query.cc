@@ -54,10 +54,10 @@ class Sequence {
     if (lines_.size() > limit_) lines_.resize(limit_);
     Streams out;
     absl::flat_hash_map<LabelSetId, uint32_t> known;
-    for (const SequenceLine& line : lines_) {
+    for (SequenceLine& line : lines_) {
       const auto [it, added] = known.try_emplace(line.labels, 0);
       if (added) it->second = out.AddLabelSet(LabelsOf(line.labels));
-      out.AddEntry(line.time_ns, it->second, line.line);
+      out.AddEntry(line.time_ns, it->second, std::move(line.line));
     }
     return out;
   }

@@ -318,7 +318,7 @@ class LogScan {
   absl::Status Run() {
     if (options_.interval_ns <= 0) {
       ASSIGN_OR_RETURN(std::vector<Candidate> entries, Read(options_.range, options_.limit));
-      for (const Candidate& entry : entries) Emit(entry);
+      for (Candidate& entry : entries) Emit(std::move(entry));
       return absl::OkStatus();
     }
     TimeRange rest = options_.range;
@@ -380,16 +380,16 @@ class LogScan {
     int64_t last_ns = 0;
     while (span.begin_ns < span.end_ns && streams_.entries().size() < options_.limit) {
       constexpr uint32_t kRoundEntries = 1000;
-      ASSIGN_OR_RETURN(const std::vector<Candidate> entries, Read(span, kRoundEntries));
-      for (const Candidate& entry : entries) {
+      ASSIGN_OR_RETURN(std::vector<Candidate> entries, Read(span, kRoundEntries));
+      for (Candidate& entry : entries) {
         if (streams_.entries().size() == options_.limit) return absl::OkStatus();
         if (any && (backward ? entry.time_ns > SaturatingAdd(last_ns, -options_.interval_ns)
                              : entry.time_ns < SaturatingAdd(last_ns, options_.interval_ns))) {
           continue;
         }
-        Emit(entry);
         any = true;
         last_ns = entry.time_ns;
+        Emit(std::move(entry));
       }
       if (entries.size() < kRoundEntries) return absl::OkStatus();
       if (backward) {
@@ -401,7 +401,7 @@ class LogScan {
     return absl::OkStatus();
   }
 
-  void Emit(const Candidate& entry) {
+  void Emit(Candidate entry) {
     const uint64_t key = uint64_t{entry.worker} << 32 | entry.labels;
     const auto [it, added] = label_set_of_.try_emplace(key, 0);
     if (added) {
@@ -414,7 +414,7 @@ class LogScan {
       }
       it->second = streams_.AddLabelSet(std::move(labels));
     }
-    streams_.AddEntry(entry.time_ns, it->second, entry.line);
+    streams_.AddEntry(entry.time_ns, it->second, std::move(entry.line));
   }
 
   const QueryContext& context_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace skald {
 
@@ -10,9 +11,8 @@ uint32_t Streams::AddLabelSet(CategorizedLabels labels) {
   return static_cast<uint32_t>(label_sets_.size() - 1);
 }
 
-void Streams::AddEntry(int64_t time_ns, uint32_t label_set, std::string_view line) {
-  entries_.push_back(Entry{time_ns, label_set, static_cast<uint32_t>(line.size()), text_.size()});
-  text_.append(line);
+void Streams::AddEntry(int64_t time_ns, uint32_t label_set, std::string line) {
+  entries_.push_back(Entry{time_ns, label_set, std::move(line)});
 }
 
 std::vector<Streams::Group> Streams::GroupBy(bool stream_only) const {

@@ -16,6 +16,8 @@
 
 namespace skald {
 
+class MemoryBudget;  // base/memory_budget.h
+
 enum class Direction { kForward, kBackward };
 
 // Where a label of an entry comes from: kStream, kMetadata, kParsed. Errors of stages count as parsed.
@@ -30,14 +32,13 @@ struct CategorizedLabel {
 // Sorted by name, names distinct.
 using CategorizedLabels = std::vector<CategorizedLabel>;
 
-// The answer of a log query. Values; label sets and lines are referred to by position.
+// The answer of a log query. Values; label sets are referred to by position.
 class Streams {
  public:
   struct Entry {
     int64_t time_ns = 0;
     uint32_t label_set = 0;  // into label_sets
-    uint32_t line_size = 0;
-    uint64_t line_begin = 0;  // into text
+    std::string line;
   };
   // A result stream: labels as they are printed, and its entries in the direction of the query.
   struct Group {
@@ -49,9 +50,6 @@ class Streams {
   const std::vector<Entry>& entries() const { return entries_; }
   const CategorizedLabels& labels(const Entry& entry) const { return label_sets_[entry.label_set]; }
   const std::vector<CategorizedLabels>& label_sets() const { return label_sets_; }
-  std::string_view line(const Entry& entry) const {
-    return std::string_view(text_).substr(entry.line_begin, entry.line_size);
-  }
 
   // By all labels of an entry (the plain answer), sorted by label text.
   std::vector<Group> GroupByAllLabels() const { return GroupBy(/*stream_only=*/false); }
@@ -59,14 +57,13 @@ class Streams {
   std::vector<Group> GroupByStreamLabels() const { return GroupBy(/*stream_only=*/true); }
 
   uint32_t AddLabelSet(CategorizedLabels labels);
-  void AddEntry(int64_t time_ns, uint32_t label_set, std::string_view line);
+  void AddEntry(int64_t time_ns, uint32_t label_set, std::string line);
 
  private:
   std::vector<Group> GroupBy(bool stream_only) const;
 
   std::vector<CategorizedLabels> label_sets_;
   std::vector<Entry> entries_;
-  std::string text_;
 };
 
 struct Point {
@@ -117,6 +114,9 @@ struct QueryResult {
   QueryStats stats;
   std::vector<std::string> warnings;
   std::vector<ReachedLimit> reached;  // a partial answer's
+  // The query's, which still holds what the data takes until the answer is no more; null where nothing was
+  // counted.
+  std::shared_ptr<MemoryBudget> memory;
 };
 
 }  // namespace skald

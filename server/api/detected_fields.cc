@@ -75,7 +75,7 @@ absl::Status ForEachField(const Streams& streams, const OnField& fn) {
     Rows rows;
     for (const uint32_t index : group.entries) {
       const Streams::Entry& entry = streams.entries()[index];
-      rows.Append(entry.time_ns, streams.line(entry));
+      rows.Append(entry.time_ns, entry.line);
     }
     json.Start(group.labels, &rows);
     logfmt.Start(group.labels, &rows);

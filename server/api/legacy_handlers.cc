@@ -25,7 +25,7 @@ std::string LegacyStreamsJson(const QueryResult& result, const QueryTiming& timi
     for (const uint32_t index : group.entries) {
       const Streams::Entry& entry = streams.entries()[index];
       w.BeginObject().Key("ts").String(FormatRfc3339Nano(entry.time_ns));
-      w.Key("line").String(streams.line(entry), JsonEscape::kHtml).EndObject();
+      w.Key("line").String(entry.line, JsonEscape::kHtml).EndObject();
     }
     w.EndArray().EndObject();
   }
@@ -51,6 +51,7 @@ absl::StatusOr<std::string> LegacyQuery(const QueryService& service, const HttpR
   ASSIGN_OR_RETURN(const QueryResult result,
                    service.engine->RunExpr(expr, query, LimitsOf(service, tenant, *limits, request),
                                            request.cancel.get()));
+  RETURN_IF_ERROR(result.memory->Reserve(static_cast<int64_t>(ResultJsonBytes(result))));
   return LegacyStreamsJson(result, {result.stats.exec_ns, waited_ns});
 }
 

@@ -68,6 +68,8 @@ absl::StatusOr<HttpResponse> RunQuery(const QueryService& service, const HttpReq
   if (!ClampToLookback(*tenant_limits, now_ns, &bounds))
     return JsonResponse(QueryResultJson(EmptyResult(*expr, params), flags, timing));
   if (!instant) params.start_ns = bounds.start_ns;
+  if (request.Header("Cache-Control").find("no-cache") == std::string_view::npos)
+    params.results = service.results;
   ASSIGN_OR_RETURN(const QueryResult result,
                    service.engine->RunExpr(expr, params, limits, request.cancel.get()));
   timing.exec_ns = result.stats.exec_ns;
@@ -76,6 +78,7 @@ absl::StatusOr<HttpResponse> RunQuery(const QueryService& service, const HttpReq
       .Add(static_cast<double>(result.stats.bytes_processed));
   service.metrics->Counter("skald_query_lines_total", "Lines looked at by queries.", {{"tenant", tenant}})
       .Add(static_cast<double>(result.stats.lines_processed));
+  RETURN_IF_ERROR(result.memory->Reserve(static_cast<int64_t>(ResultJsonBytes(result))));
   HttpResponse answer = JsonResponse(QueryResultJson(result, flags, timing));
   std::string reached;
   for (const ReachedLimit& limit : result.reached)

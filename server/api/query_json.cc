@@ -78,7 +78,7 @@ void WriteStreams(JsonWriter* w, std::string* out, const Streams& streams, bool 
       comma = true;
       fmt::format_to(std::back_inserter(*out), "{}", entry.time_ns);
       *out += "\",";
-      AppendJsonString(out, streams.line(entry), JsonEscape::kHtml);
+      AppendJsonString(out, entry.line, JsonEscape::kHtml);
       if (categorize) {
         *out += ',';
         *out += third[entry.label_set];
@@ -179,6 +179,18 @@ void WriteStats(JsonWriter* w, const QueryStats& stats, const QueryTiming& timin
   for (const char* cache : {"chunk", "index", "result", "statsResult", "volumeResult", "seriesResult",
                             "labelResult", "instantMetricResult"}) {
     w->Key(cache).BeginObject();
+    if (std::string_view(cache) == "result") {
+      w->Key("entriesFound").UInt(stats.kept_steps_found);
+      w->Key("entriesRequested").UInt(stats.kept_steps_asked);
+      w->Key("entriesStored").UInt(stats.kept_steps_stored);
+      w->Key("bytesReceived").Int(0);
+      w->Key("bytesSent").Int(0);
+      w->Key("requests").UInt(stats.kept_requests);
+      w->Key("downloadTime").Int(0);
+      w->Key("queryLengthServed").Int(stats.kept_length_ns);
+      w->EndObject();
+      continue;
+    }
     for (const char* key : {"entriesFound", "entriesRequested", "entriesStored", "bytesReceived", "bytesSent",
                             "requests", "downloadTime", "queryLengthServed"}) {
       w->Key(key).Int(0);
@@ -256,9 +268,37 @@ std::string StatsJson(const QueryStats& stats, const QueryTiming& timing) {
   return out;
 }
 
+size_t ResultJsonBytes(const QueryResult& result) {
+  constexpr size_t kStatsBytes = 4096;
+  constexpr size_t kSampleBytes = 40;  // a time, a number, and what is around them
+  size_t bytes = kStatsBytes;
+  const auto add_labels = [&bytes](const Labels& labels) {
+    for (const auto& [name, value] : labels) bytes += name.size() + value.size() + 6;
+  };
+  if (const auto* streams = std::get_if<Streams>(&result.data)) {
+    for (const Streams::Entry& entry : streams->entries())
+      bytes += entry.line.size() + entry.line.size() / 8 + kSampleBytes;
+    for (const CategorizedLabels& labels : streams->label_sets()) {
+      for (const CategorizedLabel& label : labels) bytes += label.name.size() + label.value.size() + 6;
+    }
+  } else if (const auto* matrix = std::get_if<Matrix>(&result.data)) {
+    for (const Series& series : matrix->series) {
+      add_labels(series.labels);
+      bytes += kSampleBytes * (1 + series.points.size());
+    }
+  } else if (const auto* vector = std::get_if<Vector>(&result.data)) {
+    for (const VectorSample& sample : vector->samples) {
+      add_labels(sample.labels);
+      bytes += 2 * kSampleBytes;
+    }
+  }
+  return bytes;
+}
+
 std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,
                             const QueryTiming& timing) {
   std::string out;
+  out.reserve(ResultJsonBytes(result));
   JsonWriter w(&out);
   const std::string stats = StatsJson(result.stats, timing);
   w.BeginObject().Key("status").String("success");

@@ -21,6 +21,9 @@ struct QueryTiming {
   int64_t queue_ns = 0;  // waiting for it
 };
 
+// About how long QueryResultJson's text gets: what is to be reserved before it is made.
+size_t ResultJsonBytes(const QueryResult& result);
+
 // The whole body. encoding_flags are echoed for streams, and `categorize-labels` among them changes their
 // form.
 std::string QueryResultJson(const QueryResult& result, const std::vector<std::string>& encoding_flags,

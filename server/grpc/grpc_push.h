@@ -13,6 +13,10 @@ namespace skald::server {
 
 // What the streams of all agents share. Everything outlives the gRPC server.
 struct AgentDoor {
+  // memory: the process's.
+  explicit AgentDoor(MemoryBudget* memory)
+      : waiting("agents' batches that wait", int64_t{256} << 20, memory) {}
+
   bool auth_enabled = false;
   IngestService* ingest = nullptr;
   const Store* store = nullptr;
@@ -22,7 +26,7 @@ struct AgentDoor {
                      const push::v1::Declarations& declarations)>
       declare;
   // Batches that were read and wait for their turn, of all agents.
-  MemoryBudget waiting{"agents' batches that wait", int64_t{256} << 20};
+  MemoryBudget waiting;
   std::atomic<int64_t> connected{0};
 };
 

@@ -18,8 +18,9 @@ namespace skald::server {
 class GrpcServer::Impl {
  public:
   Impl(const ServerConfig& config, IngestService* ingest, const Store* store, Metrics* metrics,
-       DeclareFunction declare)
+       MemoryBudget* memory, DeclareFunction declare)
       : metrics_(metrics),
+        door_(memory),
         agents_(&door_),
         pusher_(config.auth_enabled, ingest),
         otlp_(config.auth_enabled, ingest) {
@@ -101,8 +102,9 @@ GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const ServerConfig& config,
                                                               IngestService* ingest, const Store* store,
-                                                              Metrics* metrics, DeclareFunction declare) {
-  auto impl = std::make_unique<Impl>(config, ingest, store, metrics, std::move(declare));
+                                                              Metrics* metrics, MemoryBudget* memory,
+                                                              DeclareFunction declare) {
+  auto impl = std::make_unique<Impl>(config, ingest, store, metrics, memory, std::move(declare));
   RETURN_IF_ERROR(impl->Start(config.grpc_listen));
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
 }

@@ -22,9 +22,10 @@ using DeclareFunction = std::function<void(const std::string& tenant, const std:
 
 class GrpcServer {
  public:
-  // FailedPrecondition `cannot listen on ADDRESS: ...`. Everything given outlives it.
+  // FailedPrecondition `cannot listen on ADDRESS: ...`. memory: the process's. Everything given outlives it.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const ServerConfig& config, IngestService* ingest,
                                                            const Store* store, Metrics* metrics,
+                                                           MemoryBudget* memory,
                                                            DeclareFunction declare = nullptr);
   ~GrpcServer();
 

@@ -13,6 +13,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 
+#include "base/fair_share.h"
 #include "server/http/http_server.h"
 
 namespace skald::server {
@@ -25,8 +26,10 @@ struct HttpShared {
       : options(std::move(o)),
         router(r),
         metrics(m),
-        bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes)),
-        answers("HTTP answers", static_cast<int64_t>(options.max_answer_memory_bytes)) {}
+        bodies("HTTP request bodies", static_cast<int64_t>(options.max_body_memory_bytes), options.memory),
+        answers("HTTP answers", static_cast<int64_t>(options.max_answer_memory_bytes), options.memory),
+        body_shares(&bodies),
+        answer_shares(&answers) {}
 
   // Here, so that a connection whose answer comes late still has it.
   boost::asio::io_context io;
@@ -35,6 +38,8 @@ struct HttpShared {
   Metrics* const metrics;
   MemoryBudget bodies;
   MemoryBudget answers;
+  FairShare body_shares;
+  FairShare answer_shares;
   std::atomic<bool> draining{false};
   std::atomic<int64_t> connections{0};
 };
@@ -88,6 +93,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::optional<Response> response_;
   std::string remote_;
   std::shared_ptr<CancelToken> cancel_;
+  std::string sharer_;  // whose share the request takes from; not changed while there is one
   int64_t body_reserved_ = 0;
   int64_t answer_reserved_ = 0;
   bool idle_ = false;

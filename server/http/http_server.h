@@ -27,6 +27,10 @@ struct HttpServerOptions {
   uint64_t max_body_memory_bytes = uint64_t{512} << 20;
   // Bytes of answers that wait to be taken by their clients; one that does not fit is answered 503.
   uint64_t max_answer_memory_bytes = uint64_t{512} << 20;
+  // Senders that differ in this header have at most their shares of both (base/fair_share.h); "" = no shares.
+  std::string share_by_header;
+  // What both draw from, or null. Outlives the server.
+  MemoryBudget* memory = nullptr;
 };
 
 class HttpServer {

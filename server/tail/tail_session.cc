@@ -276,7 +276,7 @@ void TailSession::SendNext() {
   size_t bytes = 0;
   while (past_left_ > 0 && entries.size() < kEntriesPerFrame && bytes < kMaxFrameBytes) {
     const Streams::Entry& entry = past_.entries()[--past_left_];
-    entries.push_back(TailEntryJson(past_labels_[entry.label_set], entry.time_ns, past_.line(entry)));
+    entries.push_back(TailEntryJson(past_labels_[entry.label_set], entry.time_ns, entry.line));
     bytes += entries.back().size();
     if (past_left_ == 0) {
       past_ = Streams();

@@ -89,7 +89,7 @@ Answer AnswerOf(const QueryResult& result) {
   Answer out;
   if (const auto* streams = std::get_if<Streams>(&result.data)) {
     for (const Streams::Entry& entry : streams->entries()) {
-      Answer::Line line{entry.time_ns, {}, std::string(streams->line(entry))};
+      Answer::Line line{entry.time_ns, {}, entry.line};
       for (const CategorizedLabel& label : streams->labels(entry)) line.labels[label.name] = label.value;
       out.lines.push_back(std::move(line));
     }

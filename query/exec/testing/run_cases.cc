@@ -93,7 +93,7 @@ void WriteStreams(JsonWriter* w, const Streams& streams, bool categorize) {
     w->Key("values").BeginArray();
     for (const uint32_t i : group.entries) {
       const Streams::Entry& entry = streams.entries()[i];
-      w->BeginArray().String(std::to_string(entry.time_ns)).String(streams.line(entry));
+      w->BeginArray().String(std::to_string(entry.time_ns)).String(entry.line);
       if (categorize) {
         w->BeginObject();
         for (const auto& [category, key] : {std::pair(LabelCategory::kMetadata, "structuredMetadata"),

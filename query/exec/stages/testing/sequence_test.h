@@ -41,7 +41,7 @@ class SequenceTest : public testing::Test {
     const auto& streams = std::get<Streams>(result.data);
     std::string out;
     for (const Streams::Entry& entry : streams.entries()) {
-      const std::string_view line = streams.line(entry);
+      const std::string_view line = entry.line;
       out += (out.empty() ? "" : " ") + std::string(line.substr(line.find("n=") + 2));
     }
     return out;
