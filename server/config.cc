@@ -1,6 +1,10 @@
 #include "server/config.h"
 
+#include <functional>
 #include <limits>
+#include <utility>
+
+#include <yaml-cpp/yaml.h>
 
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -125,7 +129,6 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.simulated_push_latency", "not needed"},
     {"limits_config.enable_multi_variant_queries",
      "not available: variants() is refused, as Loki does by default"},
-    {"limits_config.discover_generic_fields", "not available: the agent's stages can add what a line says"},
     {"limits_config.use_owned_stream_count", "not needed: one process has all streams"},
     {"limits_config.tsdb_sharding_strategy", "not needed: a query uses all cores"},
     {"limits_config.tsdb_precompute_chunks", "not needed: a query uses all cores"},
@@ -143,13 +146,8 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.per_tenant_override_config", "replaced by runtime_config.file"},
     {"limits_config.per_tenant_override_period", "replaced by runtime_config.period"},
     {"limits_config.allow_deletes", "replaced by limits_config.deletion_mode"},
-    {"limits_config.block_ingestion_until", "not available: see limits_config.ingestion_rate_mb"},
-    {"limits_config.block_ingestion_status_code", "not available: see limits_config.ingestion_rate_mb"},
-    {"limits_config.block_ingestion_policy_until", "not available: there are no ingestion policies"},
-    {"limits_config.policy_enforced_labels", "not available: there are no ingestion policies"},
-    {"limits_config.policy_stream_mapping", "not available: there are no ingestion policies"},
-    {"limits_config.policy_override_limits", "not available: there are no ingestion policies"},
-    {"limits_config.enforced_labels", "not available: streams without a label are taken"},
+    {"limits_config.policy_override_limits",
+     "not available: limits are of a tenant, see runtime_config.file"},
     {"limits_config.ingestion_partitions_tenant_shard_size", "not needed: one process does everything"},
     {"limits_config.pattern_ingester_tokenizable_json_fields_default",
      "not needed: patterns are of whole lines"},
@@ -410,17 +408,36 @@ void RegisterLimitOptions(Config* config, Limits* out) {
   config->Bytes(spec("per_stream_rate_limit", "Bytes a second of one stream."), &l.per_stream_rate_limit);
   config->Bytes(spec("per_stream_rate_limit_burst", "Bytes at once of one stream; 0 = five times the rate."),
                 &l.per_stream_rate_limit_burst);
-  config->Section("limits_config.otlp_config", [&l](const YAML::Node& node, const ConfigPlace& place) {
-    const absl::Status status = ReadOtlpConfig(node, &l.otlp);
-    return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
+  const auto section = [config](const char* key, std::function<absl::Status(const YAML::Node&)> read) {
+    config->Section(std::string("limits_config.") + key, [read = std::move(read)](const YAML::Node& node,
+                                                                                  const ConfigPlace& place) {
+      const absl::Status status = read(node);
+      return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
+    });
+  };
+  config->List(spec("enforced_labels", "Streams without one of these are refused."),
+               &l.ingestion.enforced_labels);
+  config->Int(spec("block_ingestion_status_code",
+                   "Answer to a push that is blocked; 200 = 204 is answered all the same."),
+              &l.ingestion.block_status, 200, 599);
+  section("block_ingestion_until", [&l](const YAML::Node& node) {
+    ASSIGN_OR_RETURN(l.ingestion.block_until, ParseBlockUntil(node.IsNull() ? "" : node.Scalar()));
+    return absl::OkStatus();
   });
+  section("policy_stream_mapping",
+          [&l](const YAML::Node& node) { return ReadPolicySelectors(node, &l.ingestion); });
+  section("policy_enforced_labels",
+          [&l](const YAML::Node& node) { return ReadPolicyEnforcedLabels(node, &l.ingestion); });
+  section("block_ingestion_policy_until",
+          [&l](const YAML::Node& node) { return ReadPolicyBlockUntil(node, &l.ingestion); });
+  section("discover_generic_fields",
+          [&l](const YAML::Node& node) { return ReadGenericFields(node, &l.discover_generic_fields); });
+  section("otlp_config", [&l](const YAML::Node& node) { return ReadOtlpConfig(node, &l.otlp); });
   config->Duration(
       spec("retention_period", "Lines are removed after this long, if compactor.retention_enabled."),
       &l.retention_period_ns);
-  config->Section("limits_config.retention_stream", [&l](const YAML::Node& node, const ConfigPlace& place) {
-    const absl::Status status = ReadRetentionStreams(node, &l.retention_stream);
-    return status.ok() ? status : InvalidArgument("{}: {}", place.source, MessageOf(status));
-  });
+  section("retention_stream",
+          [&l](const YAML::Node& node) { return ReadRetentionStreams(node, &l.retention_stream); });
   config->Choice(spec("deletion_mode", "Whether delete requests are taken."), &l.deletion_mode,
                  {"disabled", "filter-only", "filter-and-delete"});
   config->Int(spec("max_query_series", "Series of an answer."), &l.max_query_series, 0,

@@ -224,7 +224,8 @@ TEST_F(ServerTest, StatusPages) {
   const std::string metrics = Get("/metrics").body;
   for (const char* line :
        {"loki_distributor_lines_received_total{tenant=\"fake\"} 3", "skald_store_appended_rows_total 2",
-        "loki_discarded_samples_total{reason=\"stream_limit\",tenant=\"fake\"} 1",
+        "loki_discarded_samples_total{format=\"\",policy=\"\",reason=\"stream_limit\",retention_hours=\"0\","
+        "tenant=\"fake\"} 1",
         "process_resident_memory_bytes ",
         "loki_request_duration_seconds_count{method=\"POST\",route=\"/loki/api/v1/"
         "push\",status_code=\"204\"} 2"}) {

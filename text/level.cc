@@ -7,6 +7,7 @@
 #include "text/byte_scan.h"
 #include "text/go_float.h"
 #include "text/json_scan.h"
+#include "text/line_form.h"
 #include "text/logfmt.h"
 
 namespace skald {
@@ -18,14 +19,6 @@ bool EqualsFolded(std::string_view text, std::string_view lower) {
   if (text.size() != lower.size()) return false;
   for (size_t i = 0; i < text.size(); ++i) {
     if (Lower(text[i]) != lower[i]) return false;
-  }
-  return true;
-}
-
-bool EqualFold(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (Lower(a[i]) != Lower(b[i])) return false;
   }
   return true;
 }
@@ -222,13 +215,8 @@ std::string_view LevelDetector::FromLogfmt(std::string_view line) const {
 std::string_view LevelDetector::OfLine(std::string_view line) const {
   std::string_view level;
   if (!options_.fields.empty()) {
-    const auto blank = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
-    size_t begin = 0;
-    size_t end = line.size();
-    while (begin < end && blank(line[begin])) ++begin;
-    while (end > begin && blank(line[end - 1])) --end;
-    if (end > begin && line[begin] == '{' && line[end - 1] == '}') {
-      level = FromJson(line.substr(begin, end - begin));
+    if (const std::string_view object = ObjectOfLine(line); !object.empty()) {
+      level = FromJson(object);
     } else if (line.find('=') != std::string_view::npos) {
       level = FromLogfmt(line);
     }

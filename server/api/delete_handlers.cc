@@ -70,7 +70,7 @@ absl::StatusOr<DeleteRequest> ReadRequest(const FormPairs& params, int64_t now_n
       return InvalidArgument("max_interval can't be greater than {}", FormatGoDuration(kMaxIntervalNs));
     if (*interval > *end - *start) {
       return InvalidArgument("max_interval can't be greater than the interval to be deleted ({})",
-                             FormatGoDuration(*end - *start));
+                             FormatGoDuration((*end - *start) / kNsPerMs * kNsPerMs));
     }
   }
   request.start_ns = *start;

@@ -16,17 +16,34 @@ namespace {
 
 struct IndexQuestion {
   Bounds bounds;
+  int64_t step_ns = 0;  // not of IndexKind::kVolume
   bool visible = true;  // false: all of it is older than max_query_lookback
 };
 
+enum class IndexKind { kStats, kVolume, kVolumeRange };
+
+// What counts as the length of the question, in bounds of that length. Volumes know whole seconds, and a
+// range is asked for bucket by bucket.
+Bounds Measured(IndexKind kind, const Bounds& bounds, int64_t step_ns) {
+  if (kind == IndexKind::kStats) return bounds;
+  int64_t length_ns = bounds.end_ns - bounds.start_ns;
+  if (kind == IndexKind::kVolumeRange) length_ns = std::min(length_ns, step_ns - kNsPerMs);
+  Bounds out = bounds;
+  out.end_ns = out.start_ns + length_ns / kNsPerSecond * kNsPerSecond;
+  return out;
+}
+
 absl::StatusOr<IndexQuestion> ParseIndexQuestion(const QueryService& service, const Limits& limits,
-                                                 const Params& params, bool with_step) {
+                                                 const Params& params, IndexKind kind) {
   const int64_t now_ns = service.clock->NowNs();
   IndexQuestion out;
   ASSIGN_OR_RETURN(out.bounds, ParseBounds(params, now_ns));
   if (out.bounds.end_ns < out.bounds.start_ns) return EndBeforeStartError();
-  if (with_step) RETURN_IF_ERROR(ParseStep(params, out.bounds).status());
-  RETURN_IF_ERROR(CheckQueryLength(limits, out.bounds));
+  RETURN_IF_ERROR(ParseDirection(params).status());
+  if (kind != IndexKind::kVolume) {
+    ASSIGN_OR_RETURN(out.step_ns, ParseStep(params, out.bounds));
+  }
+  RETURN_IF_ERROR(CheckQueryLength(limits, Measured(kind, out.bounds, out.step_ns)));
   out.visible = ClampToLookback(limits, now_ns, &out.bounds);
   return out;
 }
@@ -41,7 +58,8 @@ absl::StatusOr<IndexStats> StatsOfQuestion(const QueryService& service, const st
   const std::shared_ptr<const Limits> limits = service.limits->Of(tenant);
   RETURN_IF_ERROR(ParseLimit(params).status());
   ASSIGN_OR_RETURN(const std::vector<Matcher> matchers, logql::ParseMatchers(params.Get("query")));
-  ASSIGN_OR_RETURN(const IndexQuestion question, ParseIndexQuestion(service, *limits, params, true));
+  ASSIGN_OR_RETURN(const IndexQuestion question,
+                   ParseIndexQuestion(service, *limits, params, IndexKind::kStats));
   if (!question.visible) return IndexStats();
   const TimeRange range = InclusiveRange(question.bounds);
   ASSIGN_OR_RETURN(const Selection selection, service.source->Select(tenant, matchers, range));
@@ -101,13 +119,10 @@ absl::StatusOr<std::string> Volume(const QueryService& service, const std::strin
   if (!question.all) {
     ASSIGN_OR_RETURN(question.matchers, logql::ParseMatchers(params.Get("query")));
   }
-  // A range is asked for bucket by bucket, so its whole length is no query's length.
-  Limits unbounded = *limits;
-  if (ranged) unbounded.max_query_length_ns = 0;
-  ASSIGN_OR_RETURN(const IndexQuestion index, ParseIndexQuestion(service, unbounded, params, ranged));
-  if (ranged) {
-    ASSIGN_OR_RETURN(question.step_ns, ParseStep(params, index.bounds));
-  }
+  ASSIGN_OR_RETURN(
+      const IndexQuestion index,
+      ParseIndexQuestion(service, *limits, params, ranged ? IndexKind::kVolumeRange : IndexKind::kVolume));
+  question.step_ns = index.step_ns;
   question.range = InclusiveRange(index.bounds);
   question.end_ms = index.bounds.end_ns / kNsPerMs;
   question.max_series = static_cast<uint64_t>(limits->volume_max_series);

@@ -77,6 +77,8 @@ absl::StatusOr<std::string> Inflate(bool gzip, std::string_view bytes, uint64_t 
     }
     if (gzip) {
       const bool header = !any_member && out.empty();
+      constexpr size_t kHeaderBytes = 10;
+      if (header && bytes.size() < kHeaderBytes) return InvalidArgument("unexpected EOF");
       return InvalidArgument("{}", header ? "gzip: invalid header" : "gzip: invalid checksum");
     }
     return InvalidArgument("flate: corrupt input before offset {}", z.total_in);

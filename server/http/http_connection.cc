@@ -59,7 +59,7 @@ class HttpConnection::Answer : public Responder {
       }
     }
     auto held = static_cast<int64_t>(response.body.size());
-    if (!connection_->shared_->answers.Reserve(held).ok()) {
+    if (!connection_->shared_->answer_shares.Reserve(connection_->sharer_, held).ok()) {
       response = TextResponse(503, "too many answers wait for their readers, try again\n");
       held = 0;
     }
@@ -128,12 +128,12 @@ void HttpConnection::Close() {
 }
 
 void HttpConnection::ReleaseBody() {
-  if (body_reserved_ > 0) shared_->bodies.Release(body_reserved_);
+  if (body_reserved_ > 0) shared_->body_shares.Release(sharer_, body_reserved_);
   body_reserved_ = 0;
 }
 
 void HttpConnection::ReleaseAnswer() {
-  if (answer_reserved_ > 0) shared_->answers.Release(answer_reserved_);
+  if (answer_reserved_ > 0) shared_->answer_shares.Release(sharer_, answer_reserved_);
   answer_reserved_ = 0;
 }
 
@@ -184,6 +184,7 @@ void HttpConnection::OnHead() {
     request_->headers.emplace_back(View(field.name_string()), View(field.value()));
   request_->cancel = std::make_shared<CancelToken>();
   cancel_ = request_->cancel;
+  if (!shared_->options.share_by_header.empty()) sharer_ = request_->Header(shared_->options.share_by_header);
   keep_alive_ = head.keep_alive();
   answered_ = false;
 
@@ -199,7 +200,7 @@ void HttpConnection::OnHead() {
     return Respond(std::move(answer_));
   }
   parser_->body_limit(limit);
-  if (absl::Status status = shared_->bodies.Reserve(static_cast<int64_t>(length)); !status.ok()) {
+  if (!shared_->body_shares.Reserve(sharer_, static_cast<int64_t>(length)).ok()) {
     keep_alive_ = false;
     return Respond(TextResponse(503, "the server holds too many requests at this moment, try again\n"));
   }
@@ -224,7 +225,7 @@ void HttpConnection::ReadBody() {
       // A body of unknown length is paid for as it comes.
       const int64_t beyond = static_cast<int64_t>(self->parser_->get().body().size()) - self->body_reserved_;
       if (beyond > 0) {
-        if (!self->shared_->bodies.Reserve(beyond).ok()) {
+        if (!self->shared_->body_shares.Reserve(self->sharer_, beyond).ok()) {
           self->keep_alive_ = false;
           return self->Respond(
               TextResponse(503, "the server holds too many requests at this moment, try again\n"));

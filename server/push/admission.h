@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "server/push/generic_fields.h"
 #include "server/push/push_decode.h"
 #include "server/push/rate_limit.h"
 #include "server/push/stream_cache.h"
@@ -27,6 +28,12 @@
 
 namespace skald::server {
 
+// How a push came in.
+struct PushOrigin {
+  std::string door;    // json, protobuf, grpc, otlp, otlp_json, otlp_grpc, agent
+  std::string policy;  // an ingestion policy that the sender names, in place of those of the streams' labels
+};
+
 // What was refused of one stream for one reason.
 struct PushRefusal {
   std::string stream;   // label text, service_name included
@@ -34,6 +41,9 @@ struct PushRefusal {
   std::string message;  // of the first refused entry
   uint64_t lines = 0;
   uint64_t bytes = 0;
+  // Of the stream, for the counters.
+  std::string policy;
+  int64_t retention_hours = 0;
 };
 
 // Error texts of one push, grouped as Loki does: one text alone as it is, else "N errors like: text" joined
@@ -76,7 +86,7 @@ class Admission {
   Admission(const TenantLimits* limits, const Store* store, const Clock* clock, Metrics* metrics);
 
   // Views of push are not looked at after the call.
-  AdmissionResult Admit(const std::string& tenant, const DecodedPush& push);
+  AdmissionResult Admit(const std::string& tenant, const DecodedPush& push, const PushOrigin& origin = {});
   // An agent's columns. Rows that nothing has to be changed on keep their encoded form.
   AdmissionResult AdmitAgent(const std::string& tenant, std::vector<AgentStream> streams);
 
@@ -89,6 +99,7 @@ class Admission {
 
     const std::shared_ptr<const Limits> limits;
     const LevelDetector detector;
+    const GenericFields generic_fields;
     StreamCache cache;
   };
   std::shared_ptr<Rules> RulesOf(const std::string& tenant);
@@ -99,8 +110,8 @@ class Admission {
     std::string message;
   };
   std::optional<Refused> CheckStream(const Limits& limits, const std::string& tenant,
-                                     const ResolvedStream& stream, uint64_t bytes, uint64_t streams_in_push,
-                                     uint64_t* new_streams);
+                                     const ResolvedStream& stream, const Rows& rows, uint64_t bytes,
+                                     uint64_t streams_in_push, uint64_t* new_streams);
   std::optional<Refused> CheckTenantRate(const Limits& limits, const std::string& tenant, uint64_t lines,
                                          uint64_t bytes);
   void CountReceived(const std::string& tenant, const DecodedPush& push);

@@ -177,7 +177,8 @@ TEST(Admission, RefusalTexts) {
     ASSERT_EQ(got.refusals.size(), 1u);
     EXPECT_EQ(got.refusals[0].reason, row.reason);
     EXPECT_THAT(door.metrics.Text(),
-                HasSubstr("loki_discarded_samples_total{reason=\"" + row.reason + "\",tenant=\"fake\"} 1\n"));
+                HasSubstr("loki_discarded_samples_total{format=\"loki\",policy=\"\",reason=\"" + row.reason +
+                          "\",retention_hours=\"0\",tenant=\"fake\"} 1\n"));
   }
   Door door;
   EXPECT_THAT(door.Push(Stream(many, {Entry(0, "x")})).answer.message,
@@ -360,6 +361,44 @@ TEST(Admission, AgentRefusalsAreNamed) {
   EXPECT_EQ(got.refusals[1].reason, "too_far_in_future");
   EXPECT_EQ(got.refusals[2].reason, "invalid_labels");
   EXPECT_EQ(got.refusals[2].stream, "{app=");
+}
+
+TEST(Admission, AgentsStreamsAreBlockedAndTheirFieldsFound) {
+  Door door;
+  door.limits.ingestion.enforced_labels = {"team"};
+  door.limits.ingestion.block_until = {kNow + kSecond, "2026-11-01T13:00:01Z"};
+  door.limits.discover_generic_fields = {{"org", {"org_id", "org"}}, {"trace", {"id"}}};
+  door.Push("{\"streams\":[]}");
+  const auto batch = [] {
+    Rows rows;
+    rows.Append(kNow - 5, "org=a id=1");
+    rows.Append(kNow, "plain");
+    rows.metadata.push_back({"org", "own", {3}, {1, 1}});
+    Rows other;
+    other.Append(kNow, "x");
+    std::vector<AgentStream> streams;
+    streams.push_back(AgentRows("{app=\"a\", team=\"t\"}", rows));
+    streams.push_back(AgentRows("{app=\"b\"}", other));
+    return streams;
+  };
+  AdmissionResult got = door.admission->AdmitAgent("fake", batch());
+  EXPECT_EQ(Describe(got.streams), "");
+  ASSERT_EQ(got.refusals.size(), 2u);
+  EXPECT_EQ(got.refusals[0].reason, "blocked_ingestion");
+  EXPECT_EQ(got.refusals[0].lines, 2u);
+  EXPECT_EQ(got.refusals[1].reason, "missing_enforced_labels");
+  EXPECT_THAT(
+      door.metrics.Text(),
+      HasSubstr("loki_discarded_samples_total{format=\"agent\",policy=\"\",reason=\"blocked_ingestion\","
+                "retention_hours=\"0\",tenant=\"fake\"} 2\n"));
+
+  door.clock.now_ns += kSecond;
+  got = door.admission->AdmitAgent("fake", batch());
+  EXPECT_EQ(
+      Describe(got.streams),
+      "{app=\"a\", service_name=\"a\", team=\"t\"} -5:org=a id=1[detected_level=unknown][org=own][trace=1] "
+      "0:plain[detected_level=unknown][org=own];");
+  EXPECT_EQ(got.streams[0].encoded, "");
 }
 
 }  // namespace

@@ -32,6 +32,7 @@ IngestService::IngestService(const ServerConfig* config, const TenantLimits* lim
       metrics_(metrics),
       admission_(limits, store, clock, metrics),
       memory_("pushes under way (push.memory)", static_cast<int64_t>(config->push_memory), memory),
+      shares_(&memory_),
       pool_(std::make_unique<ThreadPool>(Threads(config->push_threads))) {
   metrics_->Callback(this, MetricKind::kGauge, "skald_push_memory_bytes", "Memory of pushes under way.",
                      [this] {
@@ -52,7 +53,8 @@ void IngestService::PushBody(std::string tenant, PushFormat format, std::string 
     format.max_decompressed = config_->push_max_decompressed_bytes;
     PushDecodeResult decoded = DecodePush(format, std::move(body));
     if (!decoded.ok) return done(std::move(decoded.error));
-    PushReserved(tenant, decoded.json ? "json" : "protobuf", std::move(decoded.push), std::move(done));
+    PushReserved(tenant, {decoded.json ? "json" : "protobuf", std::move(format.policy)},
+                 std::move(decoded.push), std::move(done));
   });
 }
 
@@ -62,7 +64,7 @@ void IngestService::PushProto(std::string tenant, std::string bytes, Done done) 
     const std::string& kept = push.texts.emplace_back(std::move(bytes));
     if (absl::Status status = DecodePushProto(kept, &push); !status.ok())
       return done({400, std::string(MessageOf(status))});
-    PushReserved(tenant, "grpc", std::move(push), std::move(done));
+    PushReserved(tenant, {"grpc", ""}, std::move(push), std::move(done));
   });
 }
 
@@ -77,7 +79,8 @@ void IngestService::PushOtlpBody(std::string tenant, PushFormat format, std::str
     const std::shared_ptr<const Limits> limits = limits_->Of(tenant);
     PushDecodeResult decoded = DecodeOtlp(format, Mapping(*limits), std::move(body));
     if (!decoded.ok) return done(std::move(decoded.error));
-    PushReserved(tenant, decoded.json ? "otlp_json" : "otlp", std::move(decoded.push), std::move(done));
+    PushReserved(tenant, {decoded.json ? "otlp_json" : "otlp", std::move(format.policy)},
+                 std::move(decoded.push), std::move(done));
   });
 }
 
@@ -88,37 +91,48 @@ void IngestService::PushOtlpProto(std::string tenant, std::string bytes, Done do
     const std::shared_ptr<const Limits> limits = limits_->Of(tenant);
     if (absl::Status status = DecodeOtlpProto(kept, Mapping(*limits), &push); !status.ok())
       return done({400, std::string(MessageOf(status))});
-    PushReserved(tenant, "otlp_grpc", std::move(push), std::move(done));
+    PushReserved(tenant, {"otlp_grpc", ""}, std::move(push), std::move(done));
   });
 }
 
-void IngestService::PushReserved(const std::string& tenant, std::string_view format, DecodedPush push,
+void IngestService::CountTooLarge(const std::string& tenant, const std::string& format, uint64_t bytes) {
+  metrics_
+      ->Counter("loki_discarded_bytes_total", "Bytes of lines that were refused.",
+                {{"reason", "request_body_too_large"},
+                 {"tenant", tenant},
+                 {"policy", ""},
+                 {"format", format},
+                 {"retention_hours", ""}})
+      .Add(static_cast<double>(bytes));
+}
+
+void IngestService::PushReserved(const std::string& tenant, const PushOrigin& origin, DecodedPush push,
                                  Done done) {
   // The rows made from it take about as much again.
   const auto reserved = static_cast<int64_t>(push.HeldBytes() * 2);
-  if (absl::Status status = memory_.Reserve(reserved); !status.ok())
+  if (absl::Status status = shares_.Reserve(Sharer(tenant), reserved); !status.ok())
     return done({503, std::string(MessageOf(status))});
-  PushDecoded(tenant, format, std::move(push), reserved, std::move(done));
+  PushDecoded(tenant, origin, std::move(push), reserved, std::move(done));
 }
 
-void IngestService::PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push,
+void IngestService::PushDecoded(const std::string& tenant, const PushOrigin& origin, DecodedPush push,
                                 int64_t reserved, Done done) {
-  AdmissionResult admitted = admission_.Admit(tenant, push);
+  AdmissionResult admitted = admission_.Admit(tenant, push, origin);
   push = {};
   metrics_
       ->Counter("skald_push_lines_total", "Lines stored, by the form they came in.",
-                {{"format", std::string(format)}, {"tenant", tenant}})
+                {{"format", origin.door}, {"tenant", tenant}})
       .Add(static_cast<double>(admitted.lines));
   if (admitted.streams.empty()) {
-    memory_.Release(reserved);
+    shares_.Release(Sharer(tenant), reserved);
     return done(std::move(admitted.answer));
   }
   AppendBatch batch;
   batch.tenant = tenant;
   batch.streams = std::move(admitted.streams);
-  Append(std::move(batch), [this, reserved, answer = std::move(admitted.answer),
+  Append(std::move(batch), [this, tenant, reserved, answer = std::move(admitted.answer),
                             done = std::move(done)](absl::Status status) mutable {
-    memory_.Release(reserved);
+    shares_.Release(Sharer(tenant), reserved);
     done(status.ok() ? std::move(answer) : StoreErrorAnswer(status));
   });
 }
@@ -143,10 +157,11 @@ void IngestService::AppendAgent(const std::string& tenant, std::string agent_id,
     if (stream.rows != nullptr)
       bytes += static_cast<int64_t>(stream.rows->text.size() + stream.rows->size() * 16);
   }
-  if (absl::Status status = memory_.Reserve(bytes); !status.ok()) return done({std::move(status), {}});
+  if (absl::Status status = shares_.Reserve(Sharer(tenant), bytes); !status.ok())
+    return done({std::move(status), {}});
   AdmissionResult admitted = admission_.AdmitAgent(tenant, std::move(streams));
   if (admitted.failed) {
-    memory_.Release(bytes);
+    shares_.Release(Sharer(tenant), bytes);
     return done({ResourceExhausted("{}", admitted.answer.message), {}});
   }
   metrics_
@@ -159,9 +174,9 @@ void IngestService::AppendAgent(const std::string& tenant, std::string agent_id,
   batch.agent_id = std::move(agent_id);
   batch.sequence = sequence;
   batch.streams = std::move(admitted.streams);
-  Append(std::move(batch), [this, bytes, refusals = std::move(admitted.refusals),
+  Append(std::move(batch), [this, tenant, bytes, refusals = std::move(admitted.refusals),
                             done = std::move(done)](absl::Status status) mutable {
-    memory_.Release(bytes);
+    shares_.Release(Sharer(tenant), bytes);
     done({std::move(status), std::move(refusals)});
   });
 }

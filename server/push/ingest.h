@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fair_share.h"
 #include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "base/thread_pool.h"
@@ -52,14 +53,21 @@ class IngestService {
   void AppendAgent(const std::string& tenant, std::string agent_id, BatchSeq sequence,
                    std::vector<AgentStream> streams, AgentDone done);
 
+  // A body that was refused for its size, for the counters. format: as Loki names it (loki, otlp).
+  void CountTooLarge(const std::string& tenant, const std::string& format, uint64_t bytes);
+
   ThreadPool* pool() { return pool_.get(); }
 
  private:
   // limits outlive it.
   OtlpMapping Mapping(const Limits& limits) const;
   // Reserves memory for what was decoded, then admits and stores it.
-  void PushReserved(const std::string& tenant, std::string_view format, DecodedPush push, Done done);
-  void PushDecoded(const std::string& tenant, std::string_view format, DecodedPush push, int64_t reserved,
+  void PushReserved(const std::string& tenant, const PushOrigin& origin, DecodedPush push, Done done);
+  // Whose share a tenant's pushes take from.
+  std::string_view Sharer(const std::string& tenant) const {
+    return config_->auth_enabled ? std::string_view(tenant) : std::string_view();
+  }
+  void PushDecoded(const std::string& tenant, const PushOrigin& origin, DecodedPush push, int64_t reserved,
                    Done done);
   void Append(AppendBatch batch, Store::Done done);
 
@@ -70,6 +78,7 @@ class IngestService {
   Metrics* const metrics_;
   Admission admission_;
   MemoryBudget memory_;
+  FairShare shares_;  // of it, by tenant
   std::mutex mu_;
   std::condition_variable idle_;
   int64_t appends_ = 0;  // under way; guarded by mu_

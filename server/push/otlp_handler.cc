@@ -26,9 +26,12 @@ HttpResponse OtlpError(int status, std::string_view message) {
 void AddOtlpRoutes(const ServerConfig* config, IngestService* ingest, Router* router) {
   Route route;
   route.max_body_bytes = config->push_max_bytes;
-  route.too_large = [config](const HttpRequest&, uint64_t size) {
+  route.too_large = [config, ingest](const HttpRequest& request, uint64_t size) {
+    const TenantOrError tenant = ResolveTenant(config->auth_enabled, request.Header("X-Scope-OrgID"), true);
+    if (!tenant.tenant.empty()) ingest->CountTooLarge(tenant.tenant, "otlp", size);
+    // Loki stops to read one byte beyond it.
     return OtlpError(413, fmt::format("request body too large: message size too large than max ({} vs {})",
-                                      size > 0 ? size : config->push_max_bytes + 1, config->push_max_bytes));
+                                      config->push_max_bytes + 1, config->push_max_bytes));
   };
   route.handle = [config, ingest](const HttpRequestPtr& request, const ResponderPtr& responder) {
     TenantOrError tenant = ResolveTenant(config->auth_enabled, request->Header("X-Scope-OrgID"), true);
@@ -37,6 +40,7 @@ void AddOtlpRoutes(const ServerConfig* config, IngestService* ingest, Router* ro
     PushFormat format;
     format.content_type = request->Header("Content-Type");
     format.content_encoding = request->Header("Content-Encoding");
+    format.policy = request->Header("X-Loki-Ingestion-Policy");
     // This handler is the request's last reader, so the body may leave it.
     std::string body = std::move(const_cast<HttpRequest&>(*request).body);
     ingest->PushOtlpBody(std::move(tenant.tenant), std::move(format), std::move(body),

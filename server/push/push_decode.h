@@ -66,6 +66,7 @@ struct PushFormat {
   std::string content_encoding;  // header as sent
   bool legacy = false;           // /api/prom/push: another JSON form
   uint64_t max_decompressed = 0;
+  std::string policy = {};  // X-Loki-Ingestion-Policy as sent
 };
 
 // Either out is filled or the error is returned. body is taken over.

@@ -130,10 +130,13 @@ TEST(PushDecode, Refusals) {
        "decompressed message size too large than max (2097152 vs 1048576)"},
       {"application/json", "gzip", Gzip(std::string(64 << 20, ' ')), 400,
        "decompressed message size too large than max (1048577 vs 1048576)"},
-      {"application/json", "gzip", "no gzip", 400, "gzip: invalid header"},
+      {"application/json", "gzip", "no gzip", 400, "unexpected EOF"},
+      {"application/json", "gzip", "this is no gzip", 400, "gzip: invalid header"},
       {"application/json", "gzip", Gzip("{\"streams\":[]}").substr(0, 12), 400, "unexpected EOF"},
       {"application/json", "", "", 400, "EOF"},
-      {"application/json", "", " \n", 400, "EOF"},
+      {"application/json", "", " \n", 400,
+       std::string("readObjectStart: expect { or n, but found ") + '\0' +
+           ", error found in #0 byte of ...| \n|..., bigger context ...| \n|..."},
   };
   for (const auto& row : kRows) {
     const PushDecodeResult got = Decode(row.type, row.encoding, row.body);

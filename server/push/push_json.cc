@@ -3,13 +3,16 @@
 
 #include <charconv>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/labels.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "server/push/push_decode.h"
+#include "server/push/push_json_error.h"
 #include "text/json_scan.h"
+#include "text/line_form.h"
 #include "text/rfc3339.h"
 
 namespace skald::server {
@@ -21,9 +24,10 @@ namespace od = simdjson::ondemand;
 constexpr std::string_view kWhere =
     "loghttp.PushRequest.Streams: []loghttp.LogProtoStream: unmarshalerDecoder: ";
 
-absl::Status Bad(std::string_view text) { return InvalidArgument("{}{}", kWhere, text); }
+absl::Status Bad(std::string_view text) { return InvalidArgument("{}", text); }
 
-absl::Status BadJson(simdjson::error_code code) { return Bad(simdjson::error_message(code)); }
+// Damage to the JSON itself.
+absl::Status BadJson(simdjson::error_code code) { return DataLoss("{}", simdjson::error_message(code)); }
 
 #define SKALD_JSON(expr)                                                                 \
   do {                                                                                   \
@@ -31,18 +35,23 @@ absl::Status BadJson(simdjson::error_code code) { return Bad(simdjson::error_mes
       return BadJson(skald_code);                                                        \
   } while (false)
 
-// What Loki's decoder says of a value of another kind, and what it means.
+// What Loki's decoder says of a value of another kind.
 constexpr std::string_view kNoObject = "Value looks like object, but can't find closing '}' symbol";
 constexpr std::string_view kNoString = "Value is string, but can't find closing '\"' symbol";
 constexpr std::string_view kNoNumber =
     "Value looks like Number/Boolean/None, but can't find its end: ',' or '}' symbol";
 
-absl::Status GetString(od::value value, std::string_view said, std::string_view what, std::string_view* out) {
+// Of a value in place of an array.
+absl::Status NoArray(od::json_type type) {
+  return Bad(type == od::json_type::object ? "Unknown value type" : "Malformed JSON error");
+}
+
+absl::Status GetString(od::value value, std::string_view said, std::string_view* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type != od::json_type::string) return Bad(fmt::format("{}: {} must be a string", said, what));
-  // Lone surrogates are no reason to refuse a line.
-  SKALD_JSON(value.get_string().get(*out));
+  if (type != od::json_type::string) return Bad(said);
+  // A lone surrogate; other damage is found by whoever looks at the text again.
+  if (value.get_string().get(*out) != simdjson::SUCCESS) return Bad(kNoNumber);
   return absl::OkStatus();
 }
 
@@ -109,8 +118,7 @@ absl::Status ReadLabels(od::value value, DecodedPush* out, PushStream* stream) {
 absl::Status ReadMetadata(od::value value, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
-  if (type != od::json_type::object)
-    return Bad(fmt::format("{}: structured metadata must be an object of strings", kNoObject));
+  if (type != od::json_type::object) return Bad(kNoObject);
   od::object object;
   SKALD_JSON(value.get_object().get(object));
   for (auto field : object) {
@@ -119,7 +127,7 @@ absl::Status ReadMetadata(od::value value, DecodedPush* out) {
     od::value v;
     SKALD_JSON(field.value().get(v));
     std::string_view text;
-    RETURN_IF_ERROR(GetString(v, kNoString, "the value of structured metadata", &text));
+    RETURN_IF_ERROR(GetString(v, kNoString, &text));
     RETURN_IF_ERROR(out->CheckRoom());
     out->metadata.emplace_back(name, text);
   }
@@ -131,16 +139,14 @@ absl::Status ParseTime(std::string_view text, int64_t* time_ns) {
   const char* const begin = text.data();
   const auto [p, ec] = std::from_chars(begin, end, *time_ns);
   if (ec == std::errc() && p == end && begin != end) return absl::OkStatus();
-  return Bad(fmt::format("{}: strconv.ParseInt: parsing \"{}\": {}", kNoNumber, text,
-                         ec == std::errc::result_out_of_range ? "value out of range" : "invalid syntax"));
+  return Bad(kNoNumber);
 }
 
 absl::Status ReadEntry(od::value value, DecodedPush* out) {
   od::json_type type{};
   SKALD_JSON(value.type().get(type));
   if (type == od::json_type::null) return absl::OkStatus();
-  if (type != od::json_type::array)
-    return Bad("Unknown value type: an entry must be an array of time and line");
+  if (type != od::json_type::array) return NoArray(type);
   od::array array;
   SKALD_JSON(value.get_array().get(array));
   RETURN_IF_ERROR(out->CheckRoom());
@@ -152,10 +158,10 @@ absl::Status ReadEntry(od::value value, DecodedPush* out) {
     SKALD_JSON(element.get(v));
     if (i == 0) {
       std::string_view time;
-      RETURN_IF_ERROR(GetString(v, kNoNumber, "the time of an entry", &time));
+      RETURN_IF_ERROR(GetString(v, kNoNumber, &time));
       RETURN_IF_ERROR(ParseTime(time, &entry.time_ns));
     } else if (i == 1) {
-      RETURN_IF_ERROR(GetString(v, kNoString, "the line of an entry", &entry.line));
+      RETURN_IF_ERROR(GetString(v, kNoString, &entry.line));
     } else if (i == 2) {
       RETURN_IF_ERROR(ReadMetadata(v, out));
     }
@@ -180,12 +186,12 @@ absl::Status ReadLegacyEntry(od::value value, DecodedPush* out) {
     SKALD_JSON(field.value().get(v));
     if (key == "ts" || key == "timestamp") {
       std::string_view time;
-      RETURN_IF_ERROR(GetString(v, kNoNumber, "the time of an entry", &time));
+      RETURN_IF_ERROR(GetString(v, kNoNumber, &time));
       const absl::StatusOr<int64_t> parsed = ParseRfc3339(time);
       if (!parsed.ok()) return Bad(MessageOf(parsed.status()));
       entry.time_ns = *parsed;
     } else if (key == "line") {
-      RETURN_IF_ERROR(GetString(v, kNoString, "the line of an entry", &entry.line));
+      RETURN_IF_ERROR(GetString(v, kNoString, &entry.line));
     } else if (key == "structuredMetadata") {
       RETURN_IF_ERROR(ReadMetadata(v, out));
     }
@@ -211,12 +217,13 @@ absl::Status ReadStream(od::value value, bool legacy, DecodedPush* out) {
     od::value v;
     SKALD_JSON(field.value().get(v));
     if (legacy && key == "labels") {
-      RETURN_IF_ERROR(GetString(v, kNoString, "labels", &stream.labels));
+      RETURN_IF_ERROR(GetString(v, kNoString, &stream.labels));
     } else if (!legacy && key == "stream") {
       RETURN_IF_ERROR(ReadLabels(v, out, &stream));
     } else if (key == (legacy ? "entries" : "values")) {
       SKALD_JSON(v.type().get(type));
       if (type == od::json_type::null) continue;
+      if (type != od::json_type::array) return NoArray(type);
       out->entries.resize(stream.entry_begin);  // of a key that stands twice the last counts
       od::array array;
       SKALD_JSON(v.get_array().get(array));
@@ -237,13 +244,12 @@ absl::Status ReadRequest(od::document& document, bool legacy, DecodedPush* out) 
   SKALD_JSON(document.type().get(type));
   if (type == od::json_type::null) return absl::OkStatus();
   od::object object;
-  if (type != od::json_type::object)
-    return InvalidArgument("readObjectStart: expect {{ or n, but found another value");
+  if (type != od::json_type::object) return Bad("a push is an object");
   SKALD_JSON(document.get_object().get(object));
   for (auto field : object) {
     std::string_view key;
     SKALD_JSON(field.unescaped_key().get(key));
-    if (key != "streams") continue;
+    if (!EqualFold(key, "streams")) continue;
     od::value v;
     SKALD_JSON(field.value().get(v));
     SKALD_JSON(v.type().get(type));
@@ -259,10 +265,23 @@ absl::Status ReadRequest(od::document& document, bool legacy, DecodedPush* out) 
   return absl::OkStatus();
 }
 
+// status, of a body that could not be read as far as out says, with the text that goes out.
+absl::Status Explained(const absl::Status& status, std::string_view body, bool legacy,
+                       const DecodedPush& out) {
+  const std::string what(MessageOf(status));
+  if (!legacy) {
+    std::optional<std::string> text;
+    if (absl::IsDataLoss(status)) text = PushJsonError(body, std::nullopt);
+    if (!text) text = PushJsonError(body, StreamFault{out.streams.size(), what});
+    if (text) return Bad(*text);
+  }
+  return InvalidArgument("{}{}", kWhere, what);
+}
+
 }  // namespace
 
 absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
-  if (body.find_first_not_of(" \t\r\n") == std::string::npos) return InvalidArgument("EOF");
+  if (body.empty()) return InvalidArgument("EOF");
   auto parser = std::make_shared<od::parser>();
   std::string& text = out->texts.emplace_back(std::move(body));
   od::document document;
@@ -287,14 +306,14 @@ absl::Status DecodePushJson(std::string body, bool legacy, DecodedPush* out) {
   const char* const end = text.data() + text.size();
   const char* const begin = SkipJsonSpace(text.data(), end);
   const char* const close = begin < end && *begin == '{' ? FindBlockEnd(begin, end) : nullptr;
-  if (close == nullptr || SkipJsonSpace(close, end) == end) return status;
+  if (close == nullptr || SkipJsonSpace(close, end) == end) return Explained(status, text, legacy, *out);
   text.resize(static_cast<size_t>(close - text.data()));
   out->streams.clear();
   out->entries.clear();
   out->metadata.clear();
   code = iterate();
-  if (code != simdjson::SUCCESS) return BadJson(code);
-  return ReadRequest(document, legacy, out);
+  const absl::Status again = code == simdjson::SUCCESS ? ReadRequest(document, legacy, out) : BadJson(code);
+  return again.ok() ? again : Explained(again, text, legacy, *out);
 }
 
 }  // namespace skald::server

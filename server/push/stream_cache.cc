@@ -89,6 +89,8 @@ absl::StatusOr<std::shared_ptr<const ResolvedStream>> StreamCache::Build(std::st
     stream->labels.Set("service_name", service);
   }
   stream->text = stream->labels.ToString();
+  stream->internal = internal;
+  stream->policy = limits_->ingestion.PolicyOf(stream->labels);
   if (std::adjacent_find(pairs->begin(), pairs->end(), SameName) != pairs->end()) {
     RejectDuplicate(*std::move(pairs), stream.get());
   } else if (!internal) {

@@ -28,6 +28,8 @@ struct ResolvedStream {
   // Why the whole stream is refused, "" if it is not.
   std::string reject_reason;
   std::string reject_message;
+  std::string policy;     // of limits_config.policy_stream_mapping, "" for none
+  bool internal = false;  // made by a server of itself: not judged by its labels
 };
 
 // Thread-safe. limits and detector outlive it.

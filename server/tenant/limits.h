@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "base/matcher.h"
+#include "server/push/generic_fields.h"
 #include "server/push/otlp_config.h"
+#include "server/tenant/ingestion_policy.h"
 #include "text/level.h"
 
 namespace skald::server {
@@ -57,6 +59,8 @@ struct Limits {
   int64_t max_global_streams_per_user = 100'000;
   uint64_t per_stream_rate_limit = 0;        // bytes a second
   uint64_t per_stream_rate_limit_burst = 0;  // 0 = five times the rate
+  GenericFieldHints discover_generic_fields;
+  IngestionRules ingestion;  // enforced labels, blocked ingestion, policies
   OtlpConfig otlp;
   std::string deletion_mode = "filter-and-delete";  // or filter-only, disabled
   int64_t retention_period_ns = 0;                  // 0 = for ever; see retention_enabled in config.h

@@ -60,10 +60,9 @@ absl::Status ReadRetentionStreams(const YAML::Node& node, std::vector<StreamRete
   return absl::OkStatus();
 }
 
-int64_t LimitsRetention::PeriodNs(std::string_view tenant, const Labels& stream) const {
-  const std::shared_ptr<const Limits> limits = limits_->Of(tenant);
+int64_t RetentionPeriodNs(const Limits& limits, const Labels& stream) {
   const StreamRetention* found = nullptr;
-  for (const StreamRetention& rule : limits->retention_stream) {
+  for (const StreamRetention& rule : limits.retention_stream) {
     const bool means = std::all_of(rule.selector.begin(), rule.selector.end(),
                                    [&](const Matcher& m) { return m.Matches(stream.Get(m.name())); });
     if (!means) continue;
@@ -72,7 +71,11 @@ int64_t LimitsRetention::PeriodNs(std::string_view tenant, const Labels& stream)
       found = &rule;
     }
   }
-  return found != nullptr ? found->period_ns : limits->retention_period_ns;
+  return found != nullptr ? found->period_ns : limits.retention_period_ns;
+}
+
+int64_t LimitsRetention::PeriodNs(std::string_view tenant, const Labels& stream) const {
+  return RetentionPeriodNs(*limits_->Of(tenant), stream);
 }
 
 int64_t LimitsRetention::ShortestNs() const {

@@ -20,6 +20,9 @@ namespace skald::server {
 // wrong, without the place.
 absl::Status ReadRetentionStreams(const YAML::Node& node, std::vector<StreamRetention>* out);
 
+// How long lines of the stream are kept; 0 = for ever.
+int64_t RetentionPeriodNs(const Limits& limits, const Labels& stream);
+
 // The limits as they are when it is asked. limits outlives it.
 class LimitsRetention final : public RetentionRules {
  public:

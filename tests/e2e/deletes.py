@@ -87,6 +87,8 @@ def refusals(directory):
             ({**good, "query": '{a="b"} |= "x"', "max_interval": "48h"}, 400, "max_interval can't be greater than 24h0m0s\n"),
             ({**good, "query": '{a="b"} |= "x"', "max_interval": "1m"}, 400,
              "max_interval can't be greater than the interval to be deleted (10s)\n"),
+            ({**good, "query": '{a="b"} |= "x"', "max_interval": "1m", "start": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(S))}.0004567Z", "end": S + 10}, 400,
+             "max_interval can't be greater than the interval to be deleted (9.999s)\n"),
             ({**good, "max_interval": "z"}, 204, ""),
         ]
         for params, status, text in rows:
@@ -118,6 +120,31 @@ def tails(directory):
         server.push_ok([({"app": "t"}, [(now - 40 * NS, "bad late"), (now - 39 * NS, "good late"), (now + NS, "bad but after it")])])
         read_until("bad but after it")
         equal(shown, ["good past", "good late", "bad but after it"], "what the tail shows")
+        tail.close()
+
+
+def tails_that_wait(directory):
+    """With delay_for, lines are held back for a while: those that a delete names meanwhile are not shown either."""
+    with running(Server(directory)) as server:
+        now = time.time_ns()
+        server.push_ok([({"app": "w"}, [(now - 50 * NS, "past")])])
+        tail = WebSocket(server.port, "/loki/api/v1/tail", {"query": '{app="w"}', "start": now - 100 * NS, "delay_for": 5})
+        shown = []
+
+        def read_until(last):
+            while last not in shown:
+                frame = tail.message(30)
+                check(frame is not None, f"{last} does not come; {shown}")
+                shown.extend(line for stream in json.loads(frame)["streams"] for _, line, *_ in stream["values"])
+
+        read_until("past")
+        sent = time.time_ns() - 1_200_000_000  # so that the delete's range, in whole seconds, is over
+        server.push_ok([({"app": "w"}, [(sent, "bad held back"), (sent + 1, "good held back")])])
+        delete(server, '{app="w"} |= "bad"', now // NS - 60, sent // NS + 1)
+        server.push_ok([({"app": "w"}, [(sent + 2 * NS, "bad after the delete's range")])])
+        read_until("bad after the delete's range")
+        equal(shown, ["past", "good held back", "bad after the delete's range"], "what the tail shows")
+        check(time.time_ns() - sent > 4 * NS, "the lines were held back")
         tail.close()
 
 
@@ -165,4 +192,4 @@ def while_asked(directory):
 
 
 if __name__ == "__main__":
-    main(life, refusals, tails, rules_do_not_see_them, while_asked)
+    main(life, refusals, tails, tails_that_wait, rules_do_not_see_them, while_asked)

@@ -30,7 +30,7 @@ def counters(server):
             name, _, rest = line.partition("{")
             labels, _, value = rest.rpartition("} ")
             reason = next(part[8:-1] for part in labels.split(",") if part.startswith("reason="))
-            found[name[15:-6], reason] = float(value)
+            found[name[15:-6], reason] = found.get((name[15:-6], reason), 0) + float(value)
     return found
 
 
@@ -119,5 +119,200 @@ def whole_pushes(directory):
         equal(server.get("/loki/api/v1/labels", {"start": T0 - NS, "end": T0 + NS}).json().get("data"), None, "nothing is stored")
 
 
+BLOCKED = """
+auth_enabled: true
+runtime_config:
+  file: {directory}/overrides.yaml
+"""
+OVERRIDES = """
+overrides:
+  blk: {block_ingestion_until: 2100-01-02T03:04:05Z}
+  past: {block_ingestion_until: 2020-01-02T03:04:05Z}
+  zone: {block_ingestion_until: "2100-01-02T03:04:05.123+02:00", block_ingestion_status_code: 429}
+  silent: {block_ingestion_until: 2100-01-02, block_ingestion_status_code: 200}
+  enf: {enforced_labels: [team, env]}
+  both: {enforced_labels: [team], block_ingestion_until: 2100-01-02T03:04:05Z, max_label_names_per_series: 2}
+  policies:
+    policy_stream_mapping:
+      gold: [{selector: '{app="g"}', priority: 2}, {selector: '{tier="gold"}', priority: 1}]
+      silver: [{selector: '{tier=~"s.*"}', priority: 1}]
+      alpha: [{selector: '{app="tie"}', priority: 3}]
+      beta: [{selector: '{app="tie"}', priority: 3}]
+      low: [{selector: '{app=~".+"}', priority: 0}]
+    policy_enforced_labels: {gold: [owner], '*': [any], hdr: [hh], alpha: [aa]}
+    enforced_labels: [team, team]
+    block_ingestion_policy_until: {silver: 2100-01-02T03:04:05Z, '*': 2020-01-02T03:04:05Z}
+  star:
+    policy_stream_mapping: {gold: [{selector: '{app="g"}', priority: 2}]}
+    block_ingestion_policy_until: {'*': 2100-01-02T03:04:05Z}
+  ret: {enforced_labels: [zz], retention_period: 50h, retention_stream: [{selector: '{app="g"}', priority: 1, period: 24h}]}
+  str: {max_global_streams_per_user: 1}
+  psr: {per_stream_rate_limit: 1KB, per_stream_rate_limit_burst: 1KB}
+"""
+MISSING = "missing required labels '{}' for user '{}' for stream '{}' (policy: '{}')"
+UNTIL = "ingestion blocked for user '{}' until '{}' with status code '{}'"
+POLICY_UNTIL = "ingestion blocked for user '{}' (policy: '{}') until '{}' with status code '260'"
+
+
+def discarded(server):
+    """{(samples or bytes, reason, policy, format, retention_hours): value} of all tenants together."""
+    found = {}
+    for line in server.get("/metrics").text.splitlines():
+        if line.startswith("loki_discarded_"):
+            name, _, rest = line.partition("{")
+            labels, _, value = rest.rpartition("} ")
+            labels = dict(part.split("=", 1) for part in labels.split(","))
+            key = name[15:-6], *(labels[k][1:-1] for k in ("reason", "policy", "format", "retention_hours"))
+            found[key] = found.get(key, 0) + float(value)
+    return found
+
+
+def blocked(directory):
+    """Streams that may not come in at all: enforced labels, blocked ingestion, policies. As a real Loki answers."""
+    now = time.time_ns()
+    one = lambda labels, *entries: (labels, list(entries) or [(now, "x")])  # noqa: E731
+    text = lambda labels: "{" + ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items())) + "}"  # noqa: E731
+    refused = lambda tenant, labels, missing, policy="": MISSING.format(missing, tenant, text(labels), policy)  # noqa: E731
+    a = {"app": "a", "service_name": "a"}
+    block = "blocked_ingestion"
+    # tenant, streams, headers, status, text, {(reason, policy): (lines, bytes)}
+    rows = [
+        ("blk", [one({"app": "a"}, (now, "x"), (now + 1, "yy", {"k": "v"})), one({"app": "b"}, (now, "z"))], {}, 260, UNTIL.format("blk", "2100-01-02T03:04:05Z", 260), {(block, ""): (3, 6)}),
+        ("blk", [], {}, 422, "error at least one valid stream is required for ingestion", {}),
+        ("blk", [({"app": "a"}, [])], {}, 204, "", {}),
+        ("blk", [one({"app": "a", "l" * 2000: "x"}, (now, "x", {"k": "v"}))], {}, 400, "stream '{app=", {("label_name_too_long", ""): (1, 3), ("invalid_labels", ""): (1, 3)}),
+        ("past", [one({"app": "a"})], {}, 204, "", {}),
+        ("zone", [one({"app": "a"})], {}, 429, UNTIL.format("zone", "2100-01-02T03:04:05+02:00", 429), {(block, ""): (1, 1)}),
+        ("silent", [one({"app": "a"})], {}, 204, "", {(block, ""): (1, 1)}),
+        ("enf", [one({"app": "a"})], {}, 400, refused("enf", a, "team,env"), {("missing_enforced_labels", ""): (1, 1)}),
+        ("enf", [one({"app": "a"}, (now, "x"), (now, "y")), one({"app": "a", "env": "e"}), one({"app": "a", "env": "e", "team": ""}), one({"app": "a", "env": "e", "team": "t"})], {}, 400,
+         "1 errors like: " + refused("enf", a, "team,env") + "; 2 errors like: " + refused("enf", {**a, "env": "e"}, "team"), {("missing_enforced_labels", ""): (4, 4)}),
+        ("enf", [one({"app": "a", "__aggregated_metric__": "x"})], {}, 204, "", {}),
+        ("both", [one({"app": "a"}), one({"team": "t"})], {}, 400, refused("both", a, "team"), {("missing_enforced_labels", ""): (1, 1), (block, ""): (1, 1)}),
+        ("both", [one({"app": "a", "b": "c", "d": "e"})], {}, 400, "entry for stream", {("max_label_names_per_series", ""): (1, 1), ("invalid_labels", ""): (1, 1)}),
+        ("policies", [one({"app": "g"})], {}, 400, refused("policies", {"app": "g", "service_name": "g"}, "team,any,owner", "gold"), {("missing_enforced_labels", "gold"): (1, 1)}),
+        ("policies", [one({"app": "g", "owner": "o", "team": "t", "any": "z"})], {}, 204, "", {}),
+        ("policies", [one({"app": "a", "tier": "gold", "team": "t"})], {}, 400, refused("policies", {**a, "team": "t", "tier": "gold"}, "any,owner", "gold"), {("missing_enforced_labels", "gold"): (1, 1)}),
+        ("policies", [one({"app": "tie", "any": "z"})], {}, 400, refused("policies", {"any": "z", "app": "tie", "service_name": "tie"}, "team,aa", "alpha"), {("missing_enforced_labels", "alpha"): (1, 1)}),
+        ("policies", [one({"app": "a", "any": "z"})], {}, 400, refused("policies", {**a, "any": "z"}, "team", "low"), {("missing_enforced_labels", "low"): (1, 1)}),
+        ("policies", [one({"app": "g", "any": "z", "team": "t"})], {"X-Loki-Ingestion-Policy": "hdr"}, 400, refused("policies", {"any": "z", "app": "g", "service_name": "g", "team": "t"}, "hh", "hdr"), {("missing_enforced_labels", "hdr"): (1, 1)}),
+        ("policies", [one({"tier": "silver", "team": "t", "any": "z"}), one({"tier": "gold", "team": "t", "any": "z", "owner": "o"})], {}, 260, POLICY_UNTIL.format("policies", "silver", "2100-01-02T03:04:05Z"), {("blocked_ingestion_policy", "silver"): (1, 1)}),
+        ("policies", [one({"tier": "silver", "team": "t", "any": "z"}), one({"tier": "gold", "team": "t", "any": "z", "owner": "o"}, (now, "x"), (now + DAY, "x"))], {}, 400, "entry for stream",
+         {("blocked_ingestion_policy", "silver"): (1, 1), ("too_far_in_future", "gold"): (1, 1)}),
+        ("star", [one({"app": "h"})], {}, 260, POLICY_UNTIL.format("star", "", "2100-01-02T03:04:05Z"), {("blocked_ingestion_policy", ""): (1, 1)}),
+        ("star", [one({"app": "g"})], {}, 204, "", {}),
+        ("star", [one({"app": "h"})], {"X-Loki-Ingestion-Policy": "gold"}, 204, "", {}),
+    ]
+    with open(os.path.join(directory, "overrides.yaml"), "w") as f:
+        f.write(OVERRIDES)
+    with running(Server(directory, BLOCKED.replace("{directory}", directory))) as server:
+        for tenant, streams, headers, status, want, counted in rows:
+            before = discarded(server)
+            answer = server.push(json_push(streams), headers={"X-Scope-OrgID": tenant, **headers})
+            equal(answer.status, status, f"{tenant} {streams}: {answer.text}")
+            check(answer.text.startswith(want), f"{tenant} {streams}:\n  want {want}\n  got  {answer.text}")
+            grown = {k: v - before.get(k, 0) for k, v in discarded(server).items() if v != before.get(k, 0)}
+            equal(grown, {(what, reason, policy, "loki", "0"): amount for (reason, policy), amounts in counted.items() for what, amount in zip(("samples", "bytes"), amounts)}, f"{tenant} {streams}")
+
+        log = {"resourceLogs": [{"scopeLogs": [{"logRecords": [{"timeUnixNano": str(now), "body": {"stringValue": "x"}}]}]}]}
+        before = discarded(server)
+        answer = server.request("POST", "/otlp/v1/logs", body=json.dumps(log).encode(), headers={"X-Scope-OrgID": "blk", "Content-Type": "application/json"})
+        equal((answer.status, answer.body[2:].decode()), (260, UNTIL.format("blk", "2100-01-02T03:04:05Z", 260)), "OTLP")
+        key = ("samples", block, "", "otlp", "0")
+        equal(discarded(server).get(key, 0) - before.get(key, 0), 1, "OTLP is counted as such")
+
+        # how long the stream would have been kept
+        server.push(json_push([one({"app": "g"}), one({"app": "h"})]), headers={"X-Scope-OrgID": "ret"})
+        found = discarded(server)
+        equal([found.get(("samples", "missing_enforced_labels", "", "loki", hours)) for hours in ("24", "50")], [1, 1], "retention_hours")
+
+        equal(server.push(json_push([one({"app": "a"})]), headers={"X-Scope-OrgID": "str"}).status, 204, "the first stream")
+        answer = server.push(json_push([one({"app": "b"}, (now, "x"), (now + 1, "yy", {"k": "v"}))]), headers={"X-Scope-OrgID": "str"})
+        equal((answer.status, answer.text), (429, 'maximum active stream limit exceeded when trying to create stream {app="b", service_name="b"}, reduce the number of active streams (reduce labels or reduce label values), '
+                                             "or contact your Loki administrator to see if the limit can be increased, user: 'str'\n"), "the second")
+        found = discarded(server)
+        equal([found[what, "stream_limit", "", "", "0"] for what in ("samples", "bytes")], [2, 5], "stream_limit")
+
+        at = 1795263484637808270
+        answer = server.push(json_push([({"app": "a"}, [(at + n, "x" * 100, {"k": "v"}) for n in range(12)])]), headers={"X-Scope-OrgID": "psr"})
+        each = ("entry with timestamp 2026-11-21 12:18:04.{} +0000 UTC ignored, reason: 'Per stream rate limit exceeded (limit: 1KB/sec) while attempting to ingest for stream '{{app=\"a\", service_name=\"a\"}}' "
+                "totaling 102B, consider splitting a stream via additional labels or contact your Loki administrator to see if the limit can be increased',\n")
+        want = "".join(each.format(str(637808270 + n).rstrip("0")) for n in range(10)) + "user 'psr', total ignored: 12 out of 12 for stream: {app=\"a\", service_name=\"a\"}\n"
+        equal((answer.status, answer.text), (429, want), "per_stream_rate_limit")
+        found = discarded(server)
+        equal([found[what, "per_stream_rate_limit", "", "", "0"] for what in ("samples", "bytes")], [12, 1224], "per_stream_rate_limit")
+
+
+GENERIC = """
+querier:
+  query_ingesters_within: 0
+limits_config:
+  discover_generic_fields:
+    fields:
+      trace: [trace_id, traceid, "user.trace"]
+      org: [org, org_id]
+      arr: ["list[0]", "a.b.c", '["x.y"]']
+      "bad name": [bn, "not a path"]
+      detected_level: [lv]
+"""
+
+
+def generic_fields(directory):
+    """discover_generic_fields: labels before metadata before the line. As a real Loki stores it."""
+    # line, labels, metadata, what is found
+    rows = [
+        ('{"trace_id":"J1"}', {}, {}, {"trace": "J1"}),
+        ('{"traceid":"J2","org":5}', {}, {}, {"org": "5", "trace": "J2"}),
+        ('{"user":{"trace":"J3"},"list":["l0","l1"]}', {}, {}, {"arr": "l0", "detected_level": "trace", "trace": "J3"}),
+        ('{"a":{"b":{"c":"abc"}}}', {}, {}, {"arr": "abc"}),
+        ('{"x.y":"xy"}', {}, {}, {"arr": "xy"}),
+        ('{"org":{"k":"v"}}', {}, {}, {"org": '{"k":"v"}'}),
+        ('{"org":null}', {}, {}, {"org": "null"}),
+        ('{"org":"","org_id":"x"}', {}, {}, {}),
+        ('{"org":1.50}', {}, {}, {"org": "1.50"}),
+        ('{"org":"a\\nb\\u00e9"}', {}, {}, {"org": "a\\nb\\u00e9"}),
+        (' {"org":"blank"} ', {}, {}, {"org": "blank"}),
+        ('{"org":"broken"', {}, {}, {}),
+        ('{"a":1 "org":"x"}', {}, {}, {"org": "x"}),
+        ('{"ORG":"upper"}', {}, {}, {}),
+        ("ORG=lf trace_id=T9", {}, {}, {"org": "lf", "trace": "T9"}),
+        ('org="q v" x', {}, {}, {"org": "q v"}),
+        ("user.trace=dot", {}, {}, {"trace": "dot"}),
+        ("org_id=second org=first", {}, {}, {"org": "first"}),
+        ('{"org_id":"second","org":"first"}', {}, {}, {"org": "first"}),
+        ("org=a org=b", {}, {}, {"org": "a"}),
+        ("plain org text", {}, {}, {}),
+        ('{"list":[]}', {}, {}, {}),
+        ("bn=5", {}, {}, {"bad_name": "5"}),
+        ("lv=ERR x", {}, {}, {"detected_level": "ERR"}),
+        ("lv=warn", {}, {"detected_level": "error"}, {"detected_level": "warn"}),
+        ("x", {"lv": "ERROR"}, {}, {"detected_level": "ERROR"}),
+        ('{"trace_id":"J"}', {"trace_id": "LBL"}, {"traceid": "META"}, {"trace": "LBL", "traceid": "META"}),
+        ('{"trace_id":"J"}', {}, {"traceid": "META"}, {"trace": "META", "traceid": "META"}),
+        ('{"trace_id":"J"}', {}, {"trace": "OWN"}, {"trace": "J"}),
+        ('{"org":"J"}', {"org_id": "L2"}, {"org": "M1"}, {"org": "L2"}),
+    ]
+    now = time.time_ns()
+    with running(Server(directory, GENERIC)) as server:
+        equal(server.push_json([({"n": f"{n:02}", **labels}, [(now, line, metadata)]) for n, (line, labels, metadata, _) in enumerate(rows)]).status, 204, "push")
+        answer = server.query_range('{n=~".+"}', start=now - NS, end=now + NS, limit=1000, headers={"X-Loki-Response-Encoding-Flags": "categorize-labels"})
+        found = {stream["stream"]["n"]: value[2]["structuredMetadata"] for stream in answer.json()["data"]["result"] for value in stream["values"]}
+        for n, (line, labels, metadata, want) in enumerate(rows):
+            equal(found[f"{n:02}"], {"detected_level": "unknown", **want}, f"{line} {labels} {metadata}")
+
+
+def too_large(directory):
+    """Bodies over push.max_bytes are counted by their bytes."""
+    with running(Server(directory, "push:\n  max_bytes: 1000\n")) as server:
+        rows = [("/loki/api/v1/push", "application/x-protobuf", 413, b"request body too large: message size too large than max (1500 vs 1000)\n", "loki"),
+                ("/otlp/v1/logs", "application/x-protobuf", 413, b"\x12Frequest body too large: message size too large than max (1001 vs 1000)", "otlp")]
+        for path, content_type, status, want, form in rows:
+            answer = server.request("POST", path, body=b"x" * 1500, headers={"Content-Type": content_type})
+            equal((answer.status, answer.body), (status, want), path)
+            equal(discarded(server).get(("bytes", "request_body_too_large", "", form, "")), 1500, path)
+        answer = server.push(b'{"streams":[' + b" " * 1500 + b"]}")
+        equal(answer.status, 400, "JSON beyond it")
+
+
 if __name__ == "__main__":
-    main(reasons, received, whole_pushes)
+    main(reasons, received, whole_pushes, blocked, generic_fields, too_large)

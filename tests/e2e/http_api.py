@@ -86,6 +86,14 @@ def sizes(directory):
         for params, text in [({"query": '{n="1"}', "limit": -1}, "limit must be a positive value"), ({"query": '{n="1"}', "aggregateBy": "x"}, "invalid aggregation option"),
                              ({"query": '{n="1"} |= "x"'}, "only label matchers are supported"), ({"query": ""}, "parse error : syntax error: unexpected $end")]:
             equal(answer(server, "index/volume", 400, **params).text, text, f"{params}")
+        for path in ("index/stats", "index/volume", "index/volume_range"):
+            equal(answer(server, path, 400, query='{n="1"}', direction="x").text, "invalid direction 'x'", f"{path}: direction")
+        # The length of a question: in whole seconds of a volume's, bucket by bucket of a range's.
+        end = now // NS * NS
+        for path, length in [("index/stats", "5000h0m0.5s"), ("index/volume", "5000h0m0s"), ("index/volume_range", "999h59m59s")]:
+            text = f"the query time range exceeds the limit (query length: {length}, limit: 30d1h)"
+            equal(answer(server, path, 400, query='{n="1"}', start=end - 5000 * 3600 * NS - NS // 2, end=end, step="1000h").text, text, f"{path}: length")
+        equal(answer(server, "index/volume_range", query='{n="1"}', start=end - 5000 * 3600 * NS, end=end, step="100h").status, 200, "short buckets of a long range")
         shards = answer(server, "index/shards", query='{n="1"}', targetBytesPerShard="600MB").json()
         equal(shards["shards"][0]["stats"]["entries"], 30, "one shard with all")
         equal(answer(server, "index/shards", 400, query='{n="1"}').text, "targetBytesPerShard must be a positive value", "no target")

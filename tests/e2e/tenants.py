@@ -2,6 +2,7 @@
 """Several tenants on one server: ids that are refused, what may be asked of several at once, limits that change while the server runs, and that
 one's load, limits and mistakes are not seen by another."""
 import os
+import socket
 import sys
 import threading
 import time
@@ -164,5 +165,32 @@ def overrides_of_one(directory):
         wait_until("noisy's new limit holds", lambda: server.query_range('{app="big"}', headers=noisy, limit=8).status == 400)
         equal(server.query_range('{app="small"}', headers=quiet, limit=5000).status, 200, "quiet has the limits it had")
 
+
+def memory_of_pushes(directory):
+    """`noisy` holds all the memory that it can get with pushes it never finishes; others' are taken as before."""
+    limit = 8 << 20
+    with running(Server(directory, CONFIG + f"push:\n  memory: {limit}\n")) as server:
+        quiet, noisy = as_tenant("quiet"), as_tenant("noisy")
+        held, refused = [], b""
+        while not refused:
+            check(len(held) < 100, "noisy may take as much as it likes")
+            sender = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            sender.sendall(b"POST /loki/api/v1/push HTTP/1.1\r\nHost: x\r\nX-Scope-OrgID: noisy\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+            answer = sender.recv(4096)
+            if answer.startswith(b"HTTP/1.1 100"):
+                held.append(sender)
+            else:
+                refused = answer
+        check(refused.startswith(b"HTTP/1.1 503"), refused)
+        equal(len(held), 4, "noisy has half of the memory at most")
+        equal(server.push_json([({"app": "n"}, [(T0, "x")])], headers=noisy).status, 204, "what fits still goes")
+        for n in range(20):
+            equal(server.push_json([({"app": "q"}, [(T0 + n, "x" * 50_000)] * 20)], headers=quiet).status, 204, "quiet's pushes of 1 MB")
+        for sender in held:
+            sender.close()
+        rows = [(T0 + n, "x" * 50_000) for n in range(30)]
+        wait_until("noisy has its memory again", lambda: server.push_json([({"app": "n"}, rows)], headers=noisy).status == 204)
+
+
 if __name__ == "__main__":
-    main(ids, load_of_another, overrides_of_one)
+    main(ids, load_of_another, overrides_of_one, memory_of_pushes)
