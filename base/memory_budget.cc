@@ -5,7 +5,12 @@
 namespace skald {
 
 absl::Status MemoryBudget::Reserve(int64_t bytes) {
-  const int64_t after = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  int64_t after = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  if (after > limit_ && on_shortage_) {
+    used_.fetch_sub(bytes, std::memory_order_relaxed);
+    on_shortage_(after - limit_);
+    after = used_.fetch_add(bytes, std::memory_order_relaxed) + bytes;
+  }
   if (after > limit_) {
     used_.fetch_sub(bytes, std::memory_order_relaxed);
     return ResourceExhausted("{}: out of memory budget: {} bytes in use, {} more asked for, limit {}", name_,

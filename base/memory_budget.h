@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 namespace skald {
@@ -19,6 +20,10 @@ class MemoryBudget {
   MemoryBudget(const MemoryBudget&) = delete;
   MemoryBudget& operator=(const MemoryBudget&) = delete;
 
+  // Called, on the asking thread, with what is missing when a Reserve goes beyond this ceiling: what it
+  // releases is tried with. Given once, before others use the budget.
+  void OnShortage(std::function<void(int64_t bytes)> call) { on_shortage_ = std::move(call); }
+
   // ResourceExhausted, with the name, the limit and what was asked for; then nothing is taken, here or in the
   // parent.
   absl::Status Reserve(int64_t bytes);
@@ -31,6 +36,7 @@ class MemoryBudget {
   const std::string name_;
   const int64_t limit_;
   MemoryBudget* const parent_;
+  std::function<void(int64_t bytes)> on_shortage_;
   std::atomic<int64_t> used_{0};
 };
 

@@ -49,8 +49,8 @@ constexpr Unneeded kUnneeded[] = {
     {"querier.engine", "not needed: there is one engine"},
     {"querier.extra_query_delay", "not needed: lines can be asked for as soon as they are acknowledged"},
     {"query_range",
-     "not needed: queries are split by limits_config.split_queries_by_interval, and no result cache is "
-     "needed"},
+     "not needed: queries are split by limits_config.split_queries_by_interval; for kept results see "
+     "query.results_memory"},
     {"query_scheduler", "not needed: see query.concurrency and query.queue"},
     {"frontend.max_outstanding_per_tenant", "replaced by query.queue"},
     {"frontend.log_queries_longer_than", "not needed: see loki_request_duration_seconds at /metrics"},
@@ -122,7 +122,8 @@ constexpr Unneeded kUnneeded[] = {
     {"limits_config.tsdb_max_query_parallelism", "not needed: a query uses all cores"},
     {"limits_config.tsdb_max_bytes_per_shard", "not needed: a query uses all cores"},
     {"limits_config.cardinality_limit", "not needed: the index has no such limit"},
-    {"limits_config.max_cache_freshness_per_query", "not needed: there is no result cache"},
+    {"limits_config.max_cache_freshness_per_query",
+     "not needed: kept results are those of lines that are there, however late they come"},
     {"limits_config.split_metadata_queries_by_interval", "not needed: label queries are not split"},
     {"limits_config.split_instant_metric_queries_by_interval", "not needed: instant queries are not split"},
     {"limits_config.max_querier_bytes_read", "not needed: see query.memory"},
@@ -313,6 +314,10 @@ void RegisterServerOptions(Config* config, ServerConfig* out) {
       &out->query_memory);
   config->Bytes({.flag = "", .yaml = "query.memory_per_query", .help = "Memory of one query."},
                 &out->query_memory_per_query);
+  config->Bytes({.flag = "",
+                 .yaml = "query.results_memory",
+                 .help = "Memory of metric queries' results that are kept for the next time; 0 = none are."},
+                &out->query_results_memory);
   config->Bytes({.flag = "",
                  .yaml = "query.answer_memory",
                  .help = "Memory of answers that their clients have not read yet; further ones are 503."},

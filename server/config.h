@@ -46,6 +46,7 @@ struct ServerConfig {
   uint64_t memory_limit = 0;
   uint64_t query_memory = uint64_t{1} << 30;  // of all queries under way
   uint64_t query_memory_per_query = uint64_t{512} << 20;
+  uint64_t query_results_memory = uint64_t{64} << 20;  // of kept results; 0 = none are kept
   uint64_t query_answer_memory = uint64_t{512} << 20;  // of answers that their clients have not taken yet
   int64_t query_concurrency = 0;  // queries that run at one time; 0 = two per core, at least 4
   int64_t query_queue = 1024;     // that may wait per tenant; beyond it 429

@@ -10,6 +10,7 @@
 #include "base/metrics.h"
 #include "base/thread_pool.h"
 #include "query/exec/engine.h"
+#include "query/exec/result_cache.h"
 #include "server/api/query_handlers.h"
 #include "server/api/status_handlers.h"
 #include "server/config.h"
@@ -56,6 +57,7 @@ class Server {
   exec::RollingWindows rule_windows_{kRuleWindowsBytes};
   TailHub tails_;
   std::unique_ptr<MemoryBudget> memory_;  // of the process
+  std::unique_ptr<exec::ResultCache> results_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<DeleteView> visible_;  // the store without what was deleted: what questions see
   std::unique_ptr<DeleteService> deletes_;

@@ -180,13 +180,18 @@ absl::StatusOr<std::vector<MergeInput>> Compactor::Load(const std::vector<Segmen
   return inputs;
 }
 
-absl::Status Compactor::Commit(const SegmentCommit& commit, const std::vector<SegmentInfo>& removed) {
+absl::Status Compactor::Commit(const SegmentCommit& commit, const std::vector<SegmentInfo>& removed,
+                               bool loses_lines) {
   if (absl::Status status = Failpoint("compact.before_commit"); !status.ok()) {
     for (const SegmentInfo& info : commit.segments)
       (void)environment_.blobs->Delete(SegmentFileName(info.id));
     return status;
   }
-  if (absl::Status status = environment_.index->Commit(commit); !status.ok()) {
+  const absl::Status status = environment_.index->Commit(commit);
+  if (loses_lines && environment_.lines_removed) {
+    for (const SegmentInfo& info : removed) environment_.lines_removed(info.min_ns, info.max_ns);
+  }
+  if (!status.ok()) {
     // It may have reached the disk nevertheless, so the files stay until the index answers for itself.
     for (const SegmentInfo& info : commit.segments) orphans_.push_back(info.id);
     environment_.index->Recover();
@@ -229,7 +234,7 @@ absl::StatusOr<MergeResult> Compactor::Rewrite(const std::vector<SegmentInfo>& i
     result->commit.purge = purge;
     result->commit.purged_rows = result->dropped_rows;
   }
-  RETURN_IF_ERROR(Commit(result->commit, infos));
+  RETURN_IF_ERROR(Commit(result->commit, infos, result->dropped_rows > 0 || result->damaged_blocks > 0));
   const std::lock_guard lock(mu_);
   ++stats_.merges;
   stats_.merged_bytes += result->input_bytes;
@@ -263,7 +268,7 @@ absl::Status Compactor::Drop(const SegmentInfo& info, const SegmentFooter& foote
   }
   commit.replaced_streams = EntriesOfSegment(info.id, footer, ids);
   RETURN_IF_ERROR(Failpoint("retain.before_drop"));
-  RETURN_IF_ERROR(Commit(commit, {info}));
+  RETURN_IF_ERROR(Commit(commit, {info}, true));
   const std::lock_guard lock(mu_);
   ++stats_.retired_segments;
   stats_.retired_rows += footer.rows;

@@ -54,6 +54,8 @@ struct CompactorEnvironment {
   // After the index knows: what the store counts.
   std::function<void(const std::vector<SegmentInfo>& added, const std::vector<SegmentInfo>& removed)>
       replaced;
+  // After the index knows, or may know: lines in this time, both inclusive, are gone.
+  std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
   // Returns when nobody looks for segments any more who read the index before the call.
   std::function<void()> wait_for_readers;
 };
@@ -107,7 +109,8 @@ class Compactor {
   // Merges, commits, deletes the inputs.
   absl::StatusOr<MergeResult> Rewrite(const std::vector<SegmentInfo>& infos, MergeOptions options,
                                       bool keep_empty, const std::string& purge);
-  absl::Status Commit(const SegmentCommit& commit, const std::vector<SegmentInfo>& removed);
+  // loses_lines: not all of the removed segments' lines are in what the commit adds.
+  absl::Status Commit(const SegmentCommit& commit, const std::vector<SegmentInfo>& removed, bool loses_lines);
   absl::Status Drop(const SegmentInfo& info, const SegmentFooter& footer);
   absl::Status DeleteOrphans();
   absl::Status RetireByAge();

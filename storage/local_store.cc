@@ -123,6 +123,7 @@ void LocalStore::StartCompactor() {
     for (const SegmentInfo& info : removed) segment_bytes_.fetch_sub(info.bytes);
     segment_count_.fetch_add(added.size() - removed.size());  // wraps where it falls
   };
+  environment.lines_removed = options_.lines_removed;
   environment.wait_for_readers = [this] { gate_.WaitForEarlier(); };
   compactor_ = std::make_unique<Compactor>(options, std::move(environment));
   compactor_->Start();

@@ -56,6 +56,9 @@ struct StoreOptions {
   const Clock* clock = nullptr;
   // Told of all rows as they become visible, on the writers' threads; must not block. May be null.
   std::function<void(const FreshRows&)> fresh_rows;
+  // Told when stored lines in this time, both inclusive, are gone: by retention, for room on the disk, or
+  // removed for a delete. Must not block. May be null.
+  std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
 };
 
 // One stream's part of a batch.

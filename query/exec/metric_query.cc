@@ -11,6 +11,7 @@
 #include "query/exec/binary_operation.h"
 #include "query/exec/label_replace.h"
 #include "query/exec/printable.h"
+#include "query/exec/result_cache.h"
 #include "query/exec/rolling_windows.h"
 #include "query/exec/sample_scan.h"
 #include "query/exec/vector_aggregation.h"
@@ -74,7 +75,9 @@ class Evaluator {
                          RollingWindows::Fits(plan_.reads[read], grid, context.interval_ns);
       absl::StatusOr<StepVector> vector =
           rolls ? context.windows->Read(context, plan_.reads[read], grid, context.interval_ns)
-                : ScanSamples(context, plan_.reads[read], grid);
+          : context.results != nullptr && !times_.instant
+              ? context.results->Read(context, plan_.reads[read], grid)
+              : ScanSamples(context, plan_.reads[read], grid);
       context_.stats->Add(stats);
       RETURN_IF_ERROR(vector.status());
       if (context_.trace != nullptr) context_.trace->reads[read] = stats;

@@ -26,6 +26,12 @@ class QueryLimiter {
       : limits_(limits), begin_ns_(begin_ns), cancel_(cancel) {}
 
   bool partial() const { return limits_.partial; }
+  bool limits_bytes() const { return limits_.max_bytes_read > 0; }
+  // Whether something was left out of the answer so far.
+  bool has_reached() const {
+    const std::lock_guard lock(mu_);
+    return !reached_.empty();
+  }
 
   // Where a partial answer is allowed: takes what is too much out of the parameters.
   void Fit(bool is_log_query, QueryParams* params);

@@ -28,6 +28,11 @@ void QueryStats::Add(const QueryStats& o) {
   read.head_blocks += o.read.head_blocks;
   read.head_bytes += o.read.head_bytes;
   read.head_rows += o.read.head_rows;
+  kept_requests += o.kept_requests;
+  kept_steps_asked += o.kept_steps_asked;
+  kept_steps_found += o.kept_steps_found;
+  kept_steps_stored += o.kept_steps_stored;
+  kept_length_ns += o.kept_length_ns;
   select_ns += o.select_ns;
   decode_ns += o.decode_ns;
   filter_ns += o.filter_ns;

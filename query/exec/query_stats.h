@@ -30,6 +30,13 @@ struct QueryStats {
   uint64_t damaged_blocks = 0;               // failed their checksum and are missing from the answer
   uint64_t entries_returned = 0;             // entries of a log query, series of a metric query
   ReadStats read;
+  // Of kept results (result_cache.h): range aggregations that asked for them, evaluation times they asked
+  // for, found there, and left there; the time that the found ones cover.
+  uint64_t kept_requests = 0;
+  uint64_t kept_steps_asked = 0;
+  uint64_t kept_steps_found = 0;
+  uint64_t kept_steps_stored = 0;
+  int64_t kept_length_ns = 0;
   int64_t select_ns = 0;  // finding streams and blocks
   // Of blocks, summed over all threads: reading and decompressing, line filters over whole blocks, the stages
   // behind them with what is made of their rows.

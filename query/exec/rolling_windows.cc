@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "base/clock.h"
+#include "query/exec/read_key.h"
 #include "query/exec/rolling_state.h"
 #include "query/exec/sample_scan.h"
-#include "query/logql/printer.h"
 
 namespace skald::exec {
 namespace {
@@ -21,19 +21,6 @@ constexpr int64_t kIdleNs = int64_t{600} * kNsPerSecond;
 
 int64_t TileWidth(const WindowGrid& grid, int64_t interval_ns) {
   return std::gcd(grid.range_ns(), interval_ns);
-}
-
-// Reads with the same text collect the same cells.
-std::string KeyOf(const ReadPlan& read, int64_t width_ns, int64_t phase_ns) {
-  logql::LogRangeExpr range = read.range->log_range;
-  range.range_ns = kNsPerSecond;
-  range.offset_ns = 0;
-  const PipelinePlan& pipeline = read.pipeline;
-  std::string key = fmt::format("{} {} {} {} {} {}", width_ns, phase_ns, static_cast<int>(read.kernel),
-                                static_cast<int>(pipeline.kind), static_cast<int>(pipeline.grouping.kind),
-                                read.range->counted_label);
-  for (const std::string& label : pipeline.grouping.labels) key += "," + label;
-  return key + " " + logql::PrintLogRange(range);
 }
 
 }  // namespace
@@ -52,7 +39,7 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
                                                 const WindowGrid& grid, int64_t interval_ns) {
   const int64_t width_ns = TileWidth(grid, interval_ns);
   const int64_t phase_ns = (grid.window_end_ns(0) % width_ns + width_ns) % width_ns;
-  const std::string key = KeyOf(read, width_ns, phase_ns);
+  const std::string key = fmt::format("{} {} {}", width_ns, phase_ns, ReadKey(read));
   const int64_t now_ns = MonotonicNs();
   std::shared_ptr<RollingState> state;
   uint64_t generation = 0;

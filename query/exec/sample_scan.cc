@@ -493,27 +493,18 @@ absl::StatusOr<StepVector> Collect(const QueryContext& context, const ReadPlan& 
   };
   RETURN_IF_ERROR(RunTasks(context, WorkerCount(context, tasks), tasks, evaluate, false));
   std::erase_if(out, [](const StepSeries& series) { return series.points.empty(); });
-  // So that sums and ties come out alike however the work was shared out. Not worth it for very many.
-  constexpr size_t kWorthSorting = 20'000;
-  if (out.size() > kWorthSorting) return out;
-  std::sort(out.begin(), out.end(),
-            [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
+  SortSeries(&out);
   return out;
 }
 
-absl::StatusOr<Selection> Select(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid) {
-  const int64_t begin_ns = MonotonicNs();
-  ASSIGN_OR_RETURN(Selection selection,
-                   context.source->Select(context.tenant, read.selector.matchers, grid.data_range()));
-  context.stats->select_ns += MonotonicNs() - begin_ns;
-  if (context.limiter != nullptr)
-    RETURN_IF_ERROR(context.limiter->LimitBytes(grid.data_range(), Direction::kForward, &selection));
-  context.stats->streams_matched += selection.streams.size();
-  context.stats->blocks_total += selection.blocks.size();
-  return selection;
-}
-
 }  // namespace
+
+void SortSeries(StepVector* vector) {
+  constexpr size_t kWorthSorting = 20'000;
+  if (vector->size() > kWorthSorting) return;
+  std::sort(vector->begin(), vector->end(),
+            [](const StepSeries& x, const StepSeries& y) { return x.labels < y.labels; });
+}
 
 absl::Status PipelineError(const Labels& labels) {
   const std::string_view error = labels.Get("__error__");
@@ -541,7 +532,8 @@ StepVector AbsentOf(const logql::RangeAggregation& range, const StepVector& pres
 
 absl::StatusOr<StepVector> ScanSamples(const QueryContext& context, const ReadPlan& read,
                                        const WindowGrid& grid) {
-  ASSIGN_OR_RETURN(const Selection selection, Select(context, read, grid));
+  ASSIGN_OR_RETURN(const Selection selection,
+                   SelectData(context, read, grid.data_range(), Direction::kForward));
   StepVector vector;
   if (!selection.blocks.empty()) {
     ASSIGN_OR_RETURN(vector, Collect(context, read, grid, selection));
@@ -554,7 +546,8 @@ absl::StatusOr<std::vector<CollectedSeries>> CollectSamples(const QueryContext& 
                                                             const WindowGrid& grid,
                                                             std::shared_ptr<const Pipeline>* pipeline) {
   std::vector<CollectedSeries> out;
-  ASSIGN_OR_RETURN(const Selection selection, Select(context, read, grid));
+  ASSIGN_OR_RETURN(const Selection selection,
+                   SelectData(context, read, grid.data_range(), Direction::kForward));
   if (selection.blocks.empty()) return out;
   if (*pipeline == nullptr) {
     ASSIGN_OR_RETURN(*pipeline, Pipeline::Compile(read.pipeline));

@@ -33,6 +33,9 @@ absl::StatusOr<std::vector<CollectedSeries>> CollectSamples(const QueryContext& 
                                                             const WindowGrid& grid,
                                                             std::shared_ptr<const Pipeline>* pipeline);
 
+// So that sums and ties come out alike however the work was shared out. Very many are left as they are.
+void SortSeries(StepVector* vector);
+
 absl::Status PipelineError(const Labels& labels);
 // What absent_over_time answers where this is what is there.
 StepVector AbsentOf(const logql::RangeAggregation& range, const StepVector& present, uint32_t steps);

@@ -27,7 +27,14 @@ class WindowGrid {
   };
   Bucket Find(int64_t t_ns) const;
 
+  // The same windows for steps [first, first + steps) of this one, numbered from 0.
+  WindowGrid Part(uint32_t first, uint32_t steps) const {
+    return WindowGrid(time_ns(first), step_ns_, steps, range_ns_, offset_ns_);
+  }
+
   uint32_t steps() const { return steps_; }
+  int64_t step_ns() const { return step_ns_; }
+  int64_t offset_ns() const { return offset_ns_; }
   int64_t range_ns() const { return range_ns_; }
   int64_t time_ns(uint32_t step) const { return start_ns_ + static_cast<int64_t>(step) * step_ns_; }
   // All times in any window lie in here (with gaps where range < step).

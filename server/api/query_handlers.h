@@ -26,9 +26,10 @@ struct QueryService {
   const TenantLimits* limits;
   const LogSource* source;
   const Engine* engine;
-  TenantBudgets* budgets;  // what questions take memory from
-  QueryPool* queries;      // for what reads lines
-  QueryPool* lookups;      // for what reads the index only
+  exec::ResultCache* results;  // of metric range queries
+  TenantBudgets* budgets;      // what questions take memory from
+  QueryPool* queries;          // for what reads lines
+  QueryPool* lookups;          // for what reads the index only
   TailHub* tails;
   const DeleteView* deletes;  // what live tails must not show
   ThreadPool* tail_pool;      // filters lines for live tails

@@ -195,4 +195,22 @@ void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics) {
   }
 }
 
+void AddResultMetrics(const void* owner, const exec::ResultCache* results, Metrics* metrics) {
+  const auto add = [&](MetricKind kind, const char* name, const char* help, auto value) {
+    metrics->Callback(owner, kind, name, help, [results, value] {
+      return std::vector<Metrics::Sample>{{{}, static_cast<double>(results->Stats().*value)}};
+    });
+  };
+  using Stats = exec::ResultCacheStats;
+  add(MetricKind::kCounter, "skald_query_results_hits_total",
+      "Evaluation times of metric range queries that were answered by kept results.", &Stats::found_steps);
+  add(MetricKind::kCounter, "skald_query_results_misses_total",
+      "Evaluation times of metric range queries that lines were read for.", &Stats::read_steps);
+  add(MetricKind::kCounter, "skald_query_results_dropped_total",
+      "Kept evaluation times that late lines, deletes or retention took away.", &Stats::dropped_steps);
+  add(MetricKind::kCounter, "skald_query_results_evicted_total",
+      "Chunks of 64 evaluation times let go for want of memory.", &Stats::evicted_chunks);
+  add(MetricKind::kGauge, "skald_query_results_bytes", "Memory of kept results.", &Stats::bytes);
+}
+
 }  // namespace skald::server

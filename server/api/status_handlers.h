@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/metrics.h"
+#include "query/exec/result_cache.h"
 #include "server/config.h"
 #include "server/http/router.h"
 #include "server/tenant/tenant_limits.h"
@@ -31,5 +32,7 @@ void AddLimitsRoutes(const StatusService* service, Router* router);
 
 // The store's statistics for /metrics.
 void AddStoreMetrics(const void* owner, const Store* store, Metrics* metrics);
+// The same of kept results.
+void AddResultMetrics(const void* owner, const exec::ResultCache* results, Metrics* metrics);
 
 }  // namespace skald::server
