@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <snappy.h>
 
+#include <chrono>
 #include <filesystem>
+#include <map>
 #include <thread>
 
 #include "base/error.h"
@@ -227,8 +229,8 @@ TEST_F(ServerTest, StatusPages) {
         "loki_discarded_samples_total{format=\"\",policy=\"\",reason=\"stream_limit\",retention_hours=\"0\","
         "tenant=\"fake\"} 1",
         "process_resident_memory_bytes ",
-        "loki_request_duration_seconds_count{method=\"POST\",route=\"/loki/api/v1/"
-        "push\",status_code=\"204\"} 2"}) {
+        "loki_request_duration_seconds_count{method=\"POST\",route=\"loki_api_v1_push\",status_code=\"204\"} "
+        "2"}) {
     EXPECT_THAT(metrics, HasSubstr(line));
   }
   EXPECT_EQ(Get("/config").body, "yaml: shown\n");
@@ -333,6 +335,90 @@ TEST_F(ServerTest, AgentStreamErrors) {
     context.TryCancel();  // leaving without a word is no trouble
   }
   EXPECT_EQ(Get("/ready").status, 200);
+}
+
+// What agents declare becomes rules at once, changes and goes with the next word of the same agent, and is
+// there after a restart before anyone says it again.
+TEST_F(ServerTest, AgentsDeclareRulesOfServices) {
+  const auto declared = [](const std::vector<std::map<std::string, std::string>>& services) {
+    push::v1::PushRequest request;
+    request.mutable_declarations();
+    for (const auto& labels : services) {
+      auto* service = request.mutable_declarations()->add_services();
+      service->set_name(labels.at("name"));
+      for (const auto& [name, value] : labels) {
+        if (name != "name" && name != "selector") (*service->mutable_labels())[name] = value;
+      }
+      if (labels.contains("selector")) service->set_selector(labels.at("selector"));
+    }
+    return request;
+  };
+  const auto rules = [&] { return Get("/prometheus/api/v1/rules").body; };
+  const auto await = [&](const std::string& text, bool there) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    while ((rules().find(text) != std::string::npos) != there && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return (rules().find(text) != std::string::npos) == there;
+  };
+  const std::map<std::string, std::string> api = {
+      {"name", "shop_api"},
+      {"selector", R"({app="api"})"},
+      {"com.df.notify", "true"},
+      {"com.df.alertName", "errors"},
+      {"com.df.alertIf", R"(sum(rate($selector |= "error" [5m])) > 1)"}};
+  const std::map<std::string, std::string> web = {
+      {"name", "web"}, {"skald.io/alert.silent.expr", "absent_over_time($selector[1h])"}, {"other", "label"}};
+  push::v1::PushResponse response;
+  Start();
+  {
+    auto stub = push::v1::Push::NewStub(Channel());
+    grpc::ClientContext context;
+    auto stream = stub->Stream(&context);
+    ASSERT_TRUE(stream->Write(Hello("agent-1")));
+    ASSERT_TRUE(stream->Read(&response));
+    ASSERT_TRUE(stream->Write(declared({api, web})));
+    EXPECT_TRUE(await("shopapierrors", true)) << rules();
+    EXPECT_THAT(rules(), HasSubstr(R"({app=\"api\"} |= \"error\")"));
+    EXPECT_THAT(rules(), HasSubstr(R"(absent_over_time({service_name=\"web\"}[1h]))"));
+    // A change, a removal, and something wrong that takes nothing away.
+    auto changed = api;
+    changed["com.df.alertIf"] = "vector(7) > 1";
+    ASSERT_TRUE(stream->Write(declared({changed})));
+    EXPECT_TRUE(await("vector(7", true)) << rules();
+    EXPECT_TRUE(await("websilent", false)) << rules();
+    auto wrong = api;
+    wrong["com.df.alertIf"] = "up == 0";
+    ASSERT_TRUE(stream->Write(declared({wrong, web})));
+    EXPECT_TRUE(await("websilent", true)) << rules();
+    EXPECT_THAT(rules(), HasSubstr("vector(7"));
+    // Another agent that sees the service too keeps it there.
+    grpc::ClientContext other_context;
+    auto other = stub->Stream(&other_context);
+    ASSERT_TRUE(other->Write(Hello("agent-2")));
+    ASSERT_TRUE(other->Read(&response));
+    ASSERT_TRUE(other->Write(declared({web})));
+    ASSERT_TRUE(other->Write(Batch(1, "after the declaration")));
+    ASSERT_TRUE(other->Read(&response));
+    ASSERT_TRUE(stream->Write(declared({changed})));
+    ASSERT_TRUE(stream->Write(Batch(1, "after the change")));
+    ASSERT_TRUE(stream->Read(&response));
+    EXPECT_THAT(rules(), HasSubstr("websilent"));
+    ASSERT_TRUE(other->Write(declared({})));
+    EXPECT_TRUE(await("websilent", false)) << rules();
+    stream->WritesDone();
+    other->WritesDone();
+    EXPECT_TRUE(stream->Finish().ok());
+    EXPECT_TRUE(other->Finish().ok());
+  }
+  Start();
+  EXPECT_THAT(rules(), HasSubstr("shopapierrors"));
+  auto stub = push::v1::Push::NewStub(Channel());
+  grpc::ClientContext context;
+  auto stream = stub->Stream(&context);
+  ASSERT_TRUE(stream->Write(declared({})));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);  // before Hello
+  EXPECT_THAT(rules(), HasSubstr("shopapierrors"));
 }
 
 TEST_F(ServerTest, LokiPusher) {
