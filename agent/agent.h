@@ -81,6 +81,7 @@ class Agent {
   void Stop();
 
   const std::string& end() const { return config_.end; }
+  const std::string& version() const { return config_.push.version; }
   // Where lines go, for logs and pages.
   std::string server_name() const {
     return config_.loki ? PublicUrl(config_.loki->target.url) : config_.push.server;

@@ -277,6 +277,50 @@ void HttpPage::RegisterMetrics() {
                });
   gauge("agent_guarded_labels", "Labels with too many values, sent as structured metadata.",
         [](S s) { return s.tail.guarded_labels.size(); });
+  RegisterPromtailNames();
+}
+
+// The numbers that Promtail has too, under its names, so that what was made for it finds them.
+void HttpPage::RegisterPromtailNames() {
+  using S = const AgentStats&;
+  const auto add = [this](MetricKind kind, const char* name, const char* help,
+                          std::function<double(const AgentStats&)> read, bool with_host = false) {
+    metrics_.Callback(this, kind, name, help, [this, read, with_host] {
+      std::vector<Metrics::Sample> samples = Samples(read);
+      for (size_t i = 0; with_host && i < samples.size(); ++i)
+        samples[i].labels["host"] = agents_[i]->server_name();
+      return samples;
+    });
+  };
+  constexpr MetricKind kCounter = MetricKind::kCounter;
+  constexpr MetricKind kGauge = MetricKind::kGauge;
+  metrics_.Gauge("promtail_build_info", "1, with the version.", {{"version", agents_[0]->version()}}).Set(1);
+  add(kCounter, "promtail_read_lines_total", "Lines read.", [](S s) { return s.read_lines; });
+  add(kCounter, "promtail_read_bytes_total", "Bytes of lines read.", [](S s) { return s.read_bytes; });
+  add(kCounter, "promtail_file_bytes_total", "Bytes read from files, with the framing of their formats.",
+      [](S s) { return s.tail.read_bytes; });
+  add(kGauge, "promtail_files_active_total", "Files tailed.", [](S s) { return s.tail.files; });
+  add(kGauge, "promtail_targets_active_total", "Files tailed: each is a target here.",
+      [](S s) { return s.tail.files; });
+  add(
+      kCounter, "promtail_sent_entries_total", "Lines the end has on its disk.",
+      [](S s) { return s.acked_lines; }, true);
+  add(
+      kCounter, "promtail_sent_bytes_total", "Bytes of lines the end has on its disk.",
+      [](S s) { return s.acked_bytes; }, true);
+  add(
+      kCounter, "promtail_encoded_bytes_total", "Compressed bytes sent, resent ones too.",
+      [](S s) { return s.push.sent_bytes; }, true);
+  add(
+      kCounter, "promtail_batch_retries_total", "Batches the end did not take yet.",
+      [](S s) { return s.push.retries; }, true);
+  ReasonMetric("promtail_dropped_entries_total", "Lines that will never be sent, by reason.",
+               [](S s, const AddReason& sample) {
+                 for (const auto& [reason, dropped] : s.dropped)
+                   sample(reason, static_cast<double>(dropped.lines));
+                 for (const auto& [reason, counts] : s.refused)
+                   sample(reason, static_cast<double>(counts.first));
+               });
 }
 
 }  // namespace skald::agent

@@ -35,6 +35,7 @@ class HttpPage {
   // Status and body for a path; content type in *type.
   unsigned Answer(const std::string& path, std::string* body, std::string* type);
   void RegisterMetrics();
+  void RegisterPromtailNames();
 
   // One sample an end.
   std::vector<Metrics::Sample> Samples(const std::function<double(const AgentStats&)>& read) const;

@@ -54,6 +54,8 @@ class DeleteService {
   absl::Status Cancel(std::string_view tenant, std::string_view id, bool force);
   // In order of their creation.
   std::vector<DeleteRequest> List(std::string_view tenant) const { return log_->Of(tenant); }
+  // Of all tenants.
+  std::vector<DeleteRequest> All() const { return log_->All(); }
 
  private:
   DeleteService(std::unique_ptr<DeleteLog> log, DeleteView* view, const Clock* clock)

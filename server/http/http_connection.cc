@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <cctype>
 #include <ctime>
 #include <limits>
 
@@ -37,6 +38,21 @@ std::string HttpDate() {
 
 std::string_view View(boost::beast::string_view s) { return {s.data(), s.size()}; }
 boost::beast::string_view Beast(std::string_view s) { return {s.data(), s.size()}; }
+
+// A route's pattern as Loki's metrics name it: /loki/api/v1/label/{name}/values is
+// loki_api_v1_label_name_values.
+std::string RouteName(std::string_view pattern) {
+  std::string name;
+  for (const char c : pattern) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0) {
+      name += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!name.empty() && name.back() != '_') {
+      name += '_';
+    }
+  }
+  while (name.ends_with('_')) name.pop_back();
+  return name.empty() ? "root" : name;
+}
 
 }  // namespace
 
@@ -313,7 +329,7 @@ void HttpConnection::Respond(HttpResponse response) {
 void HttpConnection::Measure(int status) {
   if (request_ == nullptr) return;
   // Unknown paths share one name: anybody could make up any number of them.
-  const std::string route = request_->pattern.empty() ? "other" : request_->pattern;
+  const std::string route = request_->pattern.empty() ? "other" : RouteName(request_->pattern);
   const double seconds = static_cast<double>(MonotonicNs() - request_->start_ns) / 1e9;
   shared_->metrics
       ->Histogram("loki_request_duration_seconds", "Time from a request's head to its answer.",

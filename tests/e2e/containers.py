@@ -101,13 +101,16 @@ def the_programs_take_what_compose_gives(directory):
     os.makedirs(logs)
     # The file's own settings with the places of a container put where this test may write, and names of other containers as addresses.
     server = Server(directory, config=read(os.path.join(FOLDER, "skald.yaml")).replace("/etc/skald/rules", os.path.join(directory, "rules")))
-    shutil.copytree(os.path.join(ROOT, "deploy", "rules"), os.path.join(directory, "rules", "fake"))
+    os.makedirs(os.path.join(directory, "rules", "fake"))
+    rules = [v for v in services["skald"]["volumes"] if v["target"].startswith("/etc/skald/rules/")]
+    for volume in rules:
+        shutil.copy(volume["source"], os.path.join(directory, volume["target"].removeprefix("/etc/skald/")))
     image = dict(re.findall(r"(SKALD_\w+)=(\S+)", read(DOCKERFILE)))
     server.environment.update(image)
     agent = Agent(directory, read(os.path.join(FOLDER, "agent.yaml")).replace("/logs/", logs + "/").replace("/var/lib/docker", directory + "/docker"))
     given = services["agent"]["environment"]
     equal(given["SKALD_SERVER"], "skald:9095", "the agent's server")
-    agent.environment.update(image, **given, SKALD_SERVER=f"127.0.0.1:{server.grpc_port}")
+    agent.environment.update({**image, **given, "SKALD_SERVER": f"127.0.0.1:{server.grpc_port}"})
     code, text = health(server)
     check(code == 1 and "/ready" in text, f"health of a server that does not run: {code} {text}")
     code, _ = health(agent)
@@ -119,7 +122,7 @@ def the_programs_take_what_compose_gives(directory):
         wait_until("the shop's lines are there", lambda: all(
             server.get("/loki/api/v1/query", {"query": f'sum(count_over_time({{app="{app}"}}[5m]))'}).json()["data"]["result"]
             for app in ("checkout", "payments", "access")))
-        wait_until("all rule files are taken", lambda: len(server.get("/prometheus/api/v1/rules").json()["data"]["groups"]) >= 7)
+        wait_until("all rule files are taken", lambda: len(server.get("/prometheus/api/v1/rules").json()["data"]["groups"]) == len(rules) == 7)
         equal(server.metric("skald_rule_files_with_problems"), 0, "rule files with problems")
         # As in the image: no address but the environment's.
         port = free_port()
