@@ -34,7 +34,7 @@ const std::map<std::string, std::string> kMetricTypes = {
     {"metric.counter", "Counter"}, {"metric.gauge", "Gauge"}, {"metric.histogram", "Histogram"}};
 const std::map<std::string, const char*> kComponentAdvice = {
     {"loki.source.windowsevent", "the agent runs on Linux; forward events with the OpenTelemetry Collector"},
-    {"loki.source.kafka", "read the topic with another program and send it to /loki/api/v1/push"},
+    {"loki.source.gelf", "there is no GELF receiver; send syslog"},
     {"loki.source.awsfirehose", "send it to Alloy or Vector, and that to /loki/api/v1/push"},
     {"loki.source.heroku", "let the drain speak to Alloy or Vector, and send that to /loki/api/v1/push"},
     {"loki.source.kubernetes_events", "kubectl get events -A -w -o json into a file, and tail it"},
@@ -154,11 +154,6 @@ class Reader {
         out_["tail"]["start_at"] = "end";
       if (const RiverValue* encoding = source.Find("encoding"))
         job.Note(At(encoding->line) + "encoding: the agent reads UTF-8; convert the file with iconv");
-      for (const RiverBlock& block : source.blocks) {
-        if (block.name == "decompression") {
-          for (const auto& [key, value] : block.attributes) job["decompression"][key] = Plain(value, &job);
-        }
-      }
     } else if (kind == "journal") {
       Copy(source,
            {{"path", "path"},
@@ -181,10 +176,17 @@ class Reader {
       Listeners(source, &job);
     } else if (kind == "api") {
       Api(source, &job);
-    } else if (kind == "gelf") {
+    } else if (kind == "kafka") {
       Copy(source,
-           {{"listen_address", "listen_address"}, {"use_incoming_timestamp", "use_incoming_timestamp"}}, &job,
-           &job["gelf"]);
+           {{"brokers", "brokers"},
+            {"topics", "topics"},
+            {"group_id", "group_id"},
+            {"assignor", "assignor"},
+            {"use_incoming_timestamp", "use_incoming_timestamp"},
+            {"labels", "labels"}},
+           &job, &job["kafka"]);
+      for (const RiverBlock& block : source.blocks)
+        job.Note(At(block.line) + block.name + ": write it as Promtail's kafka.authentication has it");
     } else {
       jobs_.Note(At(source.line) + source.name + ": not a source that the agent has; it stays with Alloy");
       return;

@@ -70,7 +70,7 @@ scrape_configs:
             - json: {expressions: {level: lvl}}
       - cri: {}
   - job_name: topics
-    kafka: {brokers: [k:9092]}
+    gcplog: {project_id: p}
 tracing: {enabled: true}
 )",
                                          "promtail.yaml");
@@ -104,7 +104,7 @@ scrape_configs:
       - cri: {}
   # promtail.yaml:22: this job reads from nothing that the agent knows
   - job_name: topics
-    # promtail.yaml:23: kafka: read the topic with another program (Vector, Alloy) and send it to /loki/api/v1/push
+    # promtail.yaml:23: gcplog: send it to /loki/api/v1/push by a push subscription's function
     static_configs: []
 # promtail.yaml:24: tracing: the agent sends no traces; leave it out
 )");

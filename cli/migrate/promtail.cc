@@ -21,7 +21,7 @@ const Advice kTopAdvice = {
     {"options", "stream_lag_labels is not needed: /targets tells each file's lag"},
     {"tracing", "the agent sends no traces; leave it out"},
     {"wal", "not needed: the files are the buffer while the server is away"},
-    {"runtime_config", "the agent is restarted for new settings; it loses and doubles nothing in that"},
+    {"runtime_config", "not needed: SIGHUP or POST /-/reload reads the settings again"},
 };
 const Names kServer = {"http_listen_port", "http_listen_address", "log_level"};
 const Advice kServerAdvice = {
@@ -62,23 +62,19 @@ const Names kTarget = {"sync_period"};
 const Advice kTargetAdvice = {
     {"stdin", "pipe into a file and tail it"},
 };
-const Names kJob = {"job_name",          "static_configs",
-                    "pipeline_stages",   "relabel_configs",
-                    "journal",           "kubernetes_sd_configs",
-                    "docker_sd_configs", "syslog",
-                    "loki_push_api",     "gelf",
-                    "decompression",     "file_sd_configs"};
+const Names kJob = {"job_name", "static_configs",   "pipeline_stages",       "relabel_configs",
+                    "journal",  "file_sd_configs",  "kubernetes_sd_configs", "docker_sd_configs",
+                    "syslog",   "nomad_sd_configs", "loki_push_api",         "kafka"};
 const Advice kJobAdvice = {
-    {"kafka", "read the topic with another program (Vector, Alloy) and send it to /loki/api/v1/push"},
+    {"decompression", "not needed: compressed files are known by their content, beside plain ones"},
+    {"gelf", "there is no GELF receiver; send syslog"},
+    {"heroku_drain", "let the drain speak to Alloy or Vector, and send that to /loki/api/v1/push"},
     {"gcplog", "send it to /loki/api/v1/push by a push subscription's function"},
     {"azure_event_hubs", "read it with another program (Vector, Alloy) and send it to /loki/api/v1/push"},
     {"cloudflare",
      "let Cloudflare's Logpush write to a bucket or an HTTP end, and send that to /loki/api/v1/push"},
-    {"heroku_drain", "let the drain speak to Alloy or Vector, and send that to /loki/api/v1/push"},
     {"windows_events",
      "the agent runs on Linux; forward events with the OpenTelemetry Collector (/otlp/v1/logs)"},
-    {"consul_sd_configs", "name the files in static_configs, with __host__ for one node"},
-    {"consulagent_sd_configs", "name the files in static_configs, with __host__ for one node"},
     {"encoding", "the agent reads UTF-8; convert the file with iconv, or let the program write UTF-8"},
     {"entry_parser", "it was removed from Promtail long ago: use the stages cri or docker"},
 };
@@ -151,7 +147,11 @@ class Reader {
 
   void Leave(const YAML::Node& key, const Advice& advice, YamlTree* out) {
     const auto at = advice.find(key.Scalar());
-    const char* text = at == advice.end() ? "not a setting that the agent knows; leave it out" : at->second;
+    const char* text =
+        at != advice.end() ? at->second
+        : key.Scalar().ends_with("_sd_configs")
+            ? "name the files in static_configs, with __host__ for one node, or write file_sd_configs"
+            : "not a setting that the agent knows; leave it out";
     out->Note(At(key) + key.Scalar() + ": " + text);
   }
 
@@ -196,7 +196,7 @@ class Reader {
       } else if (key == "pipeline_stages") {
         kept[key] = Stages(item.second);
       } else {
-        reads = reads || (key != "job_name" && key != "relabel_configs" && key != "decompression");
+        reads = reads || (key != "job_name" && key != "relabel_configs");
         kept[key] = YamlTree::Of(item.second);
       }
     }
