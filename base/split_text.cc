@@ -94,7 +94,32 @@ bool JoinText(std::string_view rest, std::string_view digits, std::string_view h
   char* const end = out + n;
   const __m128i last_code = _mm_set1_epi8(static_cast<char>(kLastCode));
   while (r < r_end) {
-    // Sixteen bytes at once, of which those before the first that may be a code count.
+    // Far from all ends: sixteen bytes at once, of which those before the first that may be a code count, and
+    // then sixteen digits, of which as many count as the code says. A byte that stands for itself takes the
+    // same way.
+    while (r_end - r >= 17 && end - out >= 48 && d_end - d >= 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(r));
+      const auto codes =
+          static_cast<uint32_t>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(bytes, last_code), bytes)));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), bytes);
+      if (codes == 0) {
+        r += 16;
+        out += 16;
+        continue;
+      }
+      const int plain = std::countr_zero(codes);
+      const auto code = static_cast<unsigned char>(r[plain]);
+      const size_t meaning = kMeaning[code];
+      if (meaning > 16) break;  // below
+      r += plain + 1;
+      out += plain;
+      const bool itself = meaning == 0;
+      std::memcpy(out, d, 16);
+      *out = itself ? static_cast<char>(code) : *d;
+      d += meaning;
+      out += meaning + (itself ? 1 : 0);
+    }
+    // The same step by step, also near the ends.
     if (end - out >= 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(r));
       const auto codes =

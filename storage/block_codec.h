@@ -54,7 +54,8 @@ enum class SectionKind : uint8_t {
   kDirectory = 5,
   kTimeCounts = 6,
   kGrams = 7,
-  kPatterns = 8
+  kPatterns = 8,
+  kGramSample = 9
 };
 
 // "times", "lengths", ... for error texts.

@@ -9,6 +9,7 @@
 #include "base/status_macros.h"
 #include "storage/block_codec.h"
 #include "storage/block_format.h"
+#include "text/gram_sample.h"
 
 namespace skald {
 namespace {
@@ -50,6 +51,7 @@ bool IsWanted(SectionKind kind, ColumnSet want) {
     case SectionKind::kDirectory:
     case SectionKind::kTimeCounts:
     case SectionKind::kGrams:
+    case SectionKind::kGramSample:
     case SectionKind::kPatterns:
       return false;
   }
@@ -207,6 +209,7 @@ int PlaceOf(SectionKind kind) {
     case SectionKind::kTimeCounts:
       return 0;
     case SectionKind::kGrams:
+    case SectionKind::kGramSample:
       return 1;
     default:
       return 1 + static_cast<int>(kind);
@@ -312,6 +315,8 @@ std::string_view SectionName(SectionKind kind) {
       return "time counts";
     case SectionKind::kGrams:
       return "grams";
+    case SectionKind::kGramSample:
+      return "gram sample";
     case SectionKind::kPatterns:
       return "patterns";
   }
@@ -335,7 +340,7 @@ absl::StatusOr<BlockFront> DecodeBlockFront(std::string_view bytes) {
 
   ByteReader in(covered.substr(sizeof(uint32_t)));
   const auto version = in.Fixed<uint8_t>();
-  if (version < block_format::kVersion || version > block_format::kVersionCompacted)
+  if (version < block_format::kVersion || version > block_format::kVersionWithSample)
     return DataLoss("block version {} is not known", version);
   const uint64_t rows = in.Varint();
   const uint64_t text_bytes = in.Varint();
@@ -407,7 +412,8 @@ absl::Status DecodeBlock(std::string_view bytes, ColumnSet want, Rows* rows) {
 uint32_t SummaryEnd(const BlockFront& front) {
   uint32_t end = front.header_size;
   for (const Section& section : front.sections) {
-    if (section.kind == SectionKind::kTimeCounts || section.kind == SectionKind::kGrams)
+    if (section.kind == SectionKind::kTimeCounts || section.kind == SectionKind::kGrams ||
+        section.kind == SectionKind::kGramSample)
       end = section.offset + section.stored_size;
   }
   return end;
@@ -430,6 +436,18 @@ absl::StatusOr<BlockSummary> DecodeBlockSummary(const BlockFront& front, std::st
         return Malformed(section);
       }
       out.grams = in.Bytes(in.remaining());
+    } else if (section.kind == SectionKind::kGramSample) {
+      ASSIGN_OR_RETURN(const std::string_view raw, RawBytes(section, bytes, 0, &scratch));
+      ByteReader in(raw);
+      SampleHead head;
+      head.chosen = uint32_t{in.Fixed<uint8_t>()} + 1;
+      out.backslashes = (in.Fixed<uint8_t>() & block_format::kGramsFlagBackslash) != 0;
+      if (!in.ok() || in.remaining() == 0 || in.remaining() > GramSampleBuilder::kMaxSetBytes)
+        return Malformed(section);
+      head.bits = static_cast<uint32_t>(in.remaining() * 8);
+      out.grams_log2_bits = kSampledGrams;
+      out.grams.assign(reinterpret_cast<const char*>(&head), sizeof(head));
+      out.grams += in.Bytes(in.remaining());
     }
   }
   return out;

@@ -13,6 +13,7 @@
 #include "storage/block_format.h"
 #include "storage/level_count.h"
 #include "text/gram_filter.h"
+#include "text/gram_sample.h"
 
 namespace skald {
 namespace {
@@ -26,6 +27,7 @@ struct EncodeScratch {
   std::string sections;
   std::string summary;  // the sections that stand first
   GramSetBuilder grams;
+  GramSampleBuilder gram_sample;
   BlockPatternsBuilder patterns;
 };
 constexpr size_t kKeptScratch = size_t{8} << 20;
@@ -79,9 +81,7 @@ class Encoder {
     EncodeGrams();
 
     std::string fields;  // all of the front header behind its size
-    PutFixed<uint8_t>(&fields, effort_ == Effort::kSmall ? block_format::kVersionCompacted
-                               : summary_.empty()        ? block_format::kVersion
-                                                         : block_format::kVersionWithSummary);
+    PutFixed<uint8_t>(&fields, Version());
     PutVarint(&fields, header_.rows);
     PutVarint(&fields, header_.text_bytes);
     PutSignedVarint(&fields, header_.min_ns);
@@ -113,6 +113,13 @@ class Encoder {
   }
 
  private:
+  uint8_t Version() const {
+    if (!summary_.empty() && summary_.back().kind == SectionKind::kGramSample)
+      return block_format::kVersionWithSample;
+    if (effort_ == Effort::kSmall) return block_format::kVersionCompacted;
+    return summary_.empty() ? block_format::kVersion : block_format::kVersionWithSummary;
+  }
+
   void MakeSlices() {
     SKALD_CHECK(!pieces_.empty());
     uint64_t text_bytes = 0;
@@ -388,28 +395,41 @@ class Encoder {
   void EncodeGrams() {
     if (header_.text_bytes < block_format::kMinGramsText) return;
     const size_t room = scratch_.sections.size() / block_format::kGramsPart;
-    GramSetBuilder& grams = scratch_.grams;
-    grams.Start(header_.text_bytes);
+    std::string& raw = scratch_.raw;
+    PutFixed<uint8_t>(&raw, 0);
+    PutFixed<uint8_t>(&raw, 0);
+    // What compaction makes small has little room, for as many grams.
+    const bool sampled = effort_ == Effort::kSmall && header_.text_bytes >= GramSampleBuilder::kMinText;
+    bool fits = room > raw.size();
+    if (fits && sampled) {
+      scratch_.gram_sample.Start();
+      raw[1] = static_cast<char>(AddGrams(&scratch_.gram_sample));
+      raw[0] = static_cast<char>(scratch_.gram_sample.Finish(room - raw.size(), &raw) - 1);
+    } else if (fits) {
+      scratch_.grams.Start(header_.text_bytes);
+      raw[1] = static_cast<char>(AddGrams(&scratch_.grams));
+      int log2_bits = 0;
+      fits = scratch_.grams.Finish(room - raw.size(), &log2_bits, &raw);
+      raw[0] = static_cast<char>(log2_bits);
+    }
+    if (fits) return AddSummary(sampled ? SectionKind::kGramSample : SectionKind::kGrams);
+    raw.clear();
+  }
+
+  // The flags of the section.
+  template <typename Builder>
+  uint8_t AddGrams(Builder* grams) const {
     bool backslashes = false;
     for (const BlockPiece& piece : pieces_) {
       const std::string_view text = TextOf(piece);
-      grams.Add(text);
+      grams->Add(text);
       backslashes |= text.find('\\') != std::string_view::npos;
       for (const MetadataColumn& column : piece.rows->metadata) {
         // Of a dictionary that has values of other rows too these come along.
-        for (size_t k = 0; k < column.value_count(); ++k) grams.Add(column.value(k));
+        for (size_t k = 0; k < column.value_count(); ++k) grams->Add(column.value(k));
       }
     }
-    std::string& raw = scratch_.raw;
-    PutFixed<uint8_t>(&raw, 0);
-    PutFixed<uint8_t>(&raw, backslashes ? block_format::kGramsFlagBackslash : 0);
-    int log2_bits = 0;
-    if (room < raw.size() || !grams.Finish(room - raw.size(), &log2_bits, &raw)) {
-      raw.clear();
-      return;
-    }
-    raw[0] = static_cast<char>(log2_bits);
-    AddSummary(SectionKind::kGrams);
+    return backslashes ? block_format::kGramsFlagBackslash : 0;
   }
 
   void AddSummary(SectionKind kind) {

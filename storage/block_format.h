@@ -9,6 +9,7 @@ namespace skald::block_format {
 inline constexpr uint8_t kVersion = 1;
 inline constexpr uint8_t kVersionWithSummary = 2;  // sections 6 and 7 stand before the others
 inline constexpr uint8_t kVersionCompacted = 3;    // sections of other codecs than LZ4, written by compaction
+inline constexpr uint8_t kVersionWithSample = 4;   // the same, and section 9 in the place of section 7
 // magic (8), CRC (4), header size (4)
 inline constexpr size_t kFixedHeaderSize = 16;
 inline constexpr size_t kHeaderCrcOffset = 8;

@@ -10,6 +10,7 @@
 #include "storage/block_codec.h"
 #include "storage/block_format.h"
 #include "storage/block_summary_cache.h"
+#include "text/gram_sample.h"
 
 namespace skald {
 namespace {
@@ -34,9 +35,10 @@ Rows RandomRows(std::mt19937_64* random, size_t count, int64_t start_ns, int64_t
   return rows;
 }
 
-BlockSummary SummaryOf(const std::vector<BlockPiece>& pieces, std::string* bytes) {
+BlockSummary SummaryOf(const std::vector<BlockPiece>& pieces, std::string* bytes,
+                       Effort effort = Effort::kFast) {
   bytes->clear();
-  const BlockHeader header = EncodeBlock(kStreams, pieces, bytes);
+  const BlockHeader header = EncodeBlock(kStreams, pieces, bytes, effort);
   const absl::StatusOr<BlockFront> front = DecodeBlockFront(*bytes);
   EXPECT_TRUE(front.ok()) << front.status();
   const uint32_t end = SummaryEnd(*front);
@@ -114,6 +116,30 @@ TEST(BlockSummaryTest, GramsNeverMissWhatStandsInALine) {
     }
   }
   EXPECT_GT(refused, 40 * 200 / 2);
+}
+
+// What compaction writes has few bytes for many grams: a sample of them.
+TEST(BlockSummaryTest, SampledGramsNeverMissEither) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 6; ++round) {
+    Rows rows;
+    for (int i = 0; rows.text.size() < 480'000; ++i) {
+      rows.Append(i, fmt::format(R"({{"msg":"order stored","user":{},"path":"/v1/orders/{}","id":"{:08x}"}})",
+                                 random() % 100'000, random() % 5000, static_cast<uint32_t>(random())));
+    }
+    std::string bytes;
+    const BlockSummary summary = SummaryOf({Whole(0, rows)}, &bytes, Effort::kSmall);
+    ASSERT_EQ(summary.grams_log2_bits, kSampledGrams);
+    EXPECT_LE(summary.grams.size(), bytes.size() * 6 / 100 + 16);
+    int maybe = 0;
+    for (int i = 0; i < 2000; ++i) {
+      const std::string_view line = rows.line(random() % rows.size());
+      ASSERT_TRUE(MayHold(summary, line.substr(random() % line.size(), random() % 60)));
+      maybe += MayHold(summary, fmt::format("no-such-{:016x}", random())) ? 1 : 0;
+    }
+    EXPECT_LT(maybe, 2000 / 4);
+    EXPECT_FALSE(MayHold(summary, "req-no-such-request, nor anything like it"));
+  }
 }
 
 TEST(BlockSummaryTest, MetadataValuesAndBackslashes) {

@@ -421,5 +421,51 @@ TEST_F(CompactionTest, PurgeFailsWhereItCannotRead) {
   EXPECT_FALSE(store_->Purge("t", "one", Delete({Match("app", "a")}, kMinTimeNs, kMaxTimeNs)).ok());
 }
 
+// Needles are as well told apart by what is known of blocks after compaction as before: the blocks have half
+// the bits for twice the text then.
+TEST(CompactedSummariesTest, BlocksWithoutANeedleAreKnown) {
+  const TempDir dir;
+  StoreOptions options;
+  options.directory = dir.path() + "/data";
+  options.shards = 1;
+  const auto store = Store::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  std::mt19937_64 random(1);
+  const std::string needle = "req-7f3a9c51e0d84b26";
+  int64_t t = kBaseNs;
+  for (int batch = 0; batch < 32; ++batch) {
+    std::vector<TestLine> lines;
+    for (int i = 0; i < 1000; ++i, t += kNsPerSecond / 4) {
+      lines.push_back(
+          {t,
+           fmt::format(
+               R"({{"level":"info","msg":"order {} stored","id":"req-{:016x}","took_ms":{},"path":"/v1/orders/{}"}})",
+               random() % 100'000, random(), random() % 900, random() % 5000)});
+    }
+    if (batch == 17) lines[500].line += needle;
+    ASSERT_TRUE((*store)->AppendAndWait(MakeBatch({{"app", "a"}}, std::move(lines))).ok());
+  }
+  const auto blocks_that_may_hold = [&](std::string_view text) {
+    GramNeed need;
+    need.AddAlternative(text);
+    const auto selection = (*store)->Select("t", {Match("app", "a")}, {});
+    EXPECT_TRUE(selection.ok());
+    EXPECT_GE(selection->blocks.size(), 6u);
+    size_t may_hold = 0;
+    for (const auto& block : selection->blocks) {
+      const auto summary = block->Summary();
+      may_hold += summary == nullptr || summary->MayHold(need) ? 1 : 0;
+    }
+    return may_hold;
+  };
+  for (const bool compacted : {false, true}) {
+    ASSERT_TRUE((compacted ? (*store)->Compact() : (*store)->Flush()).ok());
+    EXPECT_LE(blocks_that_may_hold("req-no-such-request"), 1u) << compacted;
+    EXPECT_GE(blocks_that_may_hold(needle), 1u) << compacted;
+    EXPECT_LE(blocks_that_may_hold(needle), compacted ? 2u : 8u) << compacted;
+    EXPECT_GE(blocks_that_may_hold("stored"), 6u) << compacted;
+  }
+}
+
 }  // namespace
 }  // namespace skald

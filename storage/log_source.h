@@ -95,7 +95,7 @@ struct TimeCounts {
 struct BlockSummary {
   TimeCounts times;   // no counts: it does not tell
   std::string grams;  // of its text and its metadata's values (text/gram_filter.h); "": it does not tell
-  int grams_log2_bits = 0;
+  int grams_log2_bits = 0;   // or kSampledGrams (text/gram_sample.h)
   bool backslashes = false;  // some line holds one
 
   bool MayHold(const GramNeed& need) const {

@@ -318,22 +318,24 @@ TEST(SegmentTest, Version1FixtureAndFormatDump) {
   EXPECT_EQ(dumped, *fixture);
 }
 
-// One block each of what later versions write: with a summary (2), and of compaction (3).
+// One block each of what later versions write: with a summary (2), of compaction (3), and with a sample of
+// the grams of much text (4).
 TEST(SegmentTest, FixturesOfLaterVersions) {
-  Rows rows;
-  std::string want;
-  for (int i = 0; i < 600; ++i) {
-    const std::string line =
-        fmt::format("level=info msg=\"request {:08x} done\" took={}ms", i * 2654435761u, i * 7919 % 1000);
-    AppendRow(&rows, 1'700'000'000'000'000'000 + i * 1'000'000'000LL, line, {{"detected_level", "info"}});
-    want += line + "\n";
-  }
   const std::string source = SKALD_SOURCE_DIR;
   const struct {
     std::string version;
     Effort effort;
-  } versions[] = {{"v2", Effort::kFast}, {"v3", Effort::kSmall}};
+    int rows;
+  } versions[] = {{"v2", Effort::kFast, 600}, {"v3", Effort::kSmall, 600}, {"v4", Effort::kSmall, 3000}};
   for (const auto& version : versions) {
+    Rows rows;
+    std::string want;
+    for (int i = 0; i < version.rows; ++i) {
+      const std::string line = fmt::format("level=info msg=\"request {:08x} done\" took={}ms",
+                                           static_cast<uint32_t>(i) * 2654435761u, i * 7919 % 1000);
+      AppendRow(&rows, 1'700'000'000'000'000'000 + i * 1'000'000'000LL, line, {{"detected_level", "info"}});
+      want += line + "\n";
+    }
     const std::string path = source + "/storage/testdata/" + version.version + "/" + kName;
     if (std::getenv("SKALD_WRITE_FIXTURES") != nullptr) {
       MemoryBlobStore blobs;
@@ -358,6 +360,17 @@ TEST(SegmentTest, FixturesOfLaterVersions) {
     const auto summary = reader.Summary(footer->blocks[0].location);
     ASSERT_NE(summary, nullptr);
     EXPECT_FALSE(summary->grams.empty());
+    GramNeed need;
+    need.AddAlternative("request 9e3779b1 done");
+    EXPECT_TRUE(summary->MayHold(need));
+    int refused = 0;
+    for (const char* text :
+         {"a text that stands nowhere", "nor does this one", "WARNING: very unlike the rest"}) {
+      GramNeed absent;
+      absent.AddAlternative(text);
+      refused += summary->MayHold(absent) ? 0 : 1;
+    }
+    EXPECT_GE(refused, version.rows > 600 ? 1 : 0) << version.version;  // few bits of little text are all set
     EXPECT_FALSE(summary->times.counts.empty());
   }
 }
