@@ -35,6 +35,7 @@ absl::StatusOr<std::unique_ptr<RuleDb>> RuleDb::Open(const std::string& director
   RETURN_IF_ERROR(CreateDirectories(directory));
   rocksdb::Options options;
   options.create_if_missing = true;
+  options.allow_fallocate = false;  // or it would take 8 MB of disk before it holds anything
   options.compression = rocksdb::kNoCompression;
   options.write_buffer_size = 4 << 20;
   options.max_open_files = 64;
