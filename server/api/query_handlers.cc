@@ -1,10 +1,12 @@
 #include "server/api/query_handlers.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "base/json_writer.h"
 #include "base/log.h"
+#include "base/memory_budget.h"
 #include "base/status_macros.h"
 #include "query/exec/limit_checks.h"
 #include "query/exec/query_error.h"
@@ -78,7 +80,12 @@ absl::StatusOr<HttpResponse> RunQuery(const QueryService& service, const HttpReq
       .Add(static_cast<double>(result.stats.bytes_processed));
   service.metrics->Counter("skald_query_lines_total", "Lines looked at by queries.", {{"tenant", tenant}})
       .Add(static_cast<double>(result.stats.lines_processed));
-  RETURN_IF_ERROR(result.memory->Reserve(static_cast<int64_t>(ResultJsonBytes(result))));
+  // A part that took all of the query's memory is written with what the tenant has left.
+  const bool used_up = std::any_of(result.reached.begin(), result.reached.end(),
+                                   [](const ReachedLimit& limit) { return limit.name == "memory"; });
+  MemoryBudget spare("the answer", std::numeric_limits<int64_t>::max(), limits.memory.get());
+  MemoryBudget* const memory = used_up && limits.memory != nullptr ? &spare : result.memory.get();
+  RETURN_IF_ERROR(memory->Reserve(static_cast<int64_t>(ResultJsonBytes(result))));
   HttpResponse answer = JsonResponse(QueryResultJson(result, flags, timing));
   std::string reached;
   for (const ReachedLimit& limit : result.reached)
