@@ -9,7 +9,8 @@ By default in a fresh clone on this machine, with the programs that are built al
 On a bare Debian 12, made by debootstrap, with everything from README's first command on (needs root and Debian's mirror; takes as long as
 the build does):
 
-  tests/e2e/newcomer.py --bare DIRECTORY
+  tests/e2e/newcomer.py --bare DIRECTORY              all of it
+  tests/e2e/newcomer.py --bare DIRECTORY --programs   packages and configuration as README has them, then the programs that are built already
 """
 import glob
 import json
@@ -68,19 +69,23 @@ def clone_here(directory):
     """A clone of what is committed. The programs and what they were built of are those that are there: building is not what is tried here."""
     clone = os.path.join(directory, "skald")
     subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-    os.makedirs(os.path.join(clone, "build", "release", "bin"))
-    for program in ("skald", "skald-agent", "skaldctl"):
-        os.link(os.path.join(BIN_DIR, program), os.path.join(clone, "build", "release", "bin", program)) if os.stat(BIN_DIR).st_dev == os.stat(
-            clone).st_dev else shutil.copy(os.path.join(BIN_DIR, program), os.path.join(clone, "build", "release", "bin"))
-    # What deploy/run would do with a build: nothing is to be done.
     tools = os.path.join(directory, "tools")
+    place_programs(clone, tools)
+    with open(os.path.join(clone, "build", "release", "CMakeCache.txt"), "w", encoding="ascii"):
+        pass
+    return clone, tools
+
+
+def place_programs(clone, tools):
+    """The programs that are built, and a ninja that finds nothing to do."""
+    place = os.path.join(clone, "build", "release", "bin")
+    os.makedirs(place, exist_ok=True)
+    for program in ("skald", "skald-agent", "skaldctl"):
+        shutil.copy(os.path.join(BIN_DIR, program), place)
     os.makedirs(tools)
     with open(os.path.join(tools, "ninja"), "w", encoding="ascii") as file:
         file.write("#!/bin/sh\necho 'ninja: no work to do.'\n")
     os.chmod(os.path.join(tools, "ninja"), 0o755)
-    with open(os.path.join(clone, "build", "release", "CMakeCache.txt"), "w", encoding="ascii"):
-        pass
-    return clone, tools
 
 
 def ask(address, path, **params):
@@ -145,7 +150,7 @@ def from_a_clone_to_an_alert(directory):
     walk(Machine(clone, environment), address, {"127.0.0.1:3100": address})
 
 
-def bare(directory):
+def bare(directory, programs):
     """A Debian 12 with nothing but what debootstrap puts there, and git to clone with."""
     check(os.geteuid() == 0, "debootstrap needs root")
     check(shutil.which("debootstrap") is not None, "debootstrap is not installed")
@@ -165,15 +170,23 @@ def bare(directory):
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "SKALD_HTTP_LISTEN": address,
                    "SKALD_GRPC_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_AGENT_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_ADDR": f"http://{address}"}
     environment.update({k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")})
+    machine = Machine("/root/skald", environment, root)
     try:
-        walk(Machine("/root/skald", environment, root), address, {"127.0.0.1:3100": address})
+        if programs:
+            machine.run("deploy/install-packages build")
+            steps.done("packages")
+            machine.run("cmake --preset release -DSKALD_TESTS=OFF -DSKALD_BENCHMARKS=OFF")
+            steps.done("configured; the programs are not built but put there")
+            place_programs(os.path.join(root, "root", "skald"), os.path.join(root, "root", "tools"))
+            environment["PATH"] = "/root/tools:" + environment["PATH"]
+        walk(machine, address, {"127.0.0.1:3100": address})
     finally:
         for name in reversed(mounts):
             subprocess.run(["umount", os.path.join(root, name)], check=False)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3 and sys.argv[1] == "--bare":
-        bare(sys.argv[2])
+    if len(sys.argv) > 2 and sys.argv[1] == "--bare":
+        bare(sys.argv[2], "--programs" in sys.argv)
     else:
         main(from_a_clone_to_an_alert)
