@@ -110,7 +110,15 @@ bool JoinText(std::string_view rest, std::string_view digits, std::string_view h
       const int plain = std::countr_zero(codes);
       const auto code = static_cast<unsigned char>(r[plain]);
       const size_t meaning = kMeaning[code];
-      if (meaning > 16) break;  // below
+      if (meaning > 16) {
+        if (code > kHex32 || h_end - h < 32) break;  // below
+        const size_t size = size_t{8} << (code - kHex8);
+        r += plain + 1;
+        std::memcpy(out + plain, h, 32);
+        h += size;
+        out += plain + size;
+        continue;
+      }
       r += plain + 1;
       out += plain;
       const bool itself = meaning == 0;
