@@ -43,8 +43,27 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(AgentConfig config, const C
   config.journal.max_line_size = config.tail.max_line_size;
   std::unique_ptr<Agent> agent(new Agent(std::move(config), clock));
   ASSIGN_OR_RETURN(agent->journal_, StateJournal::Open(agent->config_.state));
-  agent->tailer_ = std::make_unique<Tailer>(agent->config_.tail, agent->journal_.get(), &agent->batch_,
+  if (!agent->config_.promtail_positions.empty()) agent->TakeOverPositions();
+  for (const FileTargetsOptions& options : agent->config_.file_targets) {
+    agent->file_targets_.emplace_back(options);
+    agent->file_targets_.back().Poll(MonotonicNs());
+  }
+  agent->patterns_ = agent->DiscoveredPatterns();
+  TailerOptions tail = agent->config_.tail;
+  tail.targets = agent->AssembleTargets();
+  if (!agent->config_.loki)
+    agent->config_.push.declarations = std::make_shared<Declarations>(agent->config_.docker_directory);
+  agent->UseDiscoveries();
+  agent->tailer_ = std::make_unique<Tailer>(std::move(tail), agent->journal_.get(), &agent->batch_,
                                             &agent->levels_, clock);
+  if (agent->config_.spool != nullptr) {
+    const AgentState& state = agent->journal_->state();
+    std::unique_ptr<SpoolReader> reader =
+        agent->config_.spool->AddReader(SpoolSource::CommittedOf(state), SpoolSource::PositionOf(state),
+                                        [raw = agent.get()] { raw->Wake(); });
+    agent->spooled_ = std::make_unique<SpoolSource>(std::move(reader), state, agent->config_.spool_pipelines,
+                                                    agent->tailer_->rules());
+  }
   return agent;
 }
 
@@ -69,14 +88,7 @@ bool Agent::healthy() const {
 void Agent::Run() {
   acked_ns_ = turned_ns_ = MonotonicNs();
   tailer_->Start();
-  if (config_.journal.enabled) {
-    absl::StatusOr<std::unique_ptr<JournalSource>> opened = JournalSource::Open(config_.journal, clock_);
-    if (opened.ok()) {
-      systemd_ = std::move(*opened);
-    } else if (!absl::IsNotFound(opened.status())) {
-      LogWarn("systemd journal is not read", "err=\"{}\"", opened.status().ToString());
-    }
-  }
+  OpenJournal();
   client_ = std::make_unique<Delivery>([this](const std::string& tenant) { return MakeSender(tenant); });
   Recover();
   ready_.store(true, std::memory_order_release);
@@ -93,6 +105,7 @@ void Agent::Run() {
     Read();
     SealIfDue(false);
     Promote();
+    PollTargets();
     if (MonotonicNs() >= touch_at_ns_) {
       touch_at_ns_ = MonotonicNs() + kTouchNs;
       journal_->Touch();
@@ -110,7 +123,10 @@ std::unique_ptr<Sender> Agent::MakeSender(const std::string& tenant) {
     return std::make_unique<LokiSender>(std::move(options), [this] { Wake(); });
   }
   PushClientOptions options = config_.push;
-  if (!tenant.empty()) options.tenant = tenant;
+  if (!tenant.empty()) {
+    options.tenant = tenant;
+    options.declarations = nullptr;  // the end itself says them
+  }
   return std::make_unique<PushClient>(
       std::move(options), Delivery::AgentIdOf(journal_->state().agent_id, tenant), [this] { Wake(); });
 }
@@ -123,10 +139,10 @@ void Agent::Recover() {
     if (!batch->manifest.cursors.empty()) {
       BatchBuilder again(config_.detect_level ? &levels_ : nullptr);
       for (const CursorRange& range : batch->manifest.cursors) {
-        if (systemd_ == nullptr || !systemd_->ReadAgain(range, &again))
-          LogWarn("journal entries of a resent batch are gone");
-        if (systemd_ != nullptr) systemd_->FlushHeld(&again);
+        if (!ReadAgain(range, &again))
+          LogWarn("entries of a resent batch are gone", "source={}", range.source);
       }
+      FlushHeld(&again);
       batch->Merge(again.Seal());
     }
     closed_lines_ += batch->lines;
@@ -137,24 +153,38 @@ void Agent::Recover() {
     under_way_.push_back(shared);
     client_->Send(shared);
   }
-  if (systemd_ != nullptr) {
-    std::string cursor;
-    const std::string name(JournalSource::kName);
-    if (const auto saved = journal_->state().cursors.find(name); saved != journal_->state().cursors.end())
-      cursor = saved->second;
-    for (const auto& batch : under_way_) {
-      for (const CursorRange& range : batch->manifest.cursors) cursor = range.last;
-    }
-    systemd_->Start(cursor);
-  }
+  if (systemd_ != nullptr) systemd_->Start(JournalCursor());
+}
+
+bool Agent::ReadAgain(const CursorRange& range, BatchBuilder* batch) {
+  if (range.source == SpoolSource::kName) return spooled_ != nullptr && spooled_->ReadAgain(range, batch);
+  return systemd_ != nullptr && systemd_->ReadAgain(range, batch);
+}
+
+void Agent::FlushHeld(BatchBuilder* batch) {
+  if (systemd_ != nullptr) systemd_->feed().FlushHeld(batch);
+  if (spooled_ != nullptr) spooled_->FlushHeld(batch);
+}
+
+int64_t Agent::held_due_ns() const {
+  const int64_t journal = systemd_ == nullptr ? 0 : systemd_->feed().held_due_ns();
+  const int64_t spool = spooled_ == nullptr ? 0 : spooled_->held_due_ns();
+  return journal == 0 || spool == 0 ? std::max(journal, spool) : std::min(journal, spool);
+}
+
+void Agent::Commit(const Manifest& manifest) {
+  tailer_->Commit(manifest);
+  if (spooled_ != nullptr) spooled_->Commit(manifest);
 }
 
 void Agent::Wait() {
   const int64_t now = MonotonicNs();
   const bool files = tailer_->has_ready();
-  const bool more = files || (systemd_ != nullptr && systemd_->ready());
+  const bool spooled = spooled_ != nullptr && spooled_->ready();
+  const bool more = files || spooled || (systemd_ != nullptr && systemd_->ready());
   int64_t wait = kIdleWaitNs;
   if (more) wait = MayRead() && !stalled_ ? next_read_ns_ - now : kFullWaitNs;
+  if (spooled && !files && spooled_->paused()) wait = kFullWaitNs;
   if (const int64_t due = tailer_->held_due_ns(); due != 0)
     wait = std::min(wait, std::max(due - now, kNsPerMs));
   if (batch_.lines() > 0) {
@@ -206,9 +236,23 @@ void Agent::Read() {
     }
     if (pass < kSmallPassBytes) next_read_ns_ = MonotonicNs() + kSmallPassWaitNs;
   }
-  if (systemd_ != nullptr && systemd_->ready() && !systemd_->paused()) {
+  if (systemd_ != nullptr && systemd_->ready() && !systemd_->feed().paused()) {
     counted_.journal_entries += systemd_->ReadSome(kJournalSlice, &batch_);
     SealIfDue(false);
+  }
+  if (spooled_ != nullptr && MonotonicNs() >= next_read_ns_) {
+    uint64_t left = kReadSliceBytes;
+    while (left > 0 && spooled_->ready() && !spooled_->paused() && MayRead()) {
+      const uint64_t room = batch_limit_ > batch_.bytes() ? batch_limit_ - batch_.bytes() : 1;
+      const uint64_t before = batch_.bytes();
+      const uint64_t read = spooled_->ReadSome(std::min(left, room), &batch_);
+      if (read == 0) break;
+      counted_.spool_records += read;
+      left -= std::min(left, batch_.bytes() - before);
+      SealIfDue(false);
+    }
+    if (left > kReadSliceBytes - kSmallPassBytes)
+      next_read_ns_ = std::max(next_read_ns_, MonotonicNs() + kSmallPassWaitNs);
   }
 }
 
@@ -222,14 +266,14 @@ void Agent::CommitEmpty() {
   batch->manifest.sequence = journal_->state().next_sequence;
   journal_->PutManifest(batch->manifest);
   journal_->Ack(batch->manifest.sequence);
-  tailer_->Commit(batch->manifest);
+  Commit(batch->manifest);
 }
 
 void Agent::SealIfDue(bool now) {
   if (batch_.lines() == 0) {
-    if (systemd_ != nullptr && systemd_->held_due_ns() != 0) {
-      if (MonotonicNs() < systemd_->held_due_ns()) return;
-      systemd_->FlushHeld(&batch_);
+    if (const int64_t due = held_due_ns(); due != 0) {
+      if (MonotonicNs() < due) return;
+      FlushHeld(&batch_);
     }
     if (batch_.lines() == 0) {
       CommitEmpty();
@@ -241,8 +285,8 @@ void Agent::SealIfDue(bool now) {
     const int64_t age = MonotonicNs() - batch_.opened_ns();
     if (age < (idle ? config_.batch_wait_idle_ns : config_.batch_wait_ns)) return;
   }
-  // What stages hold of the journal does not outlive its batch.
-  if (systemd_ != nullptr) systemd_->FlushHeld(&batch_);
+  // What stages hold of sources with cursors does not outlive its batch.
+  FlushHeld(&batch_);
   std::unique_ptr<Batch> batch = batch_.Seal();
   closed_lines_ += batch->lines;
   closed_bytes_ += batch->bytes;
@@ -298,7 +342,7 @@ void Agent::OnAck(const PushEvent& event) {
   under_way_.pop_front();
   under_way_bytes_ -= batch->encoded_bytes;
   journal_->Ack(event.sequence);
-  tailer_->Commit(batch->manifest);
+  Commit(batch->manifest);
   acked_ns_ = MonotonicNs();
   uint64_t refused_lines = 0;
   uint64_t refused_bytes = 0;
@@ -369,13 +413,14 @@ AgentStats Agent::Stats() const {
   if (counted_.acked_lines > 0) stats.last_ack_age_ns = MonotonicNs() - acked_ns_.load();
   stats.push = client_->stats();
   stats.tail = tailer_->GetStats();
-  stats.dropped = stats.tail.parse.dropped;
-  if (systemd_ != nullptr) {
-    for (const auto& [reason, dropped] : systemd_->dropped()) {
-      stats.dropped[reason].lines += dropped.lines;
-      stats.dropped[reason].bytes += dropped.bytes;
-    }
+  for (const auto& [reason, dropped] : stats.tail.parse.dropped) {
+    stats.dropped[reason].lines += dropped.lines;
+    stats.dropped[reason].bytes += dropped.bytes;
   }
+  if (systemd_ != nullptr) {
+    systemd_->feed().AddDropped(&stats.dropped);
+  }
+  if (spooled_ != nullptr) spooled_->AddDropped(&stats.dropped);
   for (const auto& [reason, dropped] : stats.dropped) {
     stats.read_lines += dropped.lines;
     stats.read_bytes += dropped.bytes;

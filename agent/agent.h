@@ -18,9 +18,11 @@
 
 #include "agent/batch.h"
 #include "agent/delivery.h"
+#include "agent/file_targets.h"
 #include "agent/journal_source.h"
 #include "agent/loki_sender.h"
 #include "agent/push_client.h"
+#include "agent/spool_source.h"
 #include "agent/state_journal.h"
 #include "agent/tailer.h"
 #include "base/clock.h"
@@ -36,13 +38,22 @@ struct AgentConfig {
   TailerOptions tail;
   StateJournalOptions state;
   JournalSourceOptions journal;
+  std::shared_ptr<Spool> spool;  // what receivers took; nullptr = there are none
+  SpoolPipelines spool_pipelines;
   std::string node_name;
+  std::string promtail_positions;  // its positions file, for the very first start; "" = none
+  std::string journal_job;         // the scrape config the journal's cursor stands under there
+  std::string docker_directory = std::string(kDockerDirectory);
+  std::vector<FileTargetsOptions> file_targets;  // beside tail.targets
+  // All settings but the sources, and the journal's, as text: what is the same after a reload goes on.
+  std::string definition;
+  std::string journal_definition;
   std::string http_listen = "127.0.0.1:9080";  // "" = off
   bool detect_level = true;
   uint64_t memory_limit = uint64_t{128} << 20;
   uint64_t batch_bytes = uint64_t{1} << 20;  // of lines
   int64_t batch_wait_ns = kNsPerSecond;
-  int64_t batch_wait_idle_ns = 250 * kNsPerMs;  // when nothing is under way
+  int64_t batch_wait_idle_ns = 100 * kNsPerMs;  // when nothing is under way
   int64_t window = 4;                           // batches under way
   int64_t stop_wait_ns = 5 * kNsPerSecond;      // for acknowledgements, when stopping
 };
@@ -62,6 +73,7 @@ struct AgentStats {
   uint64_t sealed_batches = 0;
   uint64_t batches_under_way = 0;
   uint64_t journal_entries = 0;
+  uint64_t spool_records = 0;  // read
   uint64_t state_write_errors = 0;
   int64_t last_ack_age_ns = -1;  // -1 = none yet
   PushStats push;
@@ -74,6 +86,10 @@ class Agent {
   static absl::StatusOr<std::unique_ptr<Agent>> Create(AgentConfig config,
                                                        const Clock& clock = Clock::System());
   ~Agent();
+
+  // Other sources from now on: targets, files of targets, the journal. The settings beside them must be the
+  // same (definition). False if the loop does not answer within the time. Thread-safe.
+  bool Reload(AgentConfig config, int64_t timeout_ns = 30 * kNsPerSecond);
 
   // Works on the calling thread until Stop.
   void Run();
@@ -96,6 +112,18 @@ class Agent {
 
  private:
   Agent(AgentConfig config, const Clock& clock);
+  void TakeOverPositions();
+  // agent_sources.cc: what is read, and its changes.
+  void OpenJournal();
+  // Behind all that is read of the journal.
+  std::string JournalCursor() const;
+  // Targets as configuration, files of targets and discoveries have them by now.
+  std::vector<Target> AssembleTargets() const;
+  void PollTargets();
+  std::vector<std::string> DiscoveredPatterns() const;
+  void UseSources(AgentConfig config);
+  // Those of the targets that see what services declare.
+  void UseDiscoveries();
   void Wake();
   void Wait();
   void HandlePushEvents();
@@ -104,6 +132,11 @@ class Agent {
   bool MayRead() const;
   void SealIfDue(bool now);
   void CommitEmpty();
+  // What stages hold of sources that are positioned by cursor goes into the batch.
+  void FlushHeld(BatchBuilder* batch);
+  int64_t held_due_ns() const;
+  bool ReadAgain(const CursorRange& range, BatchBuilder* batch);
+  void Commit(const Manifest& manifest);
   std::unique_ptr<Sender> MakeSender(const std::string& tenant);
   void Promote();
   void Drain();
@@ -113,7 +146,7 @@ class Agent {
   bool RunOnLoop(const std::function<void()>& work, int64_t timeout_ns);
   void RunRequests();
 
-  const AgentConfig config_;
+  AgentConfig config_;  // only its sources change
   const Clock& clock_;
   LevelDetector levels_;
   FileDescriptor wake_;  // eventfd
@@ -128,8 +161,12 @@ class Agent {
   // The loop's own.
   std::unique_ptr<StateJournal> journal_;
   BatchBuilder batch_;
+  std::vector<FileTargets> file_targets_;
+  std::vector<std::string> patterns_;  // of discoveries, in the tailer's targets
+  int64_t targets_at_ns_ = 0;
   std::unique_ptr<Tailer> tailer_;
   std::unique_ptr<JournalSource> systemd_;
+  std::unique_ptr<SpoolSource> spooled_;
   std::deque<std::unique_ptr<Batch>> sealed_;
   std::deque<std::shared_ptr<const Batch>> under_way_;
   uint64_t sealed_bytes_ = 0;     // encoded

@@ -4,11 +4,15 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <iterator>
 
 #include <yaml-cpp/yaml.h>
 
 #include "agent/client_config.h"
+#include "agent/inspector.h"
+#include "agent/promtail_flags.h"
+#include "agent/promtail_keys.h"
 #include "agent/scrape_config.h"
 #include "base/config.h"
 #include "base/error.h"
@@ -52,8 +56,9 @@ std::vector<std::string> TakePaths(std::vector<const char*>* args) {
   for (size_t i = 0; i < args->size(); ++i) {
     const std::string_view arg = (*args)[i];
     if (i == 0 || arg.starts_with('-')) {
-      const bool flag_alone = arg == "--dry-run" || arg == "-dry-run" || arg == "--help" || arg == "-h" ||
-                              arg == "--version" || arg == "-v";
+      const bool flag_alone = arg == "--dry-run" || arg == "-dry-run" || arg == "--inspect" ||
+                              arg == "-inspect" || arg == "--stdin" || arg == "-stdin" || arg == "--help" ||
+                              arg == "-h" || arg == "--version" || arg == "-v";
       value_follows = i > 0 && !flag_alone && arg.find('=') == std::string_view::npos;
       rest.push_back((*args)[i]);
     } else if (value_follows) {
@@ -69,20 +74,49 @@ std::vector<std::string> TakePaths(std::vector<const char*>* args) {
 
 // Each end reads for itself, with pipelines of its own: a slow one stops no other. Only the first one counts
 // into the metrics of pipelines.
-absl::Status AddSources(const YAML::Node& scrape_configs, const std::string& file, bool first,
-                        AgentSettings* settings, AgentConfig* end, bool* wants_journal) {
+absl::Status AddSources(const YAML::Node& scrape_configs, ScrapeContext context, bool first,
+                        const AgentSettings* previous, AgentSettings* settings, AgentConfig* end,
+                        bool* wants_journal) {
   ScrapeConfigs scrape;
-  StageContext context;
-  context.max_line_size = end->tail.max_line_size;
-  if (first) context.metrics = settings->metrics;
-  RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, file, end->node_name, context, &scrape));
+  context.node_name = end->node_name;
+  context.stages.max_line_size = end->tail.max_line_size;
+  context.docker_directory = end->docker_directory;
+  if (first) context.stages.metrics = settings->metrics;
+  if (previous != nullptr) {
+    const auto known = previous->pipelines.find(end->end);
+    if (known != previous->pipelines.end()) context.pipelines = &known->second;
+  }
+  RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, context, &scrape));
   if (first) {
     for (std::string& warning : scrape.warnings) settings->warnings.push_back(std::move(warning));
+    settings->receivers = std::move(scrape.receivers);
+    settings->receivers_definition = std::move(scrape.receivers_definition);
   }
+  settings->pipelines[end->end] = std::move(scrape.pipelines);
   end->tail.targets = std::move(scrape.targets);
+  end->file_targets = std::move(scrape.file_targets);
   end->journal = std::move(scrape.journal);
+  end->journal_definition = std::move(scrape.journal_definition);
+  end->journal_job = std::move(scrape.journal_job);
+  end->spool_pipelines = std::move(scrape.spool_pipelines);
+  end->spool_pipelines[std::string(kStdinSource)] = std::move(scrape.first_pipeline);
   *wants_journal = scrape.wants_journal;
   return absl::OkStatus();
+}
+
+// The default sources, where the API server may be asked about pods.
+std::vector<Target> DefaultSources(const ScrapeContext& context, bool kubernetes) {
+  std::vector<Target> targets =
+      DefaultTargets(context.pods_directory, context.docker_directory, context.nomad_directory);
+  KubernetesOptions options;
+  options.node_name = context.node_name;
+  options.cache_file = context.pods_cache;
+  if (!kubernetes || !UseServiceAccount(&options)) return targets;
+  for (Target& target : targets) {
+    if (target.discovery == Discovery::kKubernetes)
+      target.metadata = context.discoveries->Kubernetes(options);
+  }
+  return targets;
 }
 
 void UseClient(const ClientConfig& client, AgentConfig* end) {
@@ -98,9 +132,56 @@ void UseClient(const ClientConfig& client, AgentConfig* end) {
   if (!client.loki.tenant.empty()) end->push.tenant = client.loki.tenant;
 }
 
+// What -client.* says, as an element of clients.
+absl::Status AddClientOfFlags(
+    const PromtailFlags& flags,
+    const std::function<absl::Status(const YAML::Node&, const ConfigPlace&)>& add_client) {
+  if (flags.client.empty()) return absl::OkStatus();
+  try {
+    YAML::Node client;
+    for (const auto& [key, value] : flags.client) {
+      const size_t dot = key.find('.');
+      if (dot == std::string::npos) {
+        client[key] = value;
+      } else {
+        client[key.substr(0, dot)][key.substr(dot + 1)] = value;
+      }
+    }
+    for (const auto& [name, value] : flags.external_labels) client["external_labels"][name] = value;
+    return add_client(client, {"-client.url"});
+  } catch (const YAML::Exception& e) {
+    return InvalidArgument("-client.*: {}", e.what());
+  }
+}
+
+// What a user of Promtail may trip over, said once at start. Only for what the configuration has.
+void TellDifferences(bool has_clients, bool has_scrape, const AgentConfig& agent, AgentSettings* settings) {
+  std::vector<std::string>& notes = settings->notes;
+  if (!agent.promtail_positions.empty()) {
+    notes.push_back(
+        fmt::format("positions are kept in {}, and move when the server has the lines; {} is read once, at "
+                    "the first start, "
+                    "and not written: stop Promtail before",
+                    agent.state.directory, agent.promtail_positions));
+  }
+  if (has_scrape) {
+    notes.emplace_back(
+        "a file belongs to the first scrape config that wants it, and is sent once; files are known by their "
+        "content, "
+        "so rotated, renamed and copied ones are read on and not again");
+  }
+  if (has_clients) {
+    notes.emplace_back(
+        "a batch is sent until it is taken: there is no max_retries; each client reads for itself, a slow "
+        "one stops no "
+        "other");
+  }
+}
+
 }  // namespace
 
-absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* argv) {
+absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* argv,
+                                                const AgentSettings* previous) {
   AgentSettings settings;
   AgentConfig& agent = settings.agent;
   agent.node_name = DefaultNodeName();
@@ -110,6 +191,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::string start_at = "beginning";
   std::string on_state_lost = "beginning";
   std::string journal = "auto";
+  std::string when_full = "block";
   std::vector<ClientConfig> clients;
   std::vector<std::string> client_warnings;
   YAML::Node scrape_configs;
@@ -119,7 +201,12 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   int64_t max_label_values = 1000;
   bool truncate = true;
   LineRuleOptions& rules = agent.tail.rules;
-  settings.metrics = std::make_shared<StageMetrics>();
+  std::vector<std::string> client_texts;
+  ScrapeContext context;
+  std::string kubernetes = "auto";
+  bool inspect = false;
+  settings.metrics = previous != nullptr ? previous->metrics : std::make_shared<StageMetrics>();
+  settings.discoveries = previous != nullptr ? previous->discoveries : std::make_shared<Discoveries>();
 
   Config config("skald-agent", "Tails the logs of a node and hands them to a Skald server, each line once.",
                 kVersion);
@@ -167,6 +254,9 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
                .help = "Print time, labels and line of all that is there now, tab-separated; send nothing, "
                        "save nothing."},
               &settings.dry_run);
+  config.Bool(
+      {.flag = "inspect", .help = "Show on stderr what each stage does to each line; with --dry-run."},
+      &inspect);
   config.Group("Reading");
   config.Choice({.flag = "start-at",
                  .yaml = "tail.start_at",
@@ -205,6 +295,30 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
       &agent.tail.max_held_deleted_bytes);
   config.Duration({.yaml = "tail.max_held_deleted_age", .help = "How long a deleted, unread file is kept."},
                   &agent.tail.max_held_deleted_ns);
+  config.Group("Discovery");
+  config.Text(
+      {.flag = "pods-dir", .yaml = "discovery.pods_directory", .help = "Where kubelet has the logs of pods."},
+      &context.pods_directory);
+  config.Text({.flag = "docker-dir",
+               .yaml = "discovery.docker_directory",
+               .help = "Where Docker has its containers."},
+              &agent.docker_directory);
+  config.Text({.flag = "docker-socket",
+               .yaml = "discovery.docker_socket",
+               .help = "Docker's socket, where docker_sd_configs name none. Default: /var/run/docker.sock."},
+              &context.docker_socket);
+  config.Text(
+      {.flag = "nomad-dir", .yaml = "discovery.nomad_directory", .help = "Where Nomad has its allocations."},
+      &context.nomad_directory);
+  config.Choice(
+      {.flag = "kubernetes-api",
+       .yaml = "discovery.kubernetes_api",
+       .help = "Ask the API server about pods; auto: where there is one. off: their paths must do."},
+      &kubernetes, {"auto", "off"});
+  config.Duration({.flag = "metadata-wait",
+                   .yaml = "discovery.metadata_wait",
+                   .help = "How long a new log waits for what is known of its pod or container."},
+                  &agent.tail.metadata_wait_ns);
   config.Group("Sending");
   config.Bytes({.flag = "memory-limit",
                 .yaml = "memory_limit",
@@ -221,6 +335,25 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
                    .yaml = "stop_wait",
                    .help = "How long to wait for acknowledgements when stopping."},
                   &agent.stop_wait_ns);
+
+  config.Bool(
+      {.flag = "stdin",
+       .help = "Send the lines of standard input, through the stages of the first scrape config, and end "
+               "when they are acknowledged."},
+      &settings.from_stdin);
+  config.Group("Spool");
+  config.Text(
+      {.flag = "spool-dir",
+       .yaml = "spool.directory",
+       .help = "Where what receivers took (syslog, pushes, Kafka) is kept until it is delivered. Default: "
+               "spool in the state directory."},
+      &settings.spool.directory);
+  config.Bytes({.flag = "spool-max-bytes", .yaml = "spool.max_bytes", .help = "How much of it is kept."},
+               &settings.spool.max_bytes);
+  config.Choice({.flag = "spool-when-full",
+                 .yaml = "spool.when_full",
+                 .help = "What happens then: senders wait, or lines are thrown away and counted."},
+                &when_full, {"block", "drop_newest", "drop_oldest"});
 
   config.Group("Limits");
   config.Bool({.yaml = "limits_config.readline_rate_enabled",
@@ -253,10 +386,11 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     page_host = v.text;
     return absl::OkStatus();
   });
-  config.Unused("server.grpc_listen_port", "the agent has no gRPC port");
-  config.Unused("positions.filename",
-                "positions are kept in positions.directory, known by the files' content");
-  config.Unused("positions.sync_period", "positions are saved with each acknowledgement");
+  config.Yaml("positions.filename", [&](const ConfigValue& v) {
+    agent.promtail_positions = v.text;
+    return absl::OkStatus();
+  });
+  RegisterPromtailKeys(&config);
   const auto file_of = [](const ConfigPlace& place) {
     return place.source.substr(0, place.source.find(':'));
   };
@@ -267,6 +401,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
         return InvalidArgument("{}: two clients are named {}; give each a name", place.source, client.name);
     }
     clients.push_back(std::move(client));
+    client_texts.push_back(YAML::Dump(node));
     return absl::OkStatus();
   };
   config.Section("client", add_client);
@@ -281,10 +416,11 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     scrape_file = file_of(place);
     return absl::OkStatus();
   });
-  config.Alias("config.file", "config");
   config.Epilogue(kEpilogue);
 
-  std::vector<const char*> args(argv, argv + argc);
+  ASSIGN_OR_RETURN(PromtailFlags promtail, TakePromtailFlags(argc, argv));
+  std::vector<const char*> args;
+  for (const std::string& arg : promtail.rest) args.push_back(arg.c_str());
   const std::vector<std::string> paths = TakePaths(&args);
   ASSIGN_OR_RETURN(Config::Loaded loaded,
                    config.Load(static_cast<int>(args.size()), args.data(), kDefaultFile));
@@ -294,12 +430,25 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   }
   settings.warnings = std::move(loaded.warnings);
   settings.file = std::move(loaded.file);
+  for (std::string& warning : promtail.warnings) settings.warnings.push_back(std::move(warning));
+  settings.check = promtail.check_syntax;
+  if (promtail.print_config) settings.effective_yaml = config.EffectiveYaml();
+  RETURN_IF_ERROR(AddClientOfFlags(promtail, add_client));
   for (std::string& warning : client_warnings) settings.warnings.push_back(std::move(warning));
+  if (promtail.positions) agent.promtail_positions = *promtail.positions;
+  if (promtail.http_address) page_host = *promtail.http_address;
+  if (promtail.http_port) page_port = *promtail.http_port;
   rules.max_streams = static_cast<uint64_t>(max_streams);
   rules.max_label_values = static_cast<uint64_t>(max_label_values);
   rules.drop_long_lines = !truncate;
+  if (settings.spool.directory.empty()) settings.spool.directory = agent.state.directory + "/spool";
+  settings.spool.when_full = when_full == "drop_newest"   ? SpoolOptions::WhenFull::kDropNewest
+                             : when_full == "drop_oldest" ? SpoolOptions::WhenFull::kDropOldest
+                                                          : SpoolOptions::WhenFull::kBlock;
   if (agent.tail.max_line_size == 0) agent.tail.max_line_size = TailerOptions().max_line_size;
-  if (!page_port.empty()) agent.http_listen = page_port == "0" ? "" : page_host + ":" + page_port;
+  const bool names_page = agent.http_listen != AgentConfig().http_listen;
+  if (!page_port.empty() && !names_page)
+    agent.http_listen = page_port == "0" ? "" : page_host + ":" + page_port;
   const bool names_server = server != agent.push.server;
   agent.push.server = server;
   agent.tail.start_at_end = start_at == "end";
@@ -324,14 +473,29 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     UseClient(client, &ends.back());
   }
   if (ends.size() > 1 && ends.front().end.empty()) ends.front().end = "skald";
-  for (AgentConfig& end : ends) {
+  context.place = scrape_file;
+  context.node_name = agent.node_name;
+  context.docker_directory = agent.docker_directory;
+  context.pods_cache = agent.state.directory + "/pods";
+  if (kubernetes == "auto") context.discoveries = settings.discoveries.get();
+  if (inspect) {
+    const auto inspector = std::make_shared<Inspector>(stderr);
+    context.observer = [inspector](std::string_view stage, const Entry& entry, bool dropped) {
+      inspector->See(stage, entry, dropped);
+    };
+  }
+  const std::string all_settings = config.EffectiveYaml();
+  for (size_t i = 0; i < ends.size(); ++i) {
+    AgentConfig& end = ends[i];
     bool wants_journal = false;
     if (has_scrape) {
-      RETURN_IF_ERROR(
-          AddSources(scrape_configs, scrape_file, &end == &ends.front(), &settings, &end, &wants_journal));
+      RETURN_IF_ERROR(AddSources(scrape_configs, context, i == 0, previous, &settings, &end, &wants_journal));
     }
     if (!paths.empty()) end.tail.targets = path_targets;
-    if (paths.empty() && !has_scrape) end.tail.targets = DefaultTargets();
+    if (paths.empty() && !has_scrape) end.tail.targets = DefaultSources(context, kubernetes == "auto");
+    const size_t client = i - (ends.size() - clients.size());
+    end.definition = fmt::format("{} {} {}", all_settings, ends.size(),
+                                 client < clients.size() ? client_texts[client] : "");
     end.journal.enabled =
         journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || wants_journal));
     end.memory_limit = agent.memory_limit / ends.size();
@@ -340,6 +504,15 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     settings.warnings.emplace_back(
         "clients: an end that is not Skald takes a line twice if it breaks off between taking it and saying "
         "so; a client with url: grpc://host:port (or server.address) takes each line once");
+  }
+  TellDifferences(!clients.empty(), has_scrape, agent, &settings);
+  if (settings.from_stdin) {
+    settings.receivers = ReceiverConfigs();
+    for (AgentConfig& end : ends) {
+      end.tail.targets.clear();
+      end.journal.enabled = false;
+    }
+    if (agent.http_listen == AgentConfig().http_listen) ends.front().http_listen.clear();
   }
   settings.agent = std::move(ends.front());
   settings.more.assign(std::make_move_iterator(ends.begin() + 1), std::make_move_iterator(ends.end()));

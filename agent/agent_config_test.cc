@@ -30,7 +30,7 @@ absl::StatusOr<AgentSettings> LoadYaml(const std::string& yaml) {
 TEST(AgentConfig, Defaults) {
   const auto settings = Load({});
   ASSERT_TRUE(settings.ok()) << settings.status();
-  EXPECT_EQ(settings->agent.tail.targets.size(), 3u);
+  EXPECT_EQ(settings->agent.tail.targets.size(), 4u);
   EXPECT_TRUE(settings->agent.journal.enabled);
   EXPECT_EQ(settings->agent.push.server, "127.0.0.1:9095");
   EXPECT_EQ(settings->agent.memory_limit, 128u << 20);
@@ -106,7 +106,7 @@ scrape_configs:
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("stage \"eventlogmessage\"")));
   EXPECT_EQ(agent.tail.targets[0].pipeline, nullptr);
   EXPECT_NE(agent.tail.targets[1].pipeline, nullptr);
-  EXPECT_THAT(settings->warnings, Contains(HasSubstr("not from relabel_configs")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("pods are known by the paths")));
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("clients")));
 }
 
@@ -204,10 +204,10 @@ TEST(AgentConfig, WrongFilesAreErrorsWithAPlace) {
 
 TEST(AgentConfig, UnknownKeysWarn) {
   const auto settings = LoadYaml(
-      "scrape_configs:\n  - job_name: x\n    kafka: {}\n    static_configs: [{labels: {__path__: "
+      "scrape_configs:\n  - job_name: x\n    azure_event_hubs: {}\n    static_configs: [{labels: {__path__: "
       "/a}}]\nwhat: 1\n");
   ASSERT_TRUE(settings.ok()) << settings.status();
-  EXPECT_THAT(settings->warnings, Contains(HasSubstr("kafka")));
+  EXPECT_THAT(settings->warnings, Contains(HasSubstr("azure_event_hubs")));
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("what")));
 }
 
@@ -216,7 +216,8 @@ TEST(JournalSource, OpensAnEmptyDirectory) {
   std::filesystem::create_directories(directory);
   JournalSourceOptions options;
   options.path = directory;
-  auto source = JournalSource::Open(options, Clock::System());
+  LineRules rules{LineRuleOptions()};
+  auto source = JournalSource::Open(options, &rules, Clock::System());
   ASSERT_TRUE(source.ok()) << source.status();
   (*source)->Start("");
   BatchBuilder batch(nullptr);

@@ -16,26 +16,42 @@ constexpr size_t kDockerOverhead = size_t{128} << 10;
 
 }  // namespace
 
-Chain::Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+Chain::Chain(std::string key, LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
              size_t max_line_size, const LevelDetector& levels, LineRules* rules)
     : key_(std::move(key)),
-      labels_(std::move(labels)),
+      levels_(levels),
       format_(format),
       max_line_size_(max_line_size),
       pipeline_(std::move(pipeline)),
       rules_(rules) {
-  const auto lookup = [this](std::string_view name) -> std::optional<std::string_view> {
-    if (!labels_.Has(name)) return std::nullopt;
-    return labels_.Get(name);
+  UseLabels(std::move(labels));
+}
+
+void Chain::UseLabels(LogLabels labels) {
+  labels_ = std::move(labels);
+  const Labels& given = labels_.of[0];
+  const auto lookup = [&given](std::string_view name) -> std::optional<std::string_view> {
+    if (!given.Has(name)) return std::nullopt;
+    return given.Get(name);
   };
-  if (const auto level = levels.OfStream(lookup)) level_ = *level;
+  level_.clear();
+  if (const auto level = levels_.OfStream(lookup)) level_ = *level;
   for (int output = 0; output < kOutputs; ++output) {
-    Labels with_output = labels_;
-    if (output == static_cast<int>(Output::kStdout)) with_output.Set("stream", "stdout");
-    if (output == static_cast<int>(Output::kStderr)) with_output.Set("stream", "stderr");
-    streams_[output].SetLabels(with_output);
-    output_labels_[output] = std::move(with_output);
+    streams_[output] = BatchStream();
+    streams_[output].SetLabels(labels_.of[output]);
   }
+}
+
+void Chain::Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+                     BatchBuilder* batch, ParseCounters* counters) {
+  if (pipeline != pipeline_) {
+    FlushDue(INT64_MAX, batch, counters);
+    held_ = HeldEntries();
+    trail_.clear();
+  }
+  pipeline_ = std::move(pipeline);
+  if (format != LogFormat::kAuto) format_ = format;
+  if (labels != labels_) UseLabels(std::move(labels));
 }
 
 void Chain::DetectFormatFrom(std::string_view first_line) {
@@ -79,7 +95,7 @@ class Chain::Sink : public EntrySink {
       : chain_(chain), output_(output), batch_(batch), counters_(counters) {}
   void Emit(Entry* entry) override {
     if (batch_ == nullptr) return;
-    const Labels& given = chain_->output_labels_[static_cast<int>(output_)];
+    const Labels& given = chain_->labels_.of[static_cast<int>(output_)];
     if (entry->labels != given) chain_->rules_->Guard(given, entry);
     BatchRow row;
     row.time_ns = entry->time_ns;
@@ -121,7 +137,7 @@ void Chain::AddRow(BatchStream* stream, const BatchRow& row, BatchBuilder* batch
 
 BatchStream* Chain::StreamFor(Output output, const Labels& labels) {
   const int index = static_cast<int>(output);
-  if (labels == output_labels_[index]) return &streams_[index];
+  if (labels == labels_.of[index]) return &streams_[index];
   if (staged_streams_.size() >= kMaxStagedStreams) staged_streams_.clear();
   std::string text = labels.ToString();
   const auto [found, is_new] = staged_streams_.try_emplace(text);
@@ -147,11 +163,15 @@ void Chain::Emit(Output output, BatchRow row, const EntryOrigin& origin, BatchBu
   }
   row.level = level_;
   const int index = static_cast<int>(output);
+  if (labels_.dropped[index]) {
+    CountDrop("relabel_configs", row.text.size(), counters);
+    return;
+  }
   if (pipeline_ == nullptr) {
     if (batch != nullptr) AddRow(&streams_[index], row, batch, counters);
     return;
   }
-  entry_.labels = output_labels_[index];
+  entry_.labels = labels_.of[index];
   entry_.time_ns = row.time_ns;
   entry_.line = row.text;
   entry_.metadata.clear();

@@ -5,6 +5,7 @@
 
 #include <absl/container/flat_hash_map.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -22,6 +23,7 @@
 #include "agent/record.h"
 #include "agent/stages/pipeline.h"
 #include "agent/state.h"
+#include "agent/target.h"
 #include "base/labels.h"
 
 namespace skald::agent {
@@ -73,12 +75,23 @@ struct ParseCounters {
 
 class Chain : public BatchOrigin {
  public:
-  // key: the path of the newest generation. labels: without the output's. rules outlive it.
-  Chain(std::string key, Labels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+  // key: the path of the newest generation. levels and rules outlive it.
+  Chain(std::string key, LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
         size_t max_line_size, const LevelDetector& levels, LineRules* rules);
 
   const std::string& key() const { return key_; }
-  const Labels& labels() const { return labels_; }
+  const Labels& labels() const { return labels_.of[0]; }
+  // Other labels or another pipeline from the next line on. What the old pipeline holds back goes into the
+  // batch, which may want to be sealed then. kAuto: the format stays.
+  void Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
+                BatchBuilder* batch, ParseCounters* counters);
+  // Until when nothing should be read, because labels may come; monotonic, 0 = read, INT64_MAX = until
+  // they are there.
+  int64_t labels_due_ns() const { return labels_due_ns_; }
+  void SetLabelsDue(int64_t due_ns) { labels_due_ns_ = due_ns; }
+  // No target wants it any more: read to its present end, then let go.
+  bool unwanted() const { return unwanted_; }
+  void SetUnwanted(bool unwanted) { unwanted_ = unwanted; }
   LogFormat format() const { return format_; }
   // From the first line, where neither the target nor the saved state says.
   void DetectFormatFrom(std::string_view first_line);
@@ -110,7 +123,9 @@ class Chain : public BatchOrigin {
   void FlushHashes(const std::vector<uint64_t>& hashes, BatchBuilder* batch);
   // When FlushDue has work; monotonic, 0 = nothing is held.
   int64_t held_due_ns() const { return held_.due_ns(); }
-  int64_t paused_until_ns() const { return pipeline_ == nullptr ? 0 : pipeline_->paused_until_ns(); }
+  int64_t paused_until_ns() const {
+    return std::max(labels_due_ns_, pipeline_ == nullptr ? 0 : pipeline_->paused_until_ns());
+  }
   // Whether an unfinished message has a piece in the file.
   bool Pins(uint64_t file_id) const;
   size_t pending_bytes() const;
@@ -146,14 +161,18 @@ class Chain : public BatchOrigin {
   static void CountDrop(std::string_view reason, uint64_t bytes, ParseCounters* counters);
   BatchStream* StreamFor(Output output, const Labels& labels);
 
+  void UseLabels(LogLabels labels);
+
   const std::string key_;
-  const Labels labels_;
+  const LevelDetector& levels_;
+  LogLabels labels_;
+  int64_t labels_due_ns_ = 0;
+  bool unwanted_ = false;
   LogFormat format_;
   const size_t max_line_size_;
   std::string level_;  // given to all lines by a label; "" = look at the line
   BatchStream streams_[kOutputs];
-  const std::shared_ptr<const Pipeline> pipeline_;
-  Labels output_labels_[kOutputs];
+  std::shared_ptr<const Pipeline> pipeline_;
   Entry entry_;
   LineRules* const rules_;
   HeldEntries held_;

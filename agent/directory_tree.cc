@@ -38,8 +38,12 @@ class OpenDirectory {
 
 DirectoryTree::DirectoryTree(const std::vector<Target>* targets, bool use_inotify,
                              DirectoryListener* listener)
-    : targets_(targets), listener_(listener) {
-  if (use_inotify) {
+    : targets_(targets), use_inotify_(use_inotify), listener_(listener) {
+  AddTargets();
+}
+
+void DirectoryTree::AddTargets() {
+  if (use_inotify_) {
     inotify_ = FileDescriptor(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     if (!inotify_.valid()) {
       LogWarn("no inotify (fs.inotify.max_user_instances?): directories are listed again and again instead",
@@ -50,6 +54,20 @@ DirectoryTree::DirectoryTree(const std::vector<Target>* targets, bool use_inotif
     for (size_t g = 0; g < (*targets_)[t].include.size(); ++g) {
       AddState((*targets_)[t].include[g].root(), {static_cast<int>(t), static_cast<int>(g), 0}, true);
     }
+  }
+}
+
+void DirectoryTree::Reset() {
+  std::vector<std::pair<std::string, std::vector<std::string>>> links;
+  for (auto& [path, node] : nodes_) {
+    if (!node.owners.empty()) links.emplace_back(path, std::move(node.owners));
+  }
+  nodes_.clear();
+  by_watch_.clear();
+  dirty_.clear();
+  AddTargets();
+  for (const auto& [path, owners] : links) {
+    for (const std::string& owner : owners) FollowLink(path, owner);
   }
 }
 
@@ -94,6 +112,7 @@ void DirectoryTree::Watch(Node* node) {
   if (watch < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return;
     ++failed_watches_;
+    watch_failed_ = true;
     if (!told_watch_limit_) {
       told_watch_limit_ = true;
       LogWarn(
@@ -156,6 +175,7 @@ void DirectoryTree::ScanDirty() {
 }
 
 void DirectoryTree::ScanAll() {
+  watch_failed_ = false;
   for (auto& [path, node] : nodes_) MarkDirty(&node);
   ScanDirty();
 }
@@ -245,8 +265,8 @@ bool DirectoryTree::Excluded(int target, std::string_view path) const {
   return std::any_of(globs.begin(), globs.end(), [&](const GlobPattern& glob) { return glob.Matches(path); });
 }
 
-int DirectoryTree::TargetOf(std::string_view path) const {
-  for (size_t t = 0; t < targets_->size(); ++t) {
+int DirectoryTree::TargetOf(std::string_view path, int after) const {
+  for (size_t t = static_cast<size_t>(after + 1); t < targets_->size(); ++t) {
     const std::vector<GlobPattern>& globs = (*targets_)[t].include;
     if (std::any_of(globs.begin(), globs.end(),
                     [&](const GlobPattern& glob) { return glob.Matches(path); }) &&

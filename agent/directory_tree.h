@@ -53,13 +53,17 @@ class DirectoryTree {
   void FollowLink(const std::string& real_directory, const std::string& directory);
   void MarkDirty(const std::string& directory);
 
-  // The first target that wants the path, -1 if none.
-  int TargetOf(std::string_view path) const;
+  // The first target that wants the path, -1 if none; of those behind `after`.
+  int TargetOf(std::string_view path, int after = -1) const;
+  // The targets have changed: begins anew, without forgetting what links lead to. Everything is dirty then.
+  void Reset();
 
   bool has_dirty() const { return !dirty_.empty(); }
   size_t directories() const { return nodes_.size(); }
   uint64_t overflows() const { return overflows_; }
   uint64_t failed_watches() const { return failed_watches_; }
+  // Between listings, events tell of every new name.
+  bool hears_all() const { return inotify_.valid() && !watch_failed_; }
 
  private:
   // A target's pattern is matched up to a component in this directory.
@@ -86,6 +90,7 @@ class DirectoryTree {
   }
   // Adds the state, and the one behind a "**". True if the node is new or has a new state.
   bool AddState(const std::string& path, State state, bool root);
+  void AddTargets();
   void MarkDirty(Node* node);
   void Watch(Node* node);
   void Scan(const std::string& path);
@@ -93,6 +98,7 @@ class DirectoryTree {
   bool Excluded(int target, std::string_view path) const;
 
   const std::vector<Target>* const targets_;
+  const bool use_inotify_;
   DirectoryListener* const listener_;
   FileDescriptor inotify_;
   absl::node_hash_map<std::string, Node> nodes_;
@@ -100,6 +106,7 @@ class DirectoryTree {
   std::deque<std::string> dirty_;
   uint64_t overflows_ = 0;
   uint64_t failed_watches_ = 0;
+  bool watch_failed_ = false;  // since the last listing of everything began
   bool told_watch_limit_ = false;
 };
 

@@ -8,6 +8,7 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
+#include "agent/targets_page.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json_writer.h"
@@ -99,7 +100,16 @@ void HttpPage::Serve() {
     std::string target(request.target().data(), request.target().size());
     target = target.substr(0, target.find('?'));
     std::string type = "text/plain; charset=utf-8";
-    response.result(Answer(target, &response.body(), &type));
+    if (request.method() == http::verb::post && (target == "/-/reload" || target == "/reload")) {
+      response.result(Reload(&response.body()));
+    } else {
+      // A browser asks for a page; whatever else asks gets JSON, as before.
+      const auto accept = request[http::field::accept];
+      const bool html =
+          std::string_view(accept.data(), accept.size()).find("text/html") != std::string_view::npos;
+      const std::lock_guard<std::mutex> lock(mu_);
+      response.result(Answer(target, html, &response.body(), &type));
+    }
     response.set(http::field::content_type, type);
     response.prepare_payload();
     http::write(socket, response, error);
@@ -107,7 +117,53 @@ void HttpPage::Serve() {
   }
 }
 
-unsigned HttpPage::Answer(const std::string& path, std::string* body, std::string* type) {
+void HttpPage::SetAgents(std::vector<Agent*> agents) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  agents_ = std::move(agents);
+  stats_.clear();
+}
+
+void HttpPage::SetReload(std::function<absl::Status()> reload) {
+  const std::lock_guard<std::mutex> lock(reload_mu_);
+  reload_ = std::move(reload);
+}
+
+void HttpPage::CountReload(bool ok) { ++(ok ? reloads_ : failed_reloads_); }
+
+unsigned HttpPage::Reload(std::string* body) {
+  std::function<absl::Status()> reload;
+  {
+    const std::lock_guard<std::mutex> lock(reload_mu_);
+    reload = reload_;
+  }
+  if (!reload) {
+    *body = "there is nothing to reload\n";
+    return 404;
+  }
+  const absl::Status done = reload();
+  CountReload(done.ok());
+  *body =
+      done.ok() ? "reloaded\n" : std::string(MessageOf(done)) + "\nthe configuration before is in force\n";
+  return done.ok() ? 200 : 400;
+}
+
+unsigned HttpPage::TargetsJson(std::string* body) {
+  if (agents_.size() == 1) {
+    if (agents_[0]->GetTargetsJson(body)) return 200;
+    *body = "{}";
+    return 503;
+  }
+  JsonWriter json(body);
+  json.BeginObject().Key("ends").BeginArray();
+  for (Agent* agent : agents_) {
+    std::string one;
+    json.Raw(agent->GetTargetsJson(&one) ? one : "null");
+  }
+  json.EndArray().EndObject();
+  return 200;
+}
+
+unsigned HttpPage::Answer(const std::string& path, bool html, std::string* body, std::string* type) {
   if (path == "/ready") {
     const bool ready = std::all_of(agents_.begin(), agents_.end(), [](const Agent* a) { return a->ready(); });
     *body = ready ? "ready\n" : "starting\n";
@@ -138,22 +194,20 @@ unsigned HttpPage::Answer(const std::string& path, std::string* body, std::strin
   }
   if (path == "/targets") {
     *type = "application/json";
-    if (agents_.size() == 1) {
-      if (agents_[0]->GetTargetsJson(body)) return 200;
-      *body = "{}";
-      return 503;
-    }
-    JsonWriter json(body);
-    json.BeginObject().Key("ends").BeginArray();
-    for (Agent* agent : agents_) {
-      std::string one;
-      json.Raw(agent->GetTargetsJson(&one) ? one : "null");
-    }
-    json.EndArray().EndObject();
+    const unsigned status = TargetsJson(body);
+    if (!html || status != 200) return status;
+    *type = "text/html; charset=utf-8";
+    *body = TargetsPage(*body);
     return 200;
   }
   if (path == "/") {
-    *body = "skald-agent: /ready /healthy /metrics /targets\n";
+    std::string targets;
+    if (html && TargetsJson(&targets) == 200) {
+      *type = "text/html; charset=utf-8";
+      *body = TargetsPage(targets);
+      return 200;
+    }
+    *body = "skald-agent: /ready /healthy /metrics /targets, and POST /-/reload\n";
     return 200;
   }
   *body = "not found; there are /ready /healthy /metrics /targets\n";
@@ -200,6 +254,15 @@ void HttpPage::RegisterMetrics() {
   const auto gauge = [&](const char* name, const char* help, auto read) {
     add(MetricKind::kGauge, name, help, read);
   };
+  metrics_.Callback(this, MetricKind::kCounter, "agent_config_reloads_total",
+                    "Reloads of the configuration, by result.", [this] {
+                      std::vector<Metrics::Sample> samples(2);
+                      samples[0].labels["result"] = "success";
+                      samples[0].value = static_cast<double>(reloads_.load());
+                      samples[1].labels["result"] = "failure";
+                      samples[1].value = static_cast<double>(failed_reloads_.load());
+                      return samples;
+                    });
   using S = const AgentStats&;
   counter("agent_read_lines_total", "Lines read. read = acked + in flight + dropped.",
           [](S s) { return s.read_lines; });

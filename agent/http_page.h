@@ -1,4 +1,4 @@
-// The agent's own page: /ready, /healthy, /metrics, /targets.
+// The agent's own page: /ready, /healthy, /metrics, /targets, /-/reload.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -27,13 +28,23 @@ class HttpPage {
                                                          std::shared_ptr<StageMetrics> stages);
   ~HttpPage();
   int port() const { return port_; }
+  // Other ends from now on; none is asked any more when this returns. From any thread.
+  void SetAgents(std::vector<Agent*> agents);
+  // What POST /-/reload does; before it, 404. Called on the page's thread.
+  void SetReload(std::function<absl::Status()> reload);
+  // Counts a reload that came another way.
+  void CountReload(bool ok);
+  // For more metrics than the ends have; callbacks of the page's own address go with it.
+  Metrics* metrics() { return &metrics_; }
 
  private:
   struct Listener;
   HttpPage(std::vector<Agent*> agents, std::shared_ptr<StageMetrics> stages);
   void Serve();
   // Status and body for a path; content type in *type.
-  unsigned Answer(const std::string& path, std::string* body, std::string* type);
+  unsigned Answer(const std::string& path, bool html, std::string* body, std::string* type);
+  unsigned Reload(std::string* body);
+  unsigned TargetsJson(std::string* body);
   void RegisterMetrics();
   void RegisterPromtailNames();
 
@@ -44,7 +55,12 @@ class HttpPage {
   void ReasonMetric(const char* name, const char* help,
                     std::function<void(const AgentStats&, const AddReason&)> read);
 
-  const std::vector<Agent*> agents_;
+  std::mutex mu_;               // held while agents are asked
+  std::vector<Agent*> agents_;  // guarded by mu_
+  std::mutex reload_mu_;
+  std::function<absl::Status()> reload_;  // guarded by reload_mu_
+  std::atomic<uint64_t> reloads_{0};
+  std::atomic<uint64_t> failed_reloads_{0};
   const std::shared_ptr<StageMetrics> stages_;
   Metrics metrics_;
   std::vector<AgentStats> stats_;  // of the scrape under way, by agent; only the page's thread uses it

@@ -7,6 +7,8 @@
 
 #include <systemd/sd-journal.h>
 
+#include "agent/receiver.h"
+#include "agent/syslog_severity.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_writer.h"
@@ -15,15 +17,8 @@
 namespace skald::agent {
 namespace {
 
-// Distinct units and label sets remembered; scopes and transient units come and go.
-constexpr size_t kMaxStreams = 4096;
-
-// Priorities 0..7 of syslog as detected levels.
-constexpr std::string_view kLevels[] = {"fatal", "fatal", "critical", "error",
-                                        "warn",  "info",  "info",     "debug"};
-// The same as Promtail's __journal_priority_keyword.
-constexpr std::string_view kKeywords[] = {"emerg",   "alert",  "crit", "error",
-                                          "warning", "notice", "info", "debug"};
+// Distinct units remembered; scopes and transient units come and go.
+constexpr size_t kMaxUnits = 4096;
 
 std::string Lower(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
@@ -34,11 +29,11 @@ std::string Lower(std::string text) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JournalSource>> JournalSource::Open(JournalSourceOptions options,
-                                                                   const Clock& clock) {
+                                                                   LineRules* rules, const Clock& clock) {
   if (options.path.empty() && !FileExists("/var/log/journal") && !FileExists("/run/log/journal")) {
     return NotFound("no systemd journal on this machine");
   }
-  std::unique_ptr<JournalSource> source(new JournalSource(std::move(options), clock));
+  std::unique_ptr<JournalSource> source(new JournalSource(std::move(options), rules, clock));
   const int opened = source->options_.path.empty()
                          ? ::sd_journal_open(&source->journal_, SD_JOURNAL_LOCAL_ONLY)
                          : ::sd_journal_open_directory(&source->journal_, source->options_.path.c_str(), 0);
@@ -92,23 +87,11 @@ Labels JournalSource::LabelsOfUnit(const std::string& unit) const {
   return labels;
 }
 
-BatchStream* JournalSource::StreamFor(const std::string& unit) {
-  const auto found = streams_.find(unit);
-  if (found != streams_.end()) return &found->second;
-  if (streams_.size() >= kMaxStreams) streams_.clear();
-  BatchStream& stream = streams_[unit];
-  stream.SetLabels(LabelsOfUnit(unit));
-  return &stream;
-}
-
-BatchStream* JournalSource::StreamFor(const Labels& labels) {
-  std::string text = labels.ToString();
-  const auto found = streams_.find(text);
-  if (found != streams_.end()) return &found->second;
-  if (streams_.size() >= kMaxStreams) streams_.clear();
-  BatchStream& stream = streams_[std::move(text)];
-  stream.SetLabels(labels);
-  return &stream;
+const Labels& JournalSource::LabelsFor(const std::string& unit) {
+  const auto found = units_.find(unit);
+  if (found != units_.end()) return found->second;
+  if (units_.size() >= kMaxUnits) units_.clear();
+  return units_[unit] = LabelsOfUnit(unit);
 }
 
 std::map<std::string, std::string> JournalSource::Fields() const {
@@ -125,39 +108,6 @@ std::map<std::string, std::string> JournalSource::Fields() const {
   return fields;
 }
 
-void JournalSource::Count(std::string_view reason, uint64_t bytes) {
-  if (!counting_) return;
-  auto dropped = dropped_.find(reason);
-  if (dropped == dropped_.end()) dropped = dropped_.try_emplace(std::string(reason)).first;
-  ++dropped->second.lines;
-  dropped->second.bytes += bytes;
-}
-
-void JournalSource::Drop(const Entry& entry) { Count(entry.drop_reason, entry.line.size()); }
-
-void JournalSource::Emit(Entry* entry) {
-  BatchRow row;
-  row.time_ns = entry->time_ns;
-  row.text = entry->line;
-  row.cut_bytes = entry->cut_bytes;
-  row.level = entry->level;
-  row.metadata = &entry->metadata;
-  batch_->Add(StreamFor(entry->labels), row);
-}
-
-void JournalSource::FlushHeld(BatchBuilder* batch) {
-  if (options_.pipeline == nullptr || held_.all().empty()) return;
-  batch_ = batch;
-  held_.MarkAll();
-  options_.pipeline->Flush(&held_, this);
-}
-
-bool JournalSource::paused() const {
-  if (options_.pipeline == nullptr) return false;
-  const int64_t until = options_.pipeline->paused_until_ns();
-  return until != 0 && MonotonicNs() < until;
-}
-
 bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
   char* text = nullptr;
   if (::sd_journal_get_cursor(journal_, &text) < 0) return false;
@@ -167,7 +117,7 @@ bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
   if (options_.json || options_.relabelling) fields = Fields();
   std::string message = Field("MESSAGE");
   if (message.empty()) {
-    Count("no_message", 0);
+    if (counting_) feed_.Count("no_message", 0);
     return false;
   }
   if (options_.json) {
@@ -181,7 +131,7 @@ bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
   const std::string priority = Field("PRIORITY");
   const int number =
       priority.size() == 1 && priority[0] >= '0' && priority[0] <= '7' ? priority[0] - '0' : -1;
-  if (number >= 0) level = kLevels[number];
+  level = LevelOfSeverity(number);
   uint64_t time_us = 0;
   ::sd_journal_get_realtime_usec(journal_, &time_us);
   BatchRow row;
@@ -192,40 +142,23 @@ bool JournalSource::AddEntry(BatchBuilder* batch, std::string* cursor) {
     row.text = row.text.substr(0, options_.max_line_size);
   }
   row.level = level;
-  Labels labels;
-  std::string unit;
   if (options_.relabelling) {
-    labels = options_.labels;
+    Labels labels = options_.labels;
     for (const auto& [name, value] : fields) labels.Set("__journal_" + Lower(name), value);
-    if (number >= 0) labels.Set("__journal_priority_keyword", kKeywords[number]);
+    if (number >= 0) labels.Set("__journal_priority_keyword", KeywordOfSeverity(number));
     const bool kept = options_.relabelling->Apply(&labels);
-    std::vector<Labels::Pair> visible;
-    for (const auto& pair : labels) {
-      if (!pair.first.starts_with("__")) visible.push_back(pair);
-    }
-    labels = Labels(std::move(visible));
+    labels = VisibleLabels(labels);
     if (!kept || labels.empty()) {
-      Count(kept ? "empty_labels" : "relabel_configs", row.text.size());
+      if (counting_) feed_.Count(kept ? "empty_labels" : "relabel_configs", row.text.size());
       return false;
     }
+    feed_.Add(labels, row, counting_, batch);
   } else {
-    unit = Field("_SYSTEMD_UNIT");
+    std::string unit = Field("_SYSTEMD_UNIT");
     if (unit.empty()) unit = Field("SYSLOG_IDENTIFIER");
     if (unit.empty()) unit = Field("_TRANSPORT");
-    if (options_.pipeline != nullptr) labels = LabelsOfUnit(unit);
+    feed_.Add(LabelsFor(unit), row, counting_, batch);
   }
-  if (options_.pipeline == nullptr) {
-    batch->Add(options_.relabelling ? StreamFor(labels) : StreamFor(unit), row);
-    return true;
-  }
-  entry_.labels = std::move(labels);
-  entry_.time_ns = row.time_ns;
-  entry_.line = row.text;
-  entry_.metadata.clear();
-  entry_.cut_bytes = row.cut_bytes;
-  entry_.level = row.level;
-  batch_ = batch;
-  options_.pipeline->Run(&entry_, &held_, this);
   return true;
 }
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agent/batch.h"
-#include "agent/chain.h"
+#include "agent/entry_feed.h"
 #include "agent/stages/pipeline.h"
 #include "base/clock.h"
 #include "base/labels.h"
@@ -39,14 +39,14 @@ struct JournalSourceOptions {
 // Labels: job="systemd-journal", unit (or the kernel's and syslog's identifier), node_name; level from
 // PRIORITY. With relabelling: what it leaves of __journal_<field>, __journal_priority_keyword and the labels
 // given. Entries run through the pipeline's stages as lines of files do. Not thread-safe.
-class JournalSource : private EntrySink {
+class JournalSource {
  public:
   static constexpr std::string_view kName = "systemd-journal";
 
-  // NotFound where there is no journal.
-  static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options,
+  // NotFound where there is no journal. rules outlive it.
+  static absl::StatusOr<std::unique_ptr<JournalSource>> Open(JournalSourceOptions options, LineRules* rules,
                                                              const Clock& clock);
-  ~JournalSource() override;
+  ~JournalSource();
 
   // Behind the cursor; "" = max_age back. A cursor that is gone puts it at the nearest later entry.
   void Start(const std::string& cursor);
@@ -62,28 +62,19 @@ class JournalSource : private EntrySink {
   bool ReadAgain(const CursorRange& range, BatchBuilder* batch);
   uint64_t errors() const { return errors_; }
 
-  // What stages hold back goes into the batch: a cursor is behind all of its batch's entries.
-  void FlushHeld(BatchBuilder* batch);
-  // When it should at the latest; monotonic, 0 = nothing is held.
-  int64_t held_due_ns() const { return held_.due_ns(); }
-  // A limit of the pipeline says to wait.
-  bool paused() const;
-  // By stages, by reason; and no_message, empty_labels.
-  const std::map<std::string, ParseCounters::Dropped, std::less<>>& dropped() const { return dropped_; }
+  // Stages, with what they hold back; counts no_message and empty_labels too.
+  EntryFeed& feed() { return feed_; }
+  const EntryFeed& feed() const { return feed_; }
 
  private:
-  JournalSource(JournalSourceOptions options, const Clock& clock)
-      : options_(std::move(options)), clock_(clock) {}
+  JournalSource(JournalSourceOptions options, LineRules* rules, const Clock& clock)
+      : options_(std::move(options)), clock_(clock), feed_(options_.pipeline, rules) {}
   // Adds the entry the journal stands at. False if it has no message.
   bool AddEntry(BatchBuilder* batch, std::string* cursor);
   std::string Field(const char* name) const;
-  BatchStream* StreamFor(const std::string& unit);
-  BatchStream* StreamFor(const Labels& labels);
+  const Labels& LabelsFor(const std::string& unit);
   Labels LabelsOfUnit(const std::string& unit) const;
   std::map<std::string, std::string> Fields() const;
-  void Emit(Entry* entry) override;
-  void Drop(const Entry& entry) override;
-  void Count(std::string_view reason, uint64_t bytes);
 
   const JournalSourceOptions options_;
   const Clock& clock_;
@@ -91,12 +82,9 @@ class JournalSource : private EntrySink {
   int fd_ = -1;
   bool ready_ = true;
   uint64_t errors_ = 0;
-  std::map<std::string, BatchStream> streams_;  // by unit or label text; bounded, see StreamFor
-  HeldEntries held_;
-  Entry entry_;
-  BatchBuilder* batch_ = nullptr;  // while entries run
-  bool counting_ = true;           // not for entries that are read again
-  std::map<std::string, ParseCounters::Dropped, std::less<>> dropped_;
+  std::map<std::string, Labels> units_;  // bounded, see LabelsFor
+  EntryFeed feed_;
+  bool counting_ = true;  // not for entries that are read again
 };
 
 }  // namespace skald::agent

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "agent/json_fields.h"
+
 namespace skald::agent {
 namespace {
 
@@ -110,18 +112,32 @@ std::optional<DockerContainer> ParseDockerConfig(std::string_view json) {
   simdjson::dom::element root;
   if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return std::nullopt;
   DockerContainer out;
-  const auto text = [](simdjson::simdjson_result<simdjson::dom::element> value) {
-    std::string_view view;
-    return value.get(view) == simdjson::SUCCESS ? std::string(view) : std::string();
-  };
-  out.name = text(root["Name"]);
+  out.name = TextOf(root["Name"]);
   if (out.name.starts_with('/')) out.name.erase(0, 1);
   const auto config = root["Config"];
-  out.image = text(config["Image"]);
-  out.compose_project = text(config["Labels"]["com.docker.compose.project"]);
-  out.compose_service = text(config["Labels"]["com.docker.compose.service"]);
+  out.image = TextOf(config["Image"]);
+  simdjson::dom::object labels;
+  if (config["Labels"].get(labels) == simdjson::SUCCESS) {
+    for (const auto& [key, value] : labels) out.labels[std::string(key)] = TextOf(value);
+  }
+  simdjson::dom::object networks;
+  if (root["NetworkSettings"]["Networks"].get(networks) == simdjson::SUCCESS) {
+    for (const auto& [name, network] : networks) {
+      if (!out.network_name.empty() && std::string_view(out.network_name) <= name) continue;
+      out.network_name = std::string(name);
+      out.network_id = TextOf(network["NetworkID"]);
+      out.network_ip = TextOf(network["IPAddress"]);
+    }
+  }
   if (out.name.empty()) return std::nullopt;
   return out;
+}
+
+std::string NetworkModeOfHostConfig(std::string_view json) {
+  simdjson::dom::parser parser;
+  simdjson::dom::element root;
+  if (parser.parse(json.data(), json.size()).get(root) != simdjson::SUCCESS) return {};
+  return TextOf(root["NetworkMode"]);
 }
 
 }  // namespace skald::agent

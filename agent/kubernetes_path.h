@@ -1,6 +1,7 @@
 // What a container log's path tells: no API server is needed for a pod's labels.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,11 +30,24 @@ std::optional<std::string> ParseDockerPath(std::string_view path);
 
 // Of the text of Docker's config.v2.json.
 struct DockerContainer {
-  std::string name;
+  std::string name;  // without the slash in front
   std::string image;
-  std::string compose_project;
-  std::string compose_service;
+  std::map<std::string, std::string> labels;
+  std::string network_name;  // the first by name; "" = none
+  std::string network_id;
+  std::string network_ip;
+
+  std::string compose_project() const { return Label("com.docker.compose.project"); }
+  std::string compose_service() const { return Label("com.docker.compose.service"); }
+
+ private:
+  std::string Label(const std::string& key) const {
+    const auto found = labels.find(key);
+    return found == labels.end() ? std::string() : found->second;
+  }
 };
 std::optional<DockerContainer> ParseDockerConfig(std::string_view json);
+// Of the text of hostconfig.json; "" = it does not say.
+std::string NetworkModeOfHostConfig(std::string_view json);
 
 }  // namespace skald::agent

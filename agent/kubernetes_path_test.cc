@@ -62,8 +62,8 @@ TEST(KubernetesPath, Docker) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config->name, "web");
   EXPECT_EQ(config->image, "nginx:1");
-  EXPECT_EQ(config->compose_project, "p");
-  EXPECT_EQ(config->compose_service, "s");
+  EXPECT_EQ(config->compose_project(), "p");
+  EXPECT_EQ(config->compose_service(), "s");
   EXPECT_FALSE(ParseDockerConfig("{"));
   EXPECT_FALSE(ParseDockerConfig(""));
 }

@@ -19,6 +19,7 @@ namespace push = skald::push::v1;
 
 constexpr int64_t kKeepaliveMs = 20'000;
 constexpr int64_t kConnectTimeoutNs = 20 * kNsPerSecond;
+constexpr int64_t kDeclareNs = kNsPerSecond;  // how often it is looked whether services declare something new
 
 std::chrono::system_clock::time_point After(int64_t ns) {
   return std::chrono::system_clock::now() + std::chrono::microseconds(std::max<int64_t>(ns, 0) / 1000);
@@ -68,7 +69,8 @@ struct PushClient::Connection {
   grpc::Status status;
   push::PushResponse response;
   push::PushRequest hello;
-  std::shared_ptr<const Batch> writing;  // alive until its write is done
+  std::shared_ptr<const Batch> writing;               // alive until its write is done
+  std::shared_ptr<const push::PushRequest> declared;  // the last said on this stream
   bool write_busy = false;
   bool welcomed = false;
   bool progressed = false;
@@ -81,6 +83,7 @@ struct PushClient::Connection {
 
   std::mutex alarm_mu;
   bool alarm_set = false;
+  int64_t alarm_at_ns = 0;  // monotonic, where it is set for a time
   // Makes the thread look again: now (from any thread) or at a time.
   void Wake() {
     const std::lock_guard<std::mutex> lock(alarm_mu);
@@ -88,13 +91,19 @@ struct PushClient::Connection {
       alarm.Cancel();
     } else {
       alarm_set = true;
+      alarm_at_ns = 0;
       alarm.Set(&queue, std::chrono::system_clock::now(), &wake_tag);
     }
   }
   void WakeAt(int64_t delay_ns) {
     const std::lock_guard<std::mutex> lock(alarm_mu);
-    if (alarm_set) return;
+    const int64_t at_ns = MonotonicNs() + delay_ns;
+    if (alarm_set) {
+      if (at_ns + kNsPerMs < alarm_at_ns) alarm.Cancel();  // wakes now, and sets it anew
+      return;
+    }
     alarm_set = true;
+    alarm_at_ns = at_ns;
     alarm.Set(&queue, After(delay_ns), &wake_tag);
   }
   void Woken() {
@@ -248,6 +257,7 @@ bool PushClient::RunStream() {
         stop = true;
       }
       int64_t next = limit / 4;
+      if (options_.declarations != nullptr) next = std::min(next, kDeclareNs);
       if (connection.not_before_ns > now) next = std::min(next, connection.not_before_ns - now);
       connection.WakeAt(next);
     }
@@ -290,9 +300,20 @@ bool PushClient::RunStream() {
   return connection.progressed;
 }
 
+bool PushClient::Declare(Connection* connection) {
+  if (options_.declarations == nullptr) return false;
+  std::shared_ptr<const push::PushRequest> now = options_.declarations->Current();
+  if (now == nullptr || now == connection->declared) return false;
+  connection->declared = std::move(now);
+  connection->write_busy = true;
+  connection->stream->Write(*connection->declared, &connection->write_tag);
+  return true;
+}
+
 // Writes the next batch, if one may go.
 void PushClient::Pump(Connection* connection) {
-  if (!connection->welcomed || connection->write_busy || connection->not_before_ns > MonotonicNs()) return;
+  if (!connection->welcomed || connection->write_busy) return;
+  if (Declare(connection) || connection->not_before_ns > MonotonicNs()) return;
   const std::lock_guard<std::mutex> lock(mu_);
   const auto next =
       std::find_if(batches_.begin(), batches_.end(), [&](const std::shared_ptr<const Batch>& batch) {

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/declarations.h"
 #include "agent/sender.h"
 #include "base/types.h"
 
@@ -24,8 +25,9 @@ struct PushClientOptions {
   std::string version;
   std::string node;
   bool tls = false;
-  std::string tls_ca_file;        // "" = the system's
-  std::string bearer_token_file;  // read at each connection
+  std::string tls_ca_file;                     // "" = the system's
+  std::string bearer_token_file;               // read at each connection
+  std::shared_ptr<Declarations> declarations;  // said when connected and when they change; nullptr = none
   int64_t min_backoff_ns = 250 * kNsPerMs;
   int64_t max_backoff_ns = 30 * kNsPerSecond;
   int64_t ack_timeout_ns =
@@ -55,6 +57,8 @@ class PushClient : public Sender {
   // One stream from opening to its end. True if it got anywhere (an answer to a batch came).
   bool RunStream();
   void Pump(Connection* connection);
+  // Says what services declare, if this stream has not said it yet. True if that is under way.
+  bool Declare(Connection* connection);
   // False if the stream must end.
   bool OnResponse(Connection* connection);
   void Post(PushEvent event);

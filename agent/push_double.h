@@ -91,6 +91,11 @@ class PushDouble final : public skald::push::v1::Push::Service {
     }
     return rows;
   }
+  // What agents declared, in the order it came, with the agent's id.
+  std::vector<std::pair<std::string, skald::push::v1::Declarations>> declarations() const {
+    const std::lock_guard<std::mutex> lock(mu_);
+    return declarations_;
+  }
   // As the encoded rows say, without decoding them.
   uint64_t row_count() const { return row_count_; }
   size_t batches() const {
@@ -120,6 +125,11 @@ class PushDouble final : public skald::push::v1::Push::Service {
     if (!stream->Write(response)) return grpc::Status::OK;
     uint64_t refused_from = 0;
     while (stream->Read(&request)) {
+      if (request.has_declarations()) {
+        const std::lock_guard<std::mutex> lock(mu_);
+        declarations_.emplace_back(agent, request.declarations());
+        continue;
+      }
       ++received_;
       const uint64_t sequence = request.batch().sequence();
       response.Clear();
@@ -184,6 +194,7 @@ class PushDouble final : public skald::push::v1::Push::Service {
   mutable std::mutex mu_;
   std::map<std::string, uint64_t> last_;
   std::map<std::pair<std::string, uint64_t>, skald::push::v1::Batch> kept_;
+  std::vector<std::pair<std::string, skald::push::v1::Declarations>> declarations_;
   Faults faults_;
   uint64_t claim_ = 0;
   std::mt19937 random_{5};

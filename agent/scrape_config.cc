@@ -1,10 +1,13 @@
 #include "agent/scrape_config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
 
 #include <yaml-cpp/yaml.h>
 
+#include "agent/discovery_config.h"
+#include "agent/receiver_config.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/relabel.h"
@@ -13,13 +16,29 @@
 namespace skald::agent {
 namespace {
 
-constexpr std::string_view kPodFiles = "/var/log/pods/*/*/*.log";
-constexpr std::string_view kDockerFiles = "/var/lib/docker/containers/*/*-json.log";
+struct Advice {
+  std::string_view key;
+  std::string_view text;
+};
+// What Promtail has and this agent has not.
+constexpr Advice kAdvice[] = {
+    {"encoding", "lines are taken as UTF-8, bytes that are none are replaced; have the program write UTF-8"},
+    {"decompression", "not needed: compressed files are known by their content, beside plain ones"},
+    {"gelf", "there is no GELF receiver; send syslog"},
+    {"windows_events", "Windows is not supported"},
+    {"gcplog", "subscriptions of clouds are not read; forward them by the Loki push receiver"},
+    {"azure_event_hubs", "an Event Hub speaks Kafka: use a kafka block"},
+    {"cloudflare", "subscriptions of clouds are not read; have Logpush send to the Loki push receiver"},
+    {"heroku_drain", "use a syslog drain and a syslog block"},
+};
+constexpr Advice kOtherDiscovery{"",
+                                 "this discovery finds addresses, not files of this node; give the files by "
+                                 "static_configs or file_sd_configs"};
 
 class Reader {
  public:
-  Reader(std::string_view place, std::string_view node_name, StageContext context, ScrapeConfigs* out)
-      : place_(place), node_name_(node_name), context_(std::move(context)), out_(out) {}
+  Reader(const ScrapeContext& context, ScrapeConfigs* out)
+      : context_(context), place_(context.place), out_(out) {}
 
   absl::Status ReadJob(const YAML::Node& job) {
     if (!job.IsMap()) return InvalidArgument("{}: a scrape config is not a map", At(job));
@@ -33,43 +52,53 @@ class Reader {
       if (key == "pipeline_stages") RETURN_IF_ERROR(ReadStages(name, item.second, &format));
       if (key == "relabel_configs") RETURN_IF_ERROR(ReadRelabelling(item.second));
     }
+    if (jobs_++ == 0) out_->first_pipeline = pipeline_;
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
       if (key == "job_name" || key == "pipeline_stages" || key == "relabel_configs") continue;
       if (key == "static_configs") {
         for (const YAML::Node& one : item.second) RETURN_IF_ERROR(ReadStatic(one, name, format));
       } else if (key == "journal") {
+        out_->journal_job = name;
+        out_->journal_definition += YAML::Dump(job);
         RETURN_IF_ERROR(ReadJournal(item.second));
+      } else if (key == "file_sd_configs") {
+        for (const YAML::Node& one : item.second) RETURN_IF_ERROR(ReadFileSd(one, name, format));
       } else if (key == "kubernetes_sd_configs") {
-        RETURN_IF_ERROR(AddFiles(name, kPodFiles, {}, {}, format, item.first));
-        Warn(item.first, relabelling_
-                             ? "pods are found by their log files; labels come from the path, not from "
-                               "relabel_configs"
-                             : "pods are found by their log files; labels come from the path");
+        RETURN_IF_ERROR(ReadKubernetes(item.second, name, format));
       } else if (key == "docker_sd_configs") {
-        RETURN_IF_ERROR(AddFiles(name, kDockerFiles, {}, {}, format, item.first));
-        Warn(item.first,
-             relabelling_ ? "containers are found by their log files; labels come from config.v2.json, not "
-                            "from relabel_configs"
-                          : "containers are found by their log files; labels come from config.v2.json");
+        RETURN_IF_ERROR(ReadDocker(item.second, name, format));
+      } else if (key == "nomad_sd_configs") {
+        RETURN_IF_ERROR(ReadNomad(item.second, name, format));
+      } else if (IsReceiverBlock(key)) {
+        std::string source;
+        out_->receivers_definition += YAML::Dump(job);
+        RETURN_IF_ERROR(ReadReceiver(key, item.second, place_, name, relabelling_, &out_->receivers, &source,
+                                     &out_->warnings));
+        if (pipeline_ != nullptr) out_->spool_pipelines[source] = pipeline_;
       } else {
-        Warn(item.first, key + " is not known here and is ignored");
+        const Advice* const advice = std::find_if(std::begin(kAdvice), std::end(kAdvice),
+                                                  [&](const Advice& one) { return one.key == key; });
+        std::string text = " is not known here and is ignored";
+        if (advice != std::end(kAdvice)) text = " is ignored: " + std::string(advice->text);
+        if (key.ends_with("_sd_configs")) text = " is ignored: " + std::string(kOtherDiscovery.text);
+        Warn(item.first, key + text);
       }
     }
     return absl::OkStatus();
   }
 
  private:
-  std::string At(const YAML::Node& node) const {
-    return fmt::format("{}:{}:{}", place_, node.Mark().line + 1, node.Mark().column + 1);
-  }
+  std::string At(const YAML::Node& node) const { return PlaceOfNode(node, place_); }
   void Warn(const YAML::Node& node, const std::string& text) {
     out_->warnings.push_back(At(node) + ": " + text);
   }
 
   absl::Status ReadStages(const std::string& job, const YAML::Node& stages, LogFormat* format) {
     if (!stages.IsSequence()) return absl::OkStatus();
-    StageContext context = context_;
+    std::string cache_key = job + "\n" + YAML::Dump(stages);
+    while (out_->pipelines.contains(cache_key)) cache_key += '#';
+    StageContext context = context_.stages;
     context.job = job;
     auto pipeline = std::make_shared<Pipeline>(std::move(context));
     for (const YAML::Node& stage : stages) {
@@ -91,7 +120,15 @@ class Reader {
         return InvalidArgument("{}: {}", At(stage), MessageOf(added));
       }
     }
-    if (!pipeline->empty()) pipeline_ = std::move(pipeline);
+    if (pipeline->empty()) return absl::OkStatus();
+    if (context_.observer) pipeline->SetObserver(context_.observer);
+    pipeline_ = std::move(pipeline);
+    // A pipeline that is as it was goes on with what it holds and counts.
+    if (context_.pipelines != nullptr) {
+      const auto before = context_.pipelines->find(cache_key);
+      if (before != context_.pipelines->end()) pipeline_ = before->second;
+    }
+    out_->pipelines[cache_key] = pipeline_;
     return absl::OkStatus();
   }
 
@@ -127,26 +164,12 @@ class Reader {
     return absl::OkStatus();
   }
 
-  absl::Status AddFiles(const std::string& job, std::string_view include,
-                        const std::vector<std::string>& exclude, Labels labels, LogFormat format,
-                        const YAML::Node& where) {
-    std::string pattern(include);
-    if (!pattern.starts_with('/')) {
-      std::error_code error;
-      pattern = (std::filesystem::current_path(error) / pattern).lexically_normal().string();
-    }
-    absl::StatusOr<Target> target = MakeTarget(job, {pattern}, exclude, std::move(labels), format);
-    if (!target.ok()) return InvalidArgument("{}: {}", At(where), MessageOf(target.status()));
-    target->pipeline = pipeline_;
-    out_->targets.push_back(std::move(*target));
-    return absl::OkStatus();
+  std::shared_ptr<const Relabelling> SharedRelabelling() const {
+    return relabelling_ ? std::make_shared<const Relabelling>(*relabelling_) : nullptr;
   }
 
   absl::Status ReadStatic(const YAML::Node& config, const std::string& job, LogFormat format) {
-    std::string path;
-    std::vector<std::string> exclude;
     Labels labels;
-    bool here = true;
     if (!config.IsMap()) return InvalidArgument("{}: a static config is not a map", At(config));
     for (const auto& item : config) {
       const std::string key = item.first.Scalar();
@@ -162,21 +185,112 @@ class Reader {
         labels.Set(name, label.second.Scalar());
       }
     }
-    // An empty label takes away a derived one, which relabelling would forget.
-    if (relabelling_ && !relabelling_->Apply(&labels)) return absl::OkStatus();
-    path = labels.Get("__path__");
-    if (labels.Has("__path_exclude__")) exclude.emplace_back(labels.Get("__path_exclude__"));
-    if (labels.Has("__host__")) here = labels.Get("__host__") == node_name_;
-    const Labels all = labels;
-    for (const auto& [name, value] : all) {
-      if (name.starts_with("__")) labels.Remove(name);
-    }
-    if (!here) return absl::OkStatus();
-    if (path.empty()) {
-      Warn(config, "no __path__ among the labels: nothing to tail");
+    std::string why;
+    absl::StatusOr<std::optional<Target>> target = TargetOfLabels(
+        job, std::move(labels), relabelling_ ? &*relabelling_ : nullptr, context_.node_name, &why);
+    if (!target.ok()) return InvalidArgument("{}: {}", At(config), MessageOf(target.status()));
+    if (!*target) {
+      if (why.starts_with("no __path__")) Warn(config, why);
       return absl::OkStatus();
     }
-    return AddFiles(job, path, exclude, std::move(labels), format, config);
+    (*target)->format = format;
+    (*target)->pipeline = pipeline_;
+    out_->targets.push_back(std::move(**target));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadFileSd(const YAML::Node& config, const std::string& job, LogFormat format) {
+    FileTargetsOptions options;
+    for (const auto& item : config) {
+      const std::string key = item.first.Scalar();
+      if (key == "files") {
+        for (const YAML::Node& file : item.second) {
+          std::string path = file.Scalar();
+          if (!path.ends_with(".json") && !path.ends_with(".yml") && !path.ends_with(".yaml"))
+            return InvalidArgument("{}: {} ends in none of .json, .yml and .yaml", At(file), path);
+          const size_t slash = path.rfind('/');
+          if (slash != std::string::npos && HasWildcard(path.substr(0, slash)))
+            return InvalidArgument("{}: {}: only the file's name may be a pattern", At(file), path);
+          std::error_code error;
+          if (!path.starts_with('/'))
+            path = (std::filesystem::current_path(error) / path).lexically_normal().string();
+          options.files.push_back(std::move(path));
+        }
+      } else if (key == "refresh_interval") {
+        const std::optional<int64_t> interval = ParseConfigDuration(item.second.Scalar());
+        if (!interval || *interval <= 0)
+          return InvalidArgument("{}: \"{}\" is not a duration like 5m", At(item.second),
+                                 item.second.Scalar());
+        options.refresh_ns = *interval;
+      } else {
+        Warn(item.first, key + " is not known here and is ignored");
+      }
+    }
+    options.job = job;
+    options.relabelling = SharedRelabelling();
+    options.pipeline = pipeline_;
+    options.format = format;
+    options.node_name = context_.node_name;
+    out_->file_targets.push_back(std::move(options));
+    return absl::OkStatus();
+  }
+
+  absl::Status AddDiscovered(Discovery discovery, const std::string& files, const std::string& job,
+                             LogFormat format, const YAML::Node& where,
+                             std::shared_ptr<const LogMetadata> metadata) {
+    absl::StatusOr<Target> target = MakeTarget(job, {files}, {}, {}, format);
+    if (!target.ok()) return InvalidArgument("{}: {}", At(where), MessageOf(target.status()));
+    target->discovery = discovery;
+    target->pipeline = pipeline_;
+    target->relabelling = SharedRelabelling();
+    target->metadata = std::move(metadata);
+    out_->targets.push_back(std::move(*target));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadKubernetes(const YAML::Node& list, const std::string& job, LogFormat format) {
+    for (const YAML::Node& one : list) {
+      KubernetesOptions options;
+      options.node_name = context_.node_name;
+      options.cache_file = context_.pods_cache;
+      RETURN_IF_ERROR(ReadKubernetesSd(one, place_, &options, &out_->warnings));
+      std::shared_ptr<const LogMetadata> metadata;
+      if (context_.discoveries != nullptr && !options.server.url.empty())
+        metadata = context_.discoveries->Kubernetes(options);
+      RETURN_IF_ERROR(AddDiscovered(Discovery::kKubernetes, PodFiles(context_.pods_directory), job, format,
+                                    one, std::move(metadata)));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadDocker(const YAML::Node& list, const std::string& job, LogFormat format) {
+    for (const YAML::Node& one : list) {
+      DockerOptions options;
+      if (!context_.docker_socket.empty()) options.socket = context_.docker_socket;
+      RETURN_IF_ERROR(ReadDockerSd(one, place_, &options, &out_->warnings));
+      std::shared_ptr<const LogMetadata> metadata;
+      if (context_.discoveries != nullptr && !options.socket.empty())
+        metadata = context_.discoveries->Docker(options);
+      RETURN_IF_ERROR(AddDiscovered(Discovery::kDocker, DockerFiles(context_.docker_directory), job, format,
+                                    one, std::move(metadata)));
+    }
+    return absl::OkStatus();
+  }
+
+  // Promtail has no such block: tasks are known by their allocation's folder.
+  absl::Status ReadNomad(const YAML::Node& list, const std::string& job, LogFormat format) {
+    for (const YAML::Node& one : list) {
+      std::string directory = context_.nomad_directory;
+      for (const auto& item : one) {
+        if (item.first.Scalar() == "alloc_dir") {
+          directory = item.second.Scalar();
+        } else {
+          Warn(item.first, item.first.Scalar() + " has no effect: tasks are found in alloc_dir");
+        }
+      }
+      RETURN_IF_ERROR(AddDiscovered(Discovery::kNomad, NomadFiles(directory), job, format, one, nullptr));
+    }
+    return absl::OkStatus();
   }
 
   absl::Status ReadJournal(const YAML::Node& journal) {
@@ -214,26 +328,25 @@ class Reader {
     return absl::OkStatus();
   }
 
-  const std::string_view place_;
-  const std::string_view node_name_;
-  const StageContext context_;
+  const ScrapeContext& context_;
+  const std::string& place_;
   ScrapeConfigs* const out_;
   std::shared_ptr<const Pipeline> pipeline_;  // of the job being read
   std::optional<Relabelling> relabelling_;    // likewise
+  size_t jobs_ = 0;
 };
 
 }  // namespace
 
-absl::Status ReadScrapeConfigs(const YAML::Node& list, std::string_view place, std::string_view node_name,
-                               const StageContext& context, ScrapeConfigs* out) {
+absl::Status ReadScrapeConfigs(const YAML::Node& list, const ScrapeContext& context, ScrapeConfigs* out) {
   try {
     if (!list.IsSequence())
-      return InvalidArgument("{}:{}: scrape_configs is not a list", place, list.Mark().line + 1);
-    Reader reader(place, node_name, context, out);
+      return InvalidArgument("{}:{}: scrape_configs is not a list", context.place, list.Mark().line + 1);
+    Reader reader(context, out);
     for (const YAML::Node& job : list) RETURN_IF_ERROR(reader.ReadJob(job));
     return absl::OkStatus();
   } catch (const YAML::Exception& e) {
-    return InvalidArgument("{}: {}", place, e.what());
+    return InvalidArgument("{}:{}:{}: {}", context.place, e.mark.line + 1, e.mark.column + 1, e.msg);
   }
 }
 

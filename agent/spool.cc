@@ -197,6 +197,9 @@ void Spool::Work() {
       for (const Done& done : written) done(synced);
     }
     if (!status.ok()) {
+      lock.lock();
+      ++counted_.write_errors;
+      lock.unlock();
       // Who waits is told; the rest stays.
       std::deque<Waiting> kept;
       uint64_t given_up = 0;
@@ -210,7 +213,6 @@ void Spool::Work() {
       }
       lock.lock();
       waiting_bytes_ -= given_up;
-      ++counted_.write_errors;
       waiting_.insert(waiting_.begin(), std::make_move_iterator(kept.begin()),
                       std::make_move_iterator(kept.end()));
       lock.unlock();

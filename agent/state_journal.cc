@@ -316,6 +316,13 @@ void StateJournal::PutFile(FilePosition file) {
   Append(Type::kFile, payload);
 }
 
+void StateJournal::PutCursor(const std::string& source, std::string_view cursor) {
+  std::string payload;
+  PutText(&payload, source);
+  PutText(&payload, cursor);
+  Append(Type::kCursor, payload);
+}
+
 void StateJournal::ForgetFile(uint64_t file_id) {
   if (!state_.files.contains(file_id)) return;
   std::string payload;

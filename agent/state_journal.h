@@ -57,6 +57,8 @@ class StateJournal {
   // Adds or replaces.
   void PutFile(FilePosition file);
   void ForgetFile(uint64_t file_id);
+  // For a source's position that comes from elsewhere; acknowledgements move it.
+  void PutCursor(const std::string& source, std::string_view cursor);
   // In memory; goes to disk with the next snapshot.
   void SetPath(uint64_t file_id, std::string path);
   // After this the batch may be sent. Sequences ascend.

@@ -12,7 +12,8 @@ void Tailer::HandleEvents() {
   const int64_t now = clock_.NowNs();
   tree_.ReadEvents();
   if (tree_.has_dirty()) tree_.ScanDirty();
-  if (tree_.event_fd() >= 0) journal_->NoteScanned(now);
+  if (MetadataVersion() != metadata_version_) RefreshLabels();
+  if (tree_.hears_all()) journal_->NoteScanned(now);
 }
 
 void Tailer::OnModified(const std::string& path) {
@@ -33,6 +34,10 @@ uint64_t Tailer::ReadSome(uint64_t max_bytes) {
     if (rules_.paused_until_ns() != 0 && MonotonicNs() < rules_.paused_until_ns()) break;
     Chain* const chain = ready_.front();
     ready_.pop_front();
+    if (chain->labels_due_ns() == INT64_MAX) {
+      queued_.erase(chain);  // comes again with its labels
+      continue;
+    }
     if (const int64_t until = chain->paused_until_ns(); until != 0 && MonotonicNs() < until) {
       ready_.push_back(chain);
       ++paused;
@@ -351,6 +356,8 @@ void Tailer::TargetsJson(size_t limit, JsonWriter* json) const {
         .UInt(file->reader.offset())
         .Key("acknowledged")
         .UInt(file->committed);
+    json->Key("lag_seconds")
+        .Double(file->behind_ns == 0 ? 0 : static_cast<double>(MonotonicNs() - file->behind_ns) / 1e9);
     json->Key("lag_bytes").UInt(lag(file)).Key("generations").UInt(file->chain->files().size());
     const char* const state = file->gone               ? "truncated"
                               : file->finished         ? "finished"

@@ -40,6 +40,7 @@ struct TailerOptions {
   int64_t rescan_ns = 5 * kNsPerSecond;
   int64_t rotate_grace_ns = 2 * kNsPerSecond;
   int64_t partial_flush_ns = 5 * kNsPerSecond;
+  int64_t metadata_wait_ns = 2 * kNsPerSecond;  // for a pod's object, before its path must do
   uint64_t max_held_deleted_bytes = uint64_t{1} << 30;
   int64_t max_held_deleted_ns = 3600 * kNsPerSecond;
   uint64_t max_open_files = 0;  // 0 = from the process's limit
@@ -84,6 +85,12 @@ class Tailer : private DirectoryListener {
   int64_t held_due_ns() const { return held_due_ns_; }
   // Reading stands still until then, because limits say so; monotonic, 0 = it does not.
   int64_t paused_until_ns() const { return rules_.paused_until_ns(); }
+  // For what other sources read: limits hold for all lines of an end.
+  LineRules* rules() { return &rules_; }
+
+  // These from now on, and labels as discovery knows them by now. What is no longer wanted is read to its
+  // present end and let go; its position is known for an hour, should it be wanted again.
+  void SetTargets(std::vector<Target> targets);
 
   // The batch is delivered (and the journal knows).
   void Commit(const Manifest& manifest);
@@ -150,7 +157,7 @@ class Tailer : private DirectoryListener {
   void OpenCandidate(const Candidate& candidate);
   bool IsReadToItsEnd(const Saved& saved, const FileStat& stat, TailedFile* file) const;
   void List(TailedFile* file);
-  Chain* ChainFor(const std::string& key, int target, LogFormat saved_format);
+  Chain* ChainFor(const std::string& key, LogFormat saved_format);
   // At what is delivered; nothing of an unread file. Only right while nothing is on its way.
   static FilePosition PositionOf(const TailedFile& file);
   TailedFile* AddFile(Chain* chain, std::unique_ptr<TailedFile> file);
@@ -163,6 +170,18 @@ class Tailer : private DirectoryListener {
                             std::vector<Candidate>* candidates);
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
   absl::Status Reopen(TailedFile* file);
+
+  // tailer_targets.cc: which target a log belongs to, and what that says of it.
+  struct Decision {
+    int target = -1;  // -1 = none wants it
+    LogLabels labels;
+  };
+  Decision Decide(const std::string& log) const;
+  void Apply(Chain* chain, Decision decision);
+  void SetLabelsDue(Chain* chain, LogLabels::Kind kind) const;
+  uint64_t MetadataVersion() const;
+  void RefreshLabels();
+  void ReleaseUnwanted();
 
   // tailer_upkeep.cc: timed work.
   void CheckGrowth();
@@ -183,7 +202,7 @@ class Tailer : private DirectoryListener {
   uint64_t ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch);
   void FlushUnfinished();
 
-  const TailerOptions options_;
+  TailerOptions options_;  // only its targets change
   StateJournal* const journal_;
   BatchBuilder* const batch_;
   const LevelDetector* const levels_;
@@ -209,7 +228,8 @@ class Tailer : private DirectoryListener {
   bool first_scan_ = true;
   bool thorough_ = false;  // the listing under way is the safety rescan's
   bool had_state_ = false;
-  int64_t started_ns_ = 0;
+  int64_t released_ns_ = 0;  // the start, or when a file was last let go unfinished
+  uint64_t metadata_version_ = 0;
   int64_t rescan_at_ns_ = 0;
   int64_t check_at_ns_ = 0;
   uint64_t open_limit_ = 0;

@@ -69,7 +69,8 @@ void Tailer::Start() {
     saved_by_head_[saved.head.hash].push_back(id);
     saved_head_lengths_.insert(saved.head.length);
   }
-  started_ns_ = MonotonicNs();
+  released_ns_ = MonotonicNs();
+  metadata_version_ = MetadataVersion();
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
   const int64_t now = clock_.NowNs();
   tree_.ScanAll();
@@ -95,7 +96,10 @@ void Tailer::FindSavedElsewhere() {
     return found->second;
   };
   std::vector<FilePosition> missing;
-  for (const auto& [id, saved] : saved_) missing.push_back(saved.committed);
+  for (const auto& [id, saved] : saved_) {
+    // What nobody wants any more is only needed for a batch of it that is on its way.
+    if (saved.in_flight || tree_.TargetOf(saved.committed.chain) >= 0) missing.push_back(saved.committed);
+  }
   for (const FilePosition& position : missing) {
     std::vector<std::string> directories = {DirectoryOf(position.path)};
     std::error_code error;
@@ -260,19 +264,29 @@ std::optional<std::string> Tailer::RotatedFrom(const std::string& directory, std
   return std::nullopt;
 }
 
-Chain* Tailer::ChainFor(const std::string& key, int target, LogFormat saved_format) {
+Chain* Tailer::ChainFor(const std::string& key, LogFormat saved_format) {
   std::unique_ptr<Chain>& chain = chains_[key];
   if (chain == nullptr) {
+    Decision decision = Decide(key);
     static const Target kNoTarget;
-    const Target& of = target >= 0 ? options_.targets[target] : kNoTarget;
-    chain = std::make_unique<Chain>(key, LabelsOfLog(of, key, options_.node_name),
+    const Target& of = decision.target >= 0 ? options_.targets[decision.target] : kNoTarget;
+    if (decision.target < 0) decision.labels = DescribeLog(of, key, options_.node_name);
+    const LogLabels::Kind kind = decision.labels.kind;
+    chain = std::make_unique<Chain>(key, std::move(decision.labels),
                                     of.format != LogFormat::kAuto ? of.format : saved_format, of.pipeline,
                                     options_.max_line_size, *levels_, &rules_);
+    chain->SetUnwanted(decision.target < 0);
+    SetLabelsDue(chain.get(), kind);
   }
   return chain.get();
 }
 
 void Tailer::OpenCandidate(const Candidate& candidate) {
+  const auto known = chains_.find(candidate.chain);
+  if (!candidate.only_saved && (known == chains_.end() || known->second->unwanted()) &&
+      tree_.TargetOf(candidate.chain) >= 0 && Decide(candidate.chain).target < 0) {
+    return;  // relabelling drops it
+  }
   absl::StatusOr<LogFile> log = LogFile::Open(candidate.path);
   if (!log.ok()) {
     if (!absl::IsNotFound(log.status()))
@@ -305,7 +319,7 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
   if (candidate.only_saved && !saved) return;
   // A rotated file keeps the log it was found under; a live name is its own.
   const std::string& key = saved && candidate.rotated ? saved->committed.chain : candidate.chain;
-  Chain* const chain = ChainFor(key, candidate.target, saved ? saved->committed.format : LogFormat::kAuto);
+  Chain* const chain = ChainFor(key, saved ? saved->committed.format : LogFormat::kAuto);
   file->rotated = candidate.path != chain->key();
   if (saved) {
     file->file_id = saved->committed.file_id;

@@ -197,7 +197,7 @@ void Tailer::Maintain() {
     // Never more than half a percent of the time for it.
     const int64_t took = MonotonicNs() - now;
     rescan_at_ns_ = now + std::max(options_.rescan_ns, 200 * took);
-    if (!saved_.empty() && now - started_ns_ > kForgetNs) {
+    if (!saved_.empty() && now - released_ns_ > kForgetNs) {
       for (const auto& [id, saved] : saved_) journal_->ForgetFile(id);
       saved_.clear();
     }
@@ -207,6 +207,7 @@ void Tailer::Maintain() {
       now + std::min<int64_t>(kNsPerSecond, std::max<int64_t>(options_.rotate_grace_ns / 4, 10 * kNsPerMs));
   FlushUnfinished();
   CheckRotated();
+  ReleaseUnwanted();
   LimitHeldDeleted();
   DropEmptyChains();
   memory_bytes_ = 0;

@@ -336,7 +336,7 @@ absl::Status Config::ApplyYaml(std::string_view text, std::string_view file,
   std::string expanded(text);
   if (expand_env_) {
     std::vector<std::string> unset;
-    expanded = ExpandEnvironment(text, &unset);
+    expanded = ExpandEnvironment(text, &unset, expand_escapes_);
     for (const std::string& name : unset) {
       warnings->push_back(
           fmt::format("{}: the environment variable {} is not set and has no default", file, name));
@@ -378,7 +378,7 @@ absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv,
   std::string config_flag;
   app.add_option("--config,-c", config_flag);
   std::string expand_flag;
-  app.add_option("--config.expand-env", expand_flag)->expected(0, 1);
+  const CLI::Option* const expand = app.add_option("--config.expand-env", expand_flag)->expected(0, 1);
   std::map<const Option*, std::string> given;
   std::vector<std::pair<const Option*, CLI::Option*>> flags;
   std::vector<std::string> known = {"--help", "--version", "--config"};
@@ -413,7 +413,10 @@ absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv,
     return loaded;
   }
 
-  if (!expand_flag.empty()) expand_env_ = ParseConfigBool(expand_flag).value_or(true);
+  if (expand->count() > 0) {
+    expand_env_ = ParseConfigBool(expand_flag).value_or(true);
+    expand_escapes_ = expand_env_;
+  }
   loaded.file = config_flag;
   if (const char* env = std::getenv("SKALD_CONFIG"); loaded.file.empty() && env != nullptr) loaded.file = env;
   if (loaded.file.empty() && !default_file.empty() && FileExists(std::string(default_file)))

@@ -64,8 +64,9 @@ std::string FormatConfigDuration(int64_t ns);                // 1h30m, 250ms, 0s
 std::string FormatConfigBytes(uint64_t bytes);               // 256KB, 1MB, 1000
 
 // ${NAME} and ${NAME:default} (also ${NAME:-default}) in text; a $ before anything else stays. An unset name
-// without default gives "" and is added to *unset.
-std::string ExpandEnvironment(std::string_view text, std::vector<std::string>* unset);
+// without default gives "" and is added to *unset. With escapes, as Loki and Promtail do it when they are
+// told to expand (-config.expand-env): \\ is \, $$ is $, and ${1} is a name like any other.
+std::string ExpandEnvironment(std::string_view text, std::vector<std::string>* unset, bool escapes = false);
 
 class Config {
  public:
@@ -139,6 +140,7 @@ class Config {
   std::vector<std::pair<std::string, std::string>> aliases_;
   std::string config_file_;
   bool expand_env_ = true;
+  bool expand_escapes_ = false;  // --config.expand-env was given
 };
 
 }  // namespace skald

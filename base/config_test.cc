@@ -214,5 +214,25 @@ TEST(Config, ExpandsOnlyNames) {
   EXPECT_THAT(unset, ElementsAre("SKALD_TEST_B"));
 }
 
+TEST(Config, ExpandsAsLokiDoesWhenTold) {
+  ::setenv("SKALD_TEST_A", "x", 1);
+  ::unsetenv("SKALD_TEST_B");
+  const struct {
+    const char* text;
+    const char* want;
+  } rows[] = {{"$$1", "$1"},
+              {"a\\\\d\\d", "a\\d\\d"},
+              {"$1 $HOME $", "$1 $HOME $"},
+              {"${1}", ""},
+              {"$${SKALD_TEST_A}", "${SKALD_TEST_A}"},
+              {"$$$1", "$$1"},
+              {"${SKALD_TEST_A}", "x"},
+              {"${SKALD_TEST_B:-e}", "e"}};
+  for (const auto& row : rows) {
+    std::vector<std::string> unset;
+    EXPECT_EQ(ExpandEnvironment(row.text, &unset, true), row.want) << row.text;
+  }
+}
+
 }  // namespace
 }  // namespace skald

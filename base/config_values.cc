@@ -135,17 +135,22 @@ std::string FormatConfigBytes(uint64_t bytes) {
   return fmt::format("{}B", bytes);
 }
 
-std::string ExpandEnvironment(std::string_view text, std::vector<std::string>* unset) {
+std::string ExpandEnvironment(std::string_view text, std::vector<std::string>* unset, bool escapes) {
   std::string out;
   out.reserve(text.size());
   size_t i = 0;
   while (i < text.size()) {
+    if (escapes && (text.compare(i, 2, "$$") == 0 || text.compare(i, 2, "\\\\") == 0)) {
+      out += text[i];
+      i += 2;
+      continue;
+    }
     if (text.compare(i, 2, "${") != 0) {
       out += text[i++];
       continue;
     }
     size_t end = i + 2;
-    while (end < text.size() && IsNameChar(text[end], end == i + 2)) ++end;
+    while (end < text.size() && IsNameChar(text[end], end == i + 2 && !escapes)) ++end;
     const std::string name(text.substr(i + 2, end - i - 2));
     const size_t close = end < text.size() && text[end] == ':' ? text.find('}', end) : end;
     if (name.empty() || close >= text.size() || text[close] != '}') {

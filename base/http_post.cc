@@ -28,6 +28,26 @@ size_t OnBody(char* data, size_t size, size_t count, void* user) {
   return size * count;
 }
 
+struct Stream {
+  CURL* curl = nullptr;
+  const HttpPoster::TakeBody* take = nullptr;
+  std::string* body = nullptr;
+  bool begun = false;
+};
+
+size_t OnStream(char* data, size_t size, size_t count, void* user) {
+  auto* stream = static_cast<Stream*>(user);
+  long status = 0;
+  curl_easy_getinfo(stream->curl, CURLINFO_RESPONSE_CODE, &status);
+  if (status / 100 != 2) return OnBody(data, size, count, stream->body);
+  stream->begun = true;
+  return (*stream->take)({data, size * count}) ? size * count : 0;
+}
+
+int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return (*static_cast<const std::function<bool()>*>(user))() ? 1 : 0;
+}
+
 size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   std::string line(data, size * count);
   constexpr std::string_view kName = "retry-after:";
@@ -41,6 +61,15 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
 
 struct HttpPoster::Handle {
   CURL* curl = nullptr;
+};
+
+struct HttpPoster::Request {
+  std::string url;
+  int64_t timeout_ms = 0;
+  const std::vector<std::pair<std::string, std::string>>* headers = nullptr;
+  const std::string* post = nullptr;  // nullptr = a GET
+  const TakeBody* take = nullptr;
+  const std::function<bool()>* stop = nullptr;
 };
 
 std::string HttpResult::Text() const {
@@ -61,6 +90,25 @@ HttpPoster::~HttpPoster() {
 
 HttpResult HttpPoster::Post(const std::string& body,
                             const std::vector<std::pair<std::string, std::string>>& headers) {
+  Request request;
+  request.url = target_.url;
+  request.timeout_ms = target_.timeout_ms;
+  request.headers = &headers;
+  request.post = &body;
+  return Perform(request);
+}
+
+HttpResult HttpPoster::Get(const std::string& path, const TakeBody& take, const std::function<bool()>& stop,
+                           int64_t timeout_ms) {
+  Request request;
+  request.url = target_.url + path;
+  request.timeout_ms = timeout_ms;
+  request.take = &take;
+  request.stop = &stop;
+  return Perform(request);
+}
+
+HttpResult HttpPoster::Perform(const Request& request) {
   HttpResult result;
   CURL* curl = handle_->curl;
   if (curl == nullptr) {
@@ -73,15 +121,25 @@ HttpResult HttpPoster::Post(const std::string& body,
   char error[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);
   curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_URL, target_.url.c_str());
+  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(target_.timeout_ms));
+  curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
   curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                   static_cast<long>(std::min<int64_t>(target_.timeout_ms, 5000)));
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body.data());
-  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &result.body);
+                   static_cast<long>(std::min<int64_t>(request.timeout_ms, 5000)));
+  Stream stream{curl, request.take, &result.body};
+  if (request.post != nullptr) {
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.post->data());
+    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.post->size()));
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &result.body);
+  } else {
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnStream);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &stream);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.stop);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+  }
   curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, OnHeader);
   curl_easy_setopt(curl, CURLOPT_HEADERDATA, &retry_after);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "skald");
@@ -97,7 +155,9 @@ HttpResult HttpPoster::Post(const std::string& body,
     list = curl_slist_append(list, (name + ": " + value).c_str());
   };
   for (const auto& [name, value] : target_.headers) add(name, value);
-  for (const auto& [name, value] : headers) add(name, value);
+  if (request.headers != nullptr) {
+    for (const auto& [name, value] : *request.headers) add(name, value);
+  }
   add("Expect", "");
   const std::string credentials = secret(target_.credentials, target_.credentials_file);
   if (!credentials.empty()) add("Authorization", target_.authorization_type + " " + credentials);
@@ -112,7 +172,7 @@ HttpResult HttpPoster::Post(const std::string& body,
   if (!target_.cert_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, target_.cert_file.c_str());
   if (!target_.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, target_.key_file.c_str());
   curl_slist* connect_to = nullptr;
-  std::string url = target_.url;
+  std::string url = request.url;
   if (!target_.server_name.empty()) {
     // The certificate is checked against server_name: the name goes into the URL, the connection to the host.
     const size_t begin = url.find("://") + 3;
@@ -132,7 +192,7 @@ HttpResult HttpPoster::Post(const std::string& body,
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
   }
   const CURLcode code = result.error.empty() ? curl_easy_perform(curl) : CURLE_READ_ERROR;
-  if (code == CURLE_OK) {
+  if (code == CURLE_OK || stream.begun) {
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     result.status = static_cast<int>(status);

@@ -1,11 +1,13 @@
-// POST over HTTP and HTTPS, by libcurl.
+// POST over HTTP and HTTPS, by libcurl, and GET of answers that do not end.
 #pragma once
 
 #include <absl/status/status.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -50,9 +52,17 @@ class HttpPoster {
   HttpPoster& operator=(const HttpPoster&) = delete;
 
   HttpResult Post(const std::string& body, const std::vector<std::pair<std::string, std::string>>& headers);
+  // GET of the target's url with `path` behind it. take gets the body of a 2xx, piece by piece, and ends the
+  // request by false; other bodies go into the result. stop is asked about once a second, and whenever
+  // something comes. Ends after timeout_ms at the latest, which is no error for an answer that has begun.
+  using TakeBody = std::function<bool(std::string_view)>;
+  HttpResult Get(const std::string& path, const TakeBody& take, const std::function<bool()>& stop,
+                 int64_t timeout_ms);
 
  private:
   struct Handle;
+  struct Request;
+  HttpResult Perform(const Request& request);
   const HttpTarget target_;
   std::unique_ptr<Handle> handle_;
 };

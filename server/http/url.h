@@ -8,12 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/url_encode.h"
+
 namespace skald::server {
 
 // %XX decoded, '+' too where asked for. InvalidArgument `invalid URL escape "%zz"`.
 absl::StatusOr<std::string> UrlDecode(std::string_view text, bool plus_is_blank);
-// All but unreserved characters as %XX.
-std::string UrlEncode(std::string_view text);
+using skald::UrlEncode;
 
 // "//", "." and ".." resolved, a trailing slash kept: what a request for `path` is redirected to if it
 // differs.

@@ -1,0 +1,32 @@
+// kubernetes_sd_configs and docker_sd_configs: whom to ask about pods and containers.
+#pragma once
+
+#include <absl/status/statusor.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/docker_discovery.h"
+#include "agent/kubernetes_watch.h"
+
+namespace YAML {
+class Node;
+}
+
+namespace skald::agent {
+
+// One element of the list. place ("promtail.yaml") stands in front of warnings and errors. What options hold
+// already (the node's name) stays where the element says nothing. Without api_server the service account
+// counts; outside of a pod server.url stays empty, and a warning says that paths must do. InvalidArgument for
+// wrong values. May throw YAML::Exception.
+absl::Status ReadKubernetesSd(const YAML::Node& config, std::string_view place, KubernetesOptions* options,
+                              std::vector<std::string>* warnings);
+// The socket stays empty, with a warning, for a host that is none.
+absl::Status ReadDockerSd(const YAML::Node& config, std::string_view place, DockerOptions* options,
+                          std::vector<std::string>* warnings);
+
+// "file:line:column" of a node.
+std::string PlaceOfNode(const YAML::Node& node, std::string_view place);
+
+}  // namespace skald::agent

@@ -1,0 +1,97 @@
+#!/usr/bin/python3
+"""Docker's API on a Unix socket, as far as the agent asks: what it tells stands in a file, and each change of the file is an event.
+
+docker_double.py SOCKET STATE: STATE is {"containers": [as /containers/json has them, with LogPath and LogConfig beside], "filtered": [ids], "down": bool}.
+"""
+import http.server
+import json
+import os
+import socketserver
+import sys
+import time
+import urllib.parse
+
+SOCKET, STATE = sys.argv[1:3]
+
+
+def state():
+    while True:
+        try:
+            with open(STATE, encoding="utf-8") as file:
+                return json.load(file)
+        except ValueError:
+            time.sleep(0.005)  # being written
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def address_string(self):
+        return "unix"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, value, status=200):
+        body = json.dumps(value).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        url = urllib.parse.urlsplit(self.path)
+        query = urllib.parse.parse_qs(url.query)
+        now = state()
+        if now.get("down"):
+            self.close_connection = True
+            return
+        containers = now["containers"]
+        if url.path == "/containers/json":
+            if "filters" in query:
+                json.loads(query["filters"][0])
+                containers = [one for one in containers if one["Id"] in now["filtered"]]
+            self.answer(containers)
+        elif url.path.startswith("/containers/"):
+            found = [one for one in containers if one["Id"] == url.path.split("/")[2]]
+            if not found:
+                self.answer({"message": "No such container"}, 404)
+                return
+            self.answer({"Id": found[0]["Id"], "LogPath": found[0].get("LogPath", ""),
+                         "HostConfig": {"LogConfig": {"Type": found[0].get("Driver", "json-file")}}})
+        elif url.path == "/events":
+            self.events(query)
+        else:
+            self.answer({"message": "page not found"}, 404)
+
+    def events(self, query):
+        assert json.loads(query["filters"][0])["type"] == ["container"]
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.flush()
+        before = os.stat(STATE).st_mtime_ns
+        while True:
+            time.sleep(0.01)
+            now = os.stat(STATE).st_mtime_ns
+            if now == before:
+                continue
+            before = now
+            if state().get("down"):
+                self.close_connection = True
+                return
+            line = b'{"Type":"container","Action":"start"}\n'
+            try:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                self.wfile.flush()
+            except OSError:
+                return
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+Server(SOCKET, Handler).serve_forever()

@@ -1,0 +1,180 @@
+#!/usr/bin/python3
+"""An agent that comes in Promtail's place, and its configuration while it runs: nothing is lost or doubled by the switch or by reloads."""
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from harness import BIN_DIR, NS, Agent, Server, check, equal, main, running, wait_until  # noqa: E402
+
+
+def lines_of(server, selector):
+    now = time.time_ns()
+    answer = server.query_range(selector, now - 24 * 3600 * NS, now + 3600 * NS, limit=5000)
+    return [value[1] for stream in answer.json()["data"]["result"] for value in stream["values"]]
+
+
+def write(path, text):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def request(agent, path, method="GET", accept=None):
+    headers = {"Accept": accept} if accept else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{agent.port}{path}", method=method, headers=headers)) as answer:
+            return answer.status, answer.headers.get("Content-Type"), answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers.get("Content-Type"), error.read().decode()
+
+
+def promtail(directory, server, jobs):
+    text = f"""\
+server: {{http_listen_port: 0, grpc_listen_port: 0}}
+positions: {{filename: {directory}/positions.yaml}}
+clients: [{{url: 'http://127.0.0.1:{server.port}/loki/api/v1/push', name: loki}}]
+scrape_configs:
+"""
+    for job, pattern, stages in jobs:
+        text += f"""\
+  - job_name: {job}
+    static_configs: [{{targets: [localhost], labels: {{job: {job}, __path__: {pattern}}}}}]
+    pipeline_stages: [{stages}]
+"""
+    return text
+
+
+def switch_from_promtail(directory):
+    os.makedirs(f"{directory}/log")
+    write(f"{directory}/log/a.log", "".join(f"a{i}\n" for i in range(100)))
+    write(f"{directory}/log/new.log", "n0\n")
+    sent = sum(len(f"a{i}\n") for i in range(60))
+    with open(f"{directory}/positions.yaml", "w", encoding="utf-8") as file:
+        file.write(f'positions:\n  {directory}/log/a.log: "{sent}"\n')
+    server = Server(directory)
+    with running(server):
+        agent = Agent(directory, promtail(directory, server, [("app", f"{directory}/log/*.log", "")]),
+                      flags=["-config.expand-env=true", "-server.grpc-listen-port=0"])
+        with running(agent):
+            want = sorted([f"a{i}" for i in range(60, 100)] + ["n0"])
+            wait_until("what Promtail had not sent", lambda: len(lines_of(server, '{job="app"}')) >= len(want))
+            equal(sorted(lines_of(server, '{job="app"}')), want, "lines")
+            check("is read once, at the first start" in agent.log(), "the agent does not say what it does differently")
+
+
+def reloads_under_load(directory):
+    os.makedirs(f"{directory}/log")
+    stop = threading.Event()
+    written = {"a": [], "b": []}
+
+    def writer(name):
+        i = 0
+        while not stop.is_set():
+            line = f"{name}{i}"
+            write(f"{directory}/log/{name}.log", f"{line}\n")
+            written[name].append(line)
+            i += 1
+            time.sleep(0.005)
+
+    server = Server(directory)
+    with running(server):
+        a = ("a", f"{directory}/log/a.log", "")
+        b = ("b", f"{directory}/log/b.log", "")
+        agent = Agent(directory, promtail(directory, server, [a, b]))
+        path = os.path.join(directory, "agent.yaml")
+        with running(agent):
+            threads = [threading.Thread(target=writer, args=(name,), daemon=True) for name in "ab"]
+            for thread in threads:
+                thread.start()
+            wait_until("the first lines", lambda: lines_of(server, '{job="a"}') and lines_of(server, '{job="b"}'))
+            for i in range(12):
+                # A stage that comes and goes, a job that comes and goes, a client with another setting.
+                jobs = [a, (b[0], b[1], f"{{static_labels: {{round: '{i}'}}}}")] if i % 3 == 0 else [a] if i % 3 == 1 else [b, a]
+                text = promtail(directory, server, jobs)
+                if i == 7:
+                    text = text.replace("name: loki", "name: loki, batchwait: 200ms")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
+                if i % 2:
+                    equal(request(agent, "/-/reload", "POST")[0], 200, "POST /-/reload")
+                else:
+                    before = request(agent, "/metrics")[2]
+                    agent.signal(signal.SIGHUP)
+                    wait_until("the reload by SIGHUP", lambda: request(agent, "/metrics")[2].count("agent_config_reloads_total")
+                               and request(agent, "/metrics")[2].split('agent_config_reloads_total{result="success"}')[1].split()[0]
+                               != before.split('agent_config_reloads_total{result="success"}')[1].split()[0])
+                time.sleep(0.1)
+            # A file that cannot be leaves the one before.
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("scrape_configs: 3\n")
+            status, _, body = request(agent, "/-/reload", "POST")
+            equal(status, 400, "reload of a bad file")
+            check("scrape_configs" in body, body)
+            stop.set()
+            for thread in threads:
+                thread.join()
+            write(f"{directory}/log/b.log", "last\n")
+            written["b"].append("last")
+            for name in "ab":
+                wait_until(f"all lines of {name}", lambda: len(lines_of(server, f'{{job="{name}"}}')) >= len(written[name]))
+                equal(sorted(lines_of(server, f'{{job="{name}"}}')), sorted(written[name]), f"lines of {name}, each once")
+            status, kind, body = request(agent, "/targets", accept="text/html,*/*")
+            equal((status, kind), (200, "text/html; charset=utf-8"), "/targets for a browser")
+            check(f"{directory}/log/a.log" in body, body)
+            equal(request(agent, "/targets")[1], "application/json", "/targets for programs")
+
+
+def tools(directory):
+    os.makedirs(f"{directory}/log")
+    write(f"{directory}/log/a.log", "level=info hello\nlevel=debug no\n")
+    path = f"{directory}/p.yaml"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"""\
+scrape_configs:
+  - job_name: app
+    static_configs: [{{labels: {{job: app, __path__: {directory}/log/*.log*}}}}]
+    gelf: {{}}
+    pipeline_stages:
+      - logfmt: {{mapping: {{level: }}}}
+      - labels: {{level: }}
+      - drop: {{source: level, value: debug}}
+  - job_name: pods
+    kubernetes_sd_configs: [{{role: pod}}]
+    relabel_configs:
+      - {{source_labels: [__meta_kubernetes_namespace], regex: kube-.*, action: drop}}
+      - {{source_labels: [__meta_kubernetes_pod_label_app], target_label: app}}
+""")
+
+    def run(*arguments, code=0):
+        done = subprocess.run([os.path.join(BIN_DIR, "skald-agent"), *arguments], capture_output=True, text=True, check=False)
+        equal(done.returncode, code, f"exit code of {arguments}: {done.stderr}")
+        return done.stdout, done.stderr
+
+    out, _ = run("check", path)
+    for part in ("1 files now", "a.log", "p.yaml:4:5: gelf is ignored: there is no GELF receiver", "rotated files too"):
+        check(part in out, f"{part!r} is not in\n{out}")
+    out, _ = run("explain", path, f"{directory}/log/a.log")
+    for part in ("target 1 (app): takes it", 'job="app"', "logfmt:", "target 2 (pods): no"):
+        check(part in out, f"{part!r} is not in\n{out}")
+    out, _ = run("explain", path, "/nowhere")
+    check("nobody takes /nowhere" in out, out)
+    out, _ = run("explain", path, '{__meta_kubernetes_namespace="shop", __meta_kubernetes_pod_label_app="web"}')
+    check('target 2 (pods): takes it' in out and 'app="web"' in out, out)
+    out, _ = run("explain", path, '{__meta_kubernetes_namespace="kube-system"}')
+    check("target 2 (pods): no, relabel_configs drop it" in out, out)
+    out, err = run(f"--config={path}", "--dry-run", "--inspect")
+    check("hello" in out and "debug" not in out, out)
+    for part in ("  logfmt\n    + extracted level: info", "  labels\n    + label level: info", "    dropped: drop_stage"):
+        check(part in err, f"{part!r} is not in\n{err}")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("scrape_configs: [{job_name: x, pipeline_stages: [{regex: {expression: '('}}]}]\n")
+    _, err = run("check", path, code=1)
+    check("p.yaml:1" in err, err)
+
+
+main(switch_from_promtail, reloads_under_load, tools)
