@@ -111,7 +111,7 @@ class Reader {
         char c = body_[i];
         if (c == '"' || c == '\\') {
           head_ = i;
-          name += StringTail();
+          StringTail(&name);
           if (const char colon = Next(); colon != ':') {
             ReportFound(kName, "expect :", colon);
             return false;
@@ -119,7 +119,7 @@ class Reader {
           return name == "streams";
         }
         if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-        name += c;
+        AddToName(&name, c);
       }
       if (!More()) {
         Report(kName, "incomplete field name");
@@ -186,24 +186,27 @@ class Reader {
       if (static_cast<unsigned char>(c) < ' ')
         return Report("trySkipString", fmt::format("invalid control character found: {}", +c));
     }
-    StringTail();
+    StringTail(nullptr);
   }
 
-  // The rest of a string whose quote was read, byte by byte.
-  std::string StringTail() {
-    std::string text;
+  // More of a name than tells it from "streams" is not kept.
+  static void AddToName(std::string* name, char c) {
+    if (name->size() < 16) *name += c;
+  }
+
+  // The rest of a string whose quote was read, byte by byte; it is added to text unless that is null.
+  void StringTail(std::string* text) {
     while (!failed()) {
       char c = Byte();
-      if (c == '"' && !failed()) return text;
+      if (c == '"' && !failed()) return;
       if (c == '\\') {
         c = Byte();
         Escape(c);
-      } else {
-        text += c;
+      } else if (text != nullptr) {
+        AddToName(text, c);
       }
     }
     Report("readStringSlowPath", "unexpected end of input");
-    return text;
   }
 
   void Escape(char c) {
@@ -303,7 +306,7 @@ class Reader {
       if (static_cast<unsigned char>(at) < ' ')
         return Report("ReadString", fmt::format("invalid control character found: {}", +at));
     }
-    StringTail();
+    StringTail(nullptr);
   }
 
   const std::string_view body_;
