@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <variant>
+
 #include "base/error.h"
 #include "query/exec/engine.h"
 #include "query/exec/pipeline.h"
@@ -124,6 +127,21 @@ ExprCheck CheckExpr(std::string_view text) {
   }
   out.expr = *std::move(expr);
   return out;
+}
+
+int64_t LongestWindowReadInFull(const logql::Expr& expr) {
+  return std::visit(logql::Overloaded{
+                        [](const logql::RangeAggregation& e) {
+                          return e.op == logql::RangeOp::kRateCounter ? e.log_range.range_ns : int64_t{0};
+                        },
+                        [](const logql::VectorAggregation& e) { return LongestWindowReadInFull(*e.inner); },
+                        [](const logql::BinaryOp& e) {
+                          return std::max(LongestWindowReadInFull(*e.lhs), LongestWindowReadInFull(*e.rhs));
+                        },
+                        [](const logql::LabelReplace& e) { return LongestWindowReadInFull(*e.inner); },
+                        [](const auto&) { return int64_t{0}; },
+                    },
+                    expr.node);
 }
 
 }  // namespace skald::rules

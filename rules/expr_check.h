@@ -1,6 +1,7 @@
 // Whether a rule's expression can be run, found out before it ever is.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -18,5 +19,9 @@ struct ExprCheck {
 
 // Parses, plans and compiles each stage. A log query is refused: a rule needs numbers.
 ExprCheck CheckExpr(std::string_view text);
+
+// Of the windows that have no partial aggregates and are read in full at each evaluation (rate_counter), the
+// longest; 0 = none.
+int64_t LongestWindowReadInFull(const logql::Expr& expr);
 
 }  // namespace skald::rules

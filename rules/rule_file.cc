@@ -406,6 +406,18 @@ class Reader {
   }
 
   void Lint(const YAML::Node& node, const RuleGroup& group, const Rule& rule) {
+    constexpr int64_t kLongNs = int64_t{24} * 3600 * 1'000'000'000;
+    if (const ExprCheck check = CheckExpr(rule.expr); check.error.empty() && check.expr != nullptr) {
+      if (const int64_t window_ns = LongestWindowReadInFull(*check.expr); window_ns > kLongNs) {
+        const YAML::Node expr = node["expr"];
+        Problem(
+            &expr,
+            fmt::format("a window of {} of rate_counter, which is read in full at each evaluation",
+                        FormatPrometheusDuration(window_ns)),
+            "count over a window of hours, or record that and look far back over the recording in Prometheus",
+            RuleProblem::Severity::kWarning);
+      }
+    }
     if (!rule.is_alert()) return;
     const TextMap labels = LabelsOf(group, rule);
     const auto severity = labels.find("severity");

@@ -226,5 +226,31 @@ TEST(RuleFile, LintWarns) {
   EXPECT_NE(result.problems[2].what.find("runbook_url"), std::string::npos);
 }
 
+TEST(RuleFile, LintWarnsOfLongWindowsThatAreReadInFull) {
+  const struct {
+    const char* expr;
+    const char* warning;  // "" = none
+  } kCases[] = {
+      {R"(vector(1) + sum(rate_counter({a="b"} | unwrap n [2d])))", "a window of 2d"},
+      {R"(label_replace(rate_counter({a="b"} | unwrap n [30d]), "x", "y", "a", ".*") > 1)",
+       "a window of 30d"},
+      {R"(sum(rate_counter({a="b"} | unwrap n [1d])))", ""},
+      {R"(sum(count_over_time({a="b"}[30d])))", ""},
+  };
+  RuleReadOptions options;
+  options.lint = true;
+  for (const auto& test : kCases) {
+    const RuleFileResult result =
+        ReadRules(InGroup(fmt::format("  - {{record: 'r:x', expr: '{}'}}\n", test.expr)), "x", options);
+    EXPECT_TRUE(result.ok()) << test.expr;
+    if (*test.warning == '\0') {
+      EXPECT_TRUE(result.problems.empty()) << test.expr << result.problems[0].Text();
+    } else {
+      ASSERT_EQ(result.problems.size(), 1u) << test.expr;
+      EXPECT_NE(result.problems[0].what.find(test.warning), std::string::npos) << result.problems[0].Text();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace skald::rules
