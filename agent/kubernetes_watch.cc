@@ -93,7 +93,8 @@ std::string NameKey(const Labels& meta) {
 bool UseServiceAccount(KubernetesOptions* options) {
   const char* const host = std::getenv("KUBERNETES_SERVICE_HOST");
   const char* const port = std::getenv("KUBERNETES_SERVICE_PORT");
-  if (host == nullptr || *host == '\0') return false;
+  // A pod may be without an account.
+  if (host == nullptr || *host == '\0' || !FileExists(std::string(kAccount) + "/token")) return false;
   std::string name = host;
   if (name.find(':') != std::string::npos) name = "[" + name + "]";
   options->server.url = "https://" + name + ":" + (port == nullptr || *port == '\0' ? "443" : port);

@@ -37,7 +37,8 @@ struct KubernetesOptions {
   int64_t keep_deleted_ns = 600 * kNsPerSecond;
 };
 
-// Fills in server from KUBERNETES_SERVICE_HOST and the service account's files; false outside of a pod.
+// Fills in server from KUBERNETES_SERVICE_HOST and the service account's files; false outside of a pod, and
+// in one without an account.
 bool UseServiceAccount(KubernetesOptions* options);
 
 class KubernetesWatch final : public LogMetadata, public DeclaringDiscovery {
