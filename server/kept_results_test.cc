@@ -28,6 +28,7 @@ class KeptResultsTest : public ::testing::Test {
     config_.data_dir = directory_;
     config_.http_listen = "127.0.0.1:0";
     config_.grpc_listen = "";
+    config_.compaction_interval_ns = int64_t{3600} * kNsPerSecond;  // the test itself says when
     config_.retention_enabled = true;
     config_.limits.retention_period_ns = int64_t{72 * 3600} * kNsPerSecond;
     auto server = Server::Start(config_, "");
