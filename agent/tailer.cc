@@ -13,7 +13,8 @@ void Tailer::HandleEvents() {
   tree_.ReadEvents();
   if (tree_.has_dirty()) tree_.ScanDirty();
   if (MetadataVersion() != metadata_version_) RefreshLabels();
-  if (tree_.hears_all()) journal_->NoteScanned(now);
+  // A file that is not open yet must be new at the next start too.
+  if (tree_.hears_all() && !unopened_) journal_->NoteScanned(now);
 }
 
 void Tailer::OnModified(const std::string& path) {

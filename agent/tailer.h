@@ -233,6 +233,7 @@ class Tailer : private DirectoryListener {
   int64_t rescan_at_ns_ = 0;
   int64_t check_at_ns_ = 0;
   uint64_t open_limit_ = 0;
+  bool unopened_ = false;  // since the last listing of everything began, some file could not be opened
   uint64_t descriptor_limit_ = UINT64_MAX;
   uint64_t descriptor_limit_hits_ = 0;
   uint64_t read_bytes_ = 0;

@@ -75,7 +75,8 @@ void Tailer::Start() {
   const int64_t now = clock_.NowNs();
   tree_.ScanAll();
   FindSavedElsewhere();
-  journal_->NoteScanned(now);
+  // What lay rotated there before the very first start stays old.
+  if (!unopened_ || !had_state_) journal_->NoteScanned(now);
   first_scan_ = false;
   rescan_at_ns_ = MonotonicNs() + options_.rescan_ns;
 }
@@ -289,8 +290,10 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
   }
   absl::StatusOr<LogFile> log = LogFile::Open(candidate.path);
   if (!log.ok()) {
-    if (!absl::IsNotFound(log.status()))
+    if (!absl::IsNotFound(log.status())) {
+      unopened_ |= absl::IsUnavailable(log.status());  // not for good, as what may not be read is
       LogWarn("log file cannot be opened", "err=\"{}\"", MessageOf(log.status()));
+    }
     return;
   }
   // The lowest free number is given out, so a high one tells how many are open.
@@ -301,6 +304,7 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
           "(ulimit -n)",
           "limit={} path={}", descriptor_limit_, candidate.path);
     }
+    unopened_ = true;
     return;  // found again by the next listing
   }
   const absl::StatusOr<FileStat> stat = StatDescriptor(log->descriptor(), candidate.path);

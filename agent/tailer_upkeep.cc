@@ -189,9 +189,10 @@ void Tailer::Maintain() {
   if (now >= rescan_at_ns_) {
     const int64_t wall = clock_.NowNs();
     thorough_ = true;
+    unopened_ = false;
     tree_.ScanAll();
     thorough_ = false;
-    journal_->NoteScanned(wall);
+    if (!unopened_) journal_->NoteScanned(wall);
     CheckGrowth();
     LimitOpenFiles();
     // Never more than half a percent of the time for it.
