@@ -231,6 +231,11 @@ TEST_F(DiscoveryTest, WaitsForLabelsAndKeepsTheFile) {
   EXPECT_THAT(Await(1), ElementsAre("one"));
   EXPECT_EQ(AppOf(taken_[0]), "first");
   EXPECT_TRUE(TurnAndTake().empty());
+  // Nor after a restart.
+  Drop();
+  Start();
+  TurnFor(3 * kShortNs);
+  EXPECT_TRUE(Take().empty());
   // Wanted after all: from its beginning.
   Tell("b.log", "second", "yes");
   EXPECT_THAT(Await(1), ElementsAre("two"));

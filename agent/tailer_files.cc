@@ -99,7 +99,7 @@ void Tailer::FindSavedElsewhere() {
   std::vector<FilePosition> missing;
   for (const auto& [id, saved] : saved_) {
     // What nobody wants any more is only needed for a batch of it that is on its way.
-    if (saved.in_flight || tree_.TargetOf(saved.committed.chain) >= 0) missing.push_back(saved.committed);
+    if (saved.in_flight || Decide(saved.committed.chain).target >= 0) missing.push_back(saved.committed);
   }
   for (const FilePosition& position : missing) {
     std::vector<std::string> directories = {DirectoryOf(position.path)};
