@@ -166,14 +166,16 @@ void Tailer::LimitOpenFiles() {
     if (!file->log.valid()) continue;
     ++open;
     if (!file->rotated && !file->ready && file->at_end && file->acked() && file->reader.memory_bytes() == 0 &&
-        now - file->grown_ns > kIdleCloseNs) {
+        (unopened_ || now - file->grown_ns > kIdleCloseNs)) {
       idle.push_back(file);
     }
   }
-  if (open <= open_limit_) return;
+  // Where files wait for a descriptor, others that have nothing to read make room.
+  const uint64_t limit = unopened_ ? std::min(open_limit_, open / 4 * 3) : open_limit_;
+  if (open <= limit) return;
   std::sort(idle.begin(), idle.end(),
             [](const TailedFile* a, const TailedFile* b) { return a->grown_ns < b->grown_ns; });
-  for (size_t i = 0; i < idle.size() && open > open_limit_ * 9 / 10; ++i, --open) idle[i]->log = LogFile();
+  for (size_t i = 0; i < idle.size() && open > limit * 9 / 10; ++i, --open) idle[i]->log = LogFile();
 }
 
 void Tailer::DropEmptyChains() {
