@@ -9,7 +9,6 @@ import harness
 from harness import NS, Agent, check, wait_until
 from scenarios import CHUNK, fresh
 
-IDLE_SECONDS = 20
 LATENCY_LINES = 40
 POD = "shop_web-{0}_00000000-0000-4000-8000-{0:012d}"
 
@@ -71,7 +70,7 @@ def throughput(parent, config, load_path, load, r):
     return rows
 
 
-def idle(parent, config, title, count, make):
+def idle(parent, config, title, count, make, seconds):
     """`count` files that were read to their end and do not change: what the agent costs then."""
     server = fresh(parent, "agent-idle", config).start()
     root = os.path.join(server.directory, "logs")
@@ -83,9 +82,9 @@ def idle(parent, config, title, count, make):
         delivered(server, count)
         time.sleep(5)  # what was put off at the start is done
         cpu = agent.cpu_seconds()
-        time.sleep(IDLE_SECONDS)
-        share = (agent.cpu_seconds() - cpu) / IDLE_SECONDS
-        return [(f"{title}: share of a core", f"{share * 100:.2f} %", f"over {IDLE_SECONDS} s; peak RSS {agent.memory_peak() / 2**20:.0f} MiB")]
+        time.sleep(seconds)
+        share = (agent.cpu_seconds() - cpu) / seconds
+        return [(f"{title}: share of a core", f"{share * 100:.2f} %", f"over {seconds} s; peak RSS {agent.memory_peak() / 2**20:.0f} MiB")]
     finally:
         agent.stop()
         server.stop()
@@ -147,14 +146,14 @@ def binary_size(parent):
     return [("the program, stripped, MB", f"{size / 1e6:.1f}", "shared libraries of the system beside it")]
 
 
-def all_of(parent, config, load_path, load, r, note):
+def all_of(parent, config, load_path, load, r, span, note):
     rows = []
     note("agent: CRI files")
     rows += throughput(parent, config, load_path, load, r)
     note("agent: idle files")
     rows += idle(parent, config, "10,000 idle files", 10_000,
-                 lambda root, n: write_cri(os.path.join(root, f"{n // 100}", f"{n}.log"), f"line of file {n}"))
-    rows += idle(parent, config, "500 idle containers", 500, lambda root, n: write_cri(os.path.join(root, POD.format(n), "main", "0.log"), f"line of pod {n}"))
+                 lambda root, n: write_cri(os.path.join(root, f"{n // 100}", f"{n}.log"), f"line of file {n}"), span)
+    rows += idle(parent, config, "500 idle containers", 500, lambda root, n: write_cri(os.path.join(root, POD.format(n), "main", "0.log"), f"line of pod {n}"), span)
     note("agent: latency")
     rows += latency(parent, config)
     rows += binary_size(parent)

@@ -214,7 +214,7 @@ class SteadyLogs:
         self.thread.join()
 
 
-def thousand_rules(parent, config, seconds=60):
+def thousand_rules(parent, config, seconds):
     """1,000 rules every 15 s over a steady 5 MiB/s: the CPU of the whole server with them, less that without."""
     server = fresh(parent, "rules", config + "  ingestion_rate_mb: 0\n  per_stream_rate_limit: 0\n").start()
 
