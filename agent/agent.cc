@@ -25,6 +25,8 @@ constexpr int64_t kIdleWaitNs = 500 * kNsPerMs;
 constexpr int64_t kTouchNs = 5 * kNsPerSecond;
 constexpr int64_t kStalledLoopNs = 10 * kNsPerSecond;
 constexpr int64_t kStalledAckNs = 300 * kNsPerSecond;
+// Of encoded batches that wait for their turn.
+constexpr uint64_t kReadAheadBytes = uint64_t{3} << 20;
 
 }  // namespace
 
@@ -210,8 +212,8 @@ uint64_t Agent::memory_bytes() const {
 }
 
 bool Agent::MayRead() const {
-  // Sealed batches that nobody takes need not grow to the limit: the files keep the rest.
-  if (sealed_bytes_ > config_.memory_limit / 4) return false;
+  // A few batches ahead keep the connection busy; the files keep the rest.
+  if (sealed_bytes_ > std::min(config_.memory_limit / 4, kReadAheadBytes)) return false;
   const uint64_t limit = config_.memory_limit / 10 * 9;
   // Unfinished messages alone must not stop the reading that would finish them.
   return memory_bytes() < limit || (batch_.lines() == 0 && sealed_.empty() && under_way_.empty());

@@ -220,6 +220,8 @@ void EncodeRows(const Rows& rows, std::string* out) {
   section.clear();
   Codec codec = AppendCompressed(rows.text.view(), &section);
   PutFixed<uint8_t>(out, static_cast<uint8_t>(codec));
+  // With room for what follows: a byte behind the section would double what the string takes.
+  out->reserve(out->size() + section.size() + 64);
   PutText(out, section);
 
   PutVarint(out, rows.metadata.size());
