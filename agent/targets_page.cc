@@ -4,6 +4,7 @@
 #include <simdjson.h>
 
 #include "agent/json_fields.h"
+#include "text/html_escape.h"
 
 namespace skald::agent {
 namespace {
@@ -17,29 +18,6 @@ code{font-size:12px;overflow-wrap:anywhere}.bad{color:#c22}h2{margin:1.2rem 0 .4
 <p><a href="metrics">metrics</a> <a href="ready">ready</a> <a href="healthy">healthy</a></p>
 )";
 
-std::string Escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string Number(simdjson::simdjson_result<simdjson::dom::element> value) {
   uint64_t number = 0;
   double real = 0;
@@ -50,9 +28,9 @@ std::string Number(simdjson::simdjson_result<simdjson::dom::element> value) {
 void AppendEnd(const simdjson::dom::element& end, std::string* out) {
   bool connected = false;
   if (end["connected"].get(connected) != simdjson::SUCCESS) connected = false;
-  *out += fmt::format("<h2>{}</h2><p{}>{} &middot; agent {}</p>\n", Escape(TextOf(end["server"])),
+  *out += fmt::format("<h2>{}</h2><p{}>{} &middot; agent {}</p>\n", HtmlEscape(TextOf(end["server"])),
                       connected ? "" : " class=\"bad\"", connected ? "connected" : "not connected",
-                      Escape(TextOf(end["agent_id"])));
+                      HtmlEscape(TextOf(end["agent_id"])));
   *out +=
       "<table><thead><tr><th>file</th><th>labels</th><th>state</th><th class=\"n\">size</th><th "
       "class=\"n\">read</th>"
@@ -63,11 +41,11 @@ void AppendEnd(const simdjson::dom::element& end, std::string* out) {
   if (end["files"].get(files) == simdjson::SUCCESS) {
     for (const simdjson::dom::element file : files) {
       *out += fmt::format("<tr><td><code>{}</code></td><td><code>{}</code></td><td>{}</td>",
-                          Escape(TextOf(file["path"])), Escape(TextOf(file["labels"])),
-                          Escape(TextOf(file["state"])));
+                          HtmlEscape(TextOf(file["path"])), HtmlEscape(TextOf(file["labels"])),
+                          HtmlEscape(TextOf(file["state"])));
       for (const char* key : {"size", "read", "acknowledged", "lag_bytes", "lag_seconds"})
         *out += fmt::format("<td class=\"n\">{}</td>", Number(file[key]));
-      *out += fmt::format("<td class=\"bad\">{}</td></tr>\n", Escape(TextOf(file["error"])));
+      *out += fmt::format("<td class=\"bad\">{}</td></tr>\n", HtmlEscape(TextOf(file["error"])));
     }
   }
   *out += "</tbody></table>\n";

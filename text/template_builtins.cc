@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "text/html_escape.h"
 #include "text/template_functions.h"
 
 namespace skald {
@@ -198,35 +199,6 @@ std::string Joined(TemplateArgs args) {
     if (value.kind() == Kind::kInvalid || value.kind() == Kind::kNil) value = Value::String("<no value>");
   }
   return TemplatePrint(shown);
-}
-
-std::string HtmlEscape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "&#34;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\0':
-        out += "\xEF\xBF\xBD";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
 }
 
 std::string JsEscape(std::string_view text) {
