@@ -281,6 +281,7 @@ class RandomRefresh : public ResultCacheTest, public testing::WithParamInterface
 TEST_P(RandomRefresh, EqualsReading) {
   std::mt19937_64 random(GetParam());
   const auto below = [&](uint64_t n) { return random() % n; };
+  int64_t arrived = 0;
   for (int slot = 0; slot < 40; ++slot) {
     clock_.now_ns += static_cast<int64_t>(1 + below(60)) * kS + static_cast<int64_t>(below(kS));
     for (uint64_t batch = below(4); batch > 0; --batch) {
@@ -291,7 +292,9 @@ TEST_P(RandomRefresh, EqualsReading) {
       const int64_t last_ns = clock_.now_ns - kLate[below(9)] * kS;
       std::vector<MemoryEntry> entries;
       for (uint64_t i = 1 + below(6); i > 0; --i) {
-        const int64_t t = last_ns - static_cast<int64_t>(below(30)) * kS - static_cast<int64_t>(below(3));
+        // No two at one time: which of them is the last is not defined where they stand in several blocks.
+        const int64_t near_ns = last_ns - static_cast<int64_t>(below(30)) * kS;
+        const int64_t t = near_ns - near_ns % 10'000 + ++arrived;
         entries.push_back({t,
                            fmt::format("level={} d={}", below(3) == 0 ? "error" : "info",
                                        below(20) == 0 ? "x" : std::to_string(below(100))),
