@@ -416,6 +416,12 @@ def typed(shell, text, environment, wanted):
 
 
 def shells_complete(directory):
+    try:
+        for end in os.openpty():
+            os.close(end)
+    except OSError as error:  # a chroot without /dev/pts
+        print(f"  skipped: this machine gives no terminals: {error}", flush=True)
+        return
     with running(Server(directory)) as server:
         load(server)
         server.push_ok([({"appendix": "x"}, [(time.time_ns(), "now")])])
