@@ -15,6 +15,25 @@ namespace {
 
 constexpr std::chrono::milliseconds kAcceptPause{100};
 
+absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTlsContext(const TlsServerOptions& options) {
+  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+  boost::system::error_code error;
+  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
+                           asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
+                           asio::ssl::context::no_tlsv1_1,
+                       error);
+  context->use_certificate_chain_file(options.cert_file, error);
+  if (error) return InvalidArgument("certificate {}: {}", options.cert_file, error.message());
+  context->use_private_key_file(options.key_file, asio::ssl::context::pem, error);
+  if (error) return InvalidArgument("key {}: {}", options.key_file, error.message());
+  if (!options.ca_file.empty()) {
+    context->load_verify_file(options.ca_file, error);
+    if (error) return InvalidArgument("certificates {}: {}", options.ca_file, error.message());
+    context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
+  }
+  return context;
+}
+
 }  // namespace
 
 absl::StatusOr<tcp::endpoint> ParseListenAddress(const std::string& listen) {
@@ -34,50 +53,36 @@ absl::StatusOr<tcp::endpoint> ParseListenAddress(const std::string& listen) {
   return tcp::endpoint(address, port);
 }
 
-absl::Status OpenAcceptor(const std::string& listen, tcp::acceptor* acceptor) {
+absl::Status TcpListener::Open(const std::string& listen, const std::optional<TlsServerOptions>& tls,
+                               Begin begin) {
+  if (tls) {
+    ASSIGN_OR_RETURN(tls_, MakeTlsContext(*tls));
+  }
   ASSIGN_OR_RETURN(const tcp::endpoint endpoint, ParseListenAddress(listen));
   boost::system::error_code error;
-  acceptor->open(endpoint.protocol(), error);
-  if (!error) acceptor->set_option(asio::socket_base::reuse_address(true), error);
-  if (!error) acceptor->bind(endpoint, error);
-  if (!error) acceptor->listen(asio::socket_base::max_listen_connections, error);
+  acceptor_.open(endpoint.protocol(), error);
+  if (!error) acceptor_.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor_.bind(endpoint, error);
+  if (!error) acceptor_.listen(asio::socket_base::max_listen_connections, error);
   if (error) return Unavailable("listen on {}: {}", listen, error.message());
+  begin_ = std::move(begin);
+  Accept();
   return absl::OkStatus();
 }
 
-void AcceptAll(tcp::acceptor* acceptor, asio::steady_timer* pause, std::function<void(tcp::socket)> begin) {
-  acceptor->async_accept([acceptor, pause, begin = std::move(begin)](const boost::system::error_code& error,
-                                                                     tcp::socket socket) {
+void TcpListener::Accept() {
+  acceptor_.async_accept([this](const boost::system::error_code& error, tcp::socket socket) {
     if (error == asio::error::operation_aborted) return;
     if (!error) {
-      begin(std::move(socket));
-      return AcceptAll(acceptor, pause, begin);
+      begin_(std::move(socket), tls_.get());
+      return Accept();
     }
     // Descriptors are used up, most likely.
-    pause->expires_after(kAcceptPause);
-    pause->async_wait([acceptor, pause, begin](const boost::system::error_code& cancelled) {
-      if (!cancelled) AcceptAll(acceptor, pause, begin);
+    pause_.expires_after(kAcceptPause);
+    pause_.async_wait([this](const boost::system::error_code& cancelled) {
+      if (!cancelled) Accept();
     });
   });
-}
-
-absl::StatusOr<std::unique_ptr<asio::ssl::context>> MakeTlsContext(const TlsServerOptions& options) {
-  auto context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
-  boost::system::error_code error;
-  context->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
-                           asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 |
-                           asio::ssl::context::no_tlsv1_1,
-                       error);
-  context->use_certificate_chain_file(options.cert_file, error);
-  if (error) return InvalidArgument("certificate {}: {}", options.cert_file, error.message());
-  context->use_private_key_file(options.key_file, asio::ssl::context::pem, error);
-  if (error) return InvalidArgument("key {}: {}", options.key_file, error.message());
-  if (!options.ca_file.empty()) {
-    context->load_verify_file(options.ca_file, error);
-    if (error) return InvalidArgument("certificates {}: {}", options.ca_file, error.message());
-    context->set_verify_mode(asio::ssl::verify_peer | asio::ssl::verify_fail_if_no_peer_cert, error);
-  }
-  return context;
 }
 
 }  // namespace skald::agent

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -18,13 +19,26 @@ namespace skald::agent {
 // listen: ip:port; an empty ip is any, localhost is 127.0.0.1, an IPv6 address stands in brackets.
 absl::StatusOr<boost::asio::ip::tcp::endpoint> ParseListenAddress(const std::string& listen);
 
-absl::Status OpenAcceptor(const std::string& listen, boost::asio::ip::tcp::acceptor* acceptor);
+// Takes connections on the context's thread, until it is destroyed; while none can be had it pauses and tries
+// again.
+class TcpListener {
+ public:
+  // tls: what the connection is to be secured with, null for none; lives as long as the listener.
+  using Begin = std::function<void(boost::asio::ip::tcp::socket socket, boost::asio::ssl::context* tls)>;
 
-// Gives on every connection, for as long as the acceptor and the timer (for a pause when none can be had)
-// are there.
-void AcceptAll(boost::asio::ip::tcp::acceptor* acceptor, boost::asio::steady_timer* pause,
-               std::function<void(boost::asio::ip::tcp::socket)> begin);
+  explicit TcpListener(boost::asio::io_context* context) : acceptor_(*context), pause_(*context) {}
 
-absl::StatusOr<std::unique_ptr<boost::asio::ssl::context>> MakeTlsContext(const TlsServerOptions& options);
+  // Unavailable when the address cannot be had, InvalidArgument naming the file when a certificate is wrong.
+  absl::Status Open(const std::string& listen, const std::optional<TlsServerOptions>& tls, Begin begin);
+  int port() const { return acceptor_.local_endpoint().port(); }
+
+ private:
+  void Accept();
+
+  std::unique_ptr<boost::asio::ssl::context> tls_;
+  boost::asio::ip::tcp::acceptor acceptor_;
+  boost::asio::steady_timer pause_;
+  Begin begin_;
+};
 
 }  // namespace skald::agent

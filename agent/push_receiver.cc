@@ -183,39 +183,31 @@ class Listening final : public PushReceiver {
  public:
   Listening(PushReceiverOptions options, asio::io_context* context, Spool* spool, ReceiverCounters* counters,
             const Clock& clock)
-      : options_(std::move(options)),
-        acceptor_(*context),
-        pause_(*context),
-        intake_(options_, spool, counters, clock) {}
+      : options_(std::move(options)), listener_(context), intake_(options_, spool, counters, clock) {}
   absl::Status Open() {
-    if (options_.tls) {
-      ASSIGN_OR_RETURN(tls_, MakeTlsContext(*options_.tls));
-    }
-    RETURN_IF_ERROR(OpenAcceptor(options_.listen, &acceptor_));
-    AcceptAll(&acceptor_, &pause_, [this](tcp::socket socket) { Begin(std::move(socket)); });
-    return absl::OkStatus();
+    return listener_.Open(options_.listen, options_.tls, [this](tcp::socket socket, asio::ssl::context* tls) {
+      Begin(std::move(socket), tls);
+    });
   }
-  int port() const override { return acceptor_.local_endpoint().port(); }
+  int port() const override { return listener_.port(); }
 
  private:
-  void Begin(tcp::socket socket) {
+  void Begin(tcp::socket socket, asio::ssl::context* tls) {
     if (*sessions_ >= kMaxSessions) return;
-    if (tls_ == nullptr) {
+    if (tls == nullptr) {
       std::make_shared<HttpSession<beast::tcp_stream>>(beast::tcp_stream(std::move(socket)), &intake_,
                                                        sessions_)
           ->Start();
     } else {
       using TlsStream = beast::ssl_stream<beast::tcp_stream>;
-      std::make_shared<HttpSession<TlsStream>>(TlsStream(beast::tcp_stream(std::move(socket)), *tls_),
+      std::make_shared<HttpSession<TlsStream>>(TlsStream(beast::tcp_stream(std::move(socket)), *tls),
                                                &intake_, sessions_)
           ->Start();
     }
   }
 
   const PushReceiverOptions options_;
-  std::unique_ptr<asio::ssl::context> tls_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
+  TcpListener listener_;
   Intake intake_;
   const std::shared_ptr<size_t> sessions_ = std::make_shared<size_t>(0);
 };

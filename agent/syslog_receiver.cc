@@ -232,36 +232,27 @@ class TcpReceiver final : public SyslogReceiver {
  public:
   TcpReceiver(SyslogReceiverOptions options, asio::io_context* context, Spool* spool,
               ReceiverCounters* counters, const Clock& clock)
-      : options_(std::move(options)),
-        acceptor_(*context),
-        pause_(*context),
-        entries_(options_, spool, counters, clock) {}
+      : options_(std::move(options)), listener_(context), entries_(options_, spool, counters, clock) {}
   absl::Status Open() {
-    if (options_.tls) {
-      ASSIGN_OR_RETURN(tls_, MakeTlsContext(*options_.tls));
-    }
-    RETURN_IF_ERROR(OpenAcceptor(options_.listen, &acceptor_));
-    AcceptAll(&acceptor_, &pause_, [this](tcp::socket socket) { Begin(std::move(socket)); });
-    return absl::OkStatus();
+    return listener_.Open(options_.listen, options_.tls, [this](tcp::socket socket, asio::ssl::context* tls) {
+      Begin(std::move(socket), tls);
+    });
   }
-  int port() const override { return acceptor_.local_endpoint().port(); }
+  int port() const override { return listener_.port(); }
 
  private:
-  void Begin(tcp::socket socket) {
+  void Begin(tcp::socket socket, asio::ssl::context* tls) {
     if (*sessions_ >= kMaxSessions) return;
-    if (tls_ == nullptr) {
+    if (tls == nullptr) {
       std::make_shared<Session<tcp::socket>>(std::move(socket), &entries_, sessions_)->Start();
     } else {
       using TlsStream = asio::ssl::stream<tcp::socket>;
-      std::make_shared<Session<TlsStream>>(TlsStream(std::move(socket), *tls_), &entries_, sessions_)
-          ->Start();
+      std::make_shared<Session<TlsStream>>(TlsStream(std::move(socket), *tls), &entries_, sessions_)->Start();
     }
   }
 
   const SyslogReceiverOptions options_;
-  std::unique_ptr<asio::ssl::context> tls_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer pause_;
+  TcpListener listener_;
   SyslogEntries entries_;
   const std::shared_ptr<size_t> sessions_ = std::make_shared<size_t>(0);
 };
