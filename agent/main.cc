@@ -8,7 +8,6 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +27,7 @@
 #include "base/error.h"
 #include "base/http_get.h"
 #include "base/log.h"
+#include "base/scratch_directory.h"
 
 namespace {
 
@@ -59,32 +59,15 @@ skald::LogLevel LevelOf(const std::string& name) {
 }
 
 // Standard input is not read twice: nothing of it needs to be remembered beyond the process.
-class TemporaryState {
- public:
-  ~TemporaryState() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  absl::Status Use(skald::agent::AgentSettings* settings) {
-    std::error_code error;
-    path_ = (std::filesystem::temp_directory_path(error) / "skald-agent-XXXXXX").string();
-    if (::mkdtemp(path_.data()) == nullptr) {
-      const absl::Status status = skald::ErrnoStatus("make a directory", path_, errno);
-      path_.clear();
-      return status;
-    }
-    settings->agent.state.directory = path_ + "/state";
-    for (skald::agent::AgentConfig& end : settings->more) end.state.directory = path_ + "/" + end.end;
-    settings->spool.directory = path_ + "/spool";
-    settings->spool.max_bytes = uint64_t{64} << 20;
-    settings->spool.when_full = skald::agent::SpoolOptions::WhenFull::kBlock;
-    settings->spool.sync = false;
-    return absl::OkStatus();
-  }
-
- private:
-  std::string path_;
-};
+// What is read from stdin is kept for the time of the run only.
+void KeepStateIn(const std::string& directory, skald::agent::AgentSettings* settings) {
+  settings->agent.state.directory = directory + "/state";
+  for (skald::agent::AgentConfig& end : settings->more) end.state.directory = directory + "/" + end.end;
+  settings->spool.directory = directory + "/spool";
+  settings->spool.max_bytes = uint64_t{64} << 20;
+  settings->spool.when_full = skald::agent::SpoolOptions::WhenFull::kBlock;
+  settings->spool.sync = false;
+}
 
 skald::agent::ReceiverJob StdinJob(const std::string& node_name) {
   skald::agent::ReceiverJob job;
@@ -170,9 +153,12 @@ int main(int argc, char** argv) {
     const absl::Status done = skald::agent::DryRun(settings->agent);
     return done.ok() ? 0 : Fail(done);
   }
-  TemporaryState temporary;
+  skald::ScratchDirectory scratch;
   if (settings->from_stdin) {
-    if (const absl::Status status = temporary.Use(&*settings); !status.ok()) return Fail(status);
+    absl::StatusOr<skald::ScratchDirectory> made = skald::ScratchDirectory::Make("skald-agent");
+    if (!made.ok()) return Fail(made.status());
+    scratch = *std::move(made);
+    KeepStateIn(scratch.path(), &*settings);
   }
   std::shared_ptr<skald::agent::Spool> spool;
   if (settings->from_stdin || !settings->receivers.empty())

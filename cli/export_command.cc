@@ -1,7 +1,6 @@
 // skaldctl query over many workers: the range in parts, each a file, so that a run that broke off goes on
 // where it was.
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +15,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_writer.h"
+#include "base/scratch_directory.h"
 #include "base/status_macros.h"
 #include "cli/api.h"
 #include "cli/commands.h"
@@ -172,26 +172,6 @@ class Export {
   absl::Status error_;      // guarded by mu_; the first
 };
 
-// A directory of our own, removed at the end.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::error_code error;
-    std::string name = std::filesystem::temp_directory_path(error) / "skaldctl-XXXXXX";
-    if (::mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  ~ScratchDirectory() {
-    std::error_code error;
-    if (!path_.empty()) std::filesystem::remove_all(path_, error);
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
 }  // namespace
 
 absl::Status RunExport(const Options& options, Streams streams) {
@@ -217,8 +197,10 @@ absl::Status RunExport(const Options& options, Streams streams) {
   ASSIGN_OR_RETURN(const TimeRange range,
                    ResolveRange(options.from, options.to, options.since, Clock::System().NowNs()));
 
-  const ScratchDirectory scratch;
-  if (!keeps && scratch.path().empty()) return Internal("no directory for parts can be made; set TMPDIR");
+  ScratchDirectory scratch;
+  if (!keeps) {
+    ASSIGN_OR_RETURN(scratch, ScratchDirectory::Make("skaldctl"));
+  }
   const std::string prefix = keeps ? options.part_prefix : scratch.path() + "/part";
   if (keeps) RETURN_IF_ERROR(ClaimPrefix(prefix, SettingsOf(options), options.overwrite_parts));
   const std::vector<ExportPart> parts = CutIntoParts(range, *length_ns, options.forward, prefix);

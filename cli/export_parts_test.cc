@@ -3,8 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
+#include "base/testing/temp_dir.h"
 #include "cli/progress_bar.h"
 
 namespace skald::cli {
@@ -39,9 +38,8 @@ TEST(ExportParts, CutTheRangeWithoutGaps) {
 }
 
 TEST(ExportParts, APrefixBelongsToOneExport) {
-  std::string directory = std::filesystem::temp_directory_path() / "skaldctl-test-XXXXXX";
-  ASSERT_NE(::mkdtemp(directory.data()), nullptr);
-  const std::string prefix = directory + "/p";
+  const TempDir directory;
+  const std::string prefix = directory.path() + "/p";
   EXPECT_TRUE(ClaimPrefix(prefix, "{one}\n", false).ok());
   EXPECT_TRUE(ClaimPrefix(prefix, "{one}\n", false).ok());
   const absl::Status other = ClaimPrefix(prefix, "{two}\n", false);
@@ -50,7 +48,6 @@ TEST(ExportParts, APrefixBelongsToOneExport) {
   EXPECT_TRUE(ClaimPrefix(prefix, "{two}\n", true).ok());
   ReleasePrefix(prefix);
   EXPECT_TRUE(ClaimPrefix(prefix, "{three}\n", false).ok());
-  std::filesystem::remove_all(directory);
 }
 
 TEST(ExportParts, Progress) {

@@ -2,10 +2,9 @@
 
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "base/testing/temp_dir.h"
 
 namespace skald::server {
 namespace {
@@ -54,9 +53,8 @@ class StillClock final : public Clock {
 };
 
 TEST(DeleteService, CreateListCancelReopen) {
-  const std::string directory = ::testing::TempDir() + "/skald_deletes_" + std::to_string(::getpid());
-  std::filesystem::create_directories(directory);
-  const std::string path = directory + "/deletes";
+  const TempDir directory;
+  const std::string path = directory.path() + "/deletes";
   StillClock clock;
   DeleteView view(nullptr);
   std::string first;
@@ -80,15 +78,13 @@ TEST(DeleteService, CreateListCancelReopen) {
   EXPECT_TRUE(absl::IsFailedPrecondition((*service)->Cancel("t", first, false)));
   EXPECT_TRUE((*service)->Cancel("t", first, true).ok());
   EXPECT_EQ((*service)->List("t").size(), 1u);
-  std::filesystem::remove_all(directory);
 }
 
 TEST(DeleteService, CarriesOutWhatIsDue) {
-  const std::string directory = ::testing::TempDir() + "/skald_purge_" + std::to_string(::getpid());
-  std::filesystem::remove_all(directory);
+  const TempDir directory;
   StillClock clock;
   StoreOptions options;
-  options.directory = directory;
+  options.directory = directory.path();
   options.shards = 2;
   auto store = Store::Open(options);
   ASSERT_TRUE(store.ok()) << store.status();
@@ -101,7 +97,7 @@ TEST(DeleteService, CarriesOutWhatIsDue) {
     ASSERT_TRUE((*store)->AppendAndWait(std::move(batch)).ok());
   }
   DeleteView view(store->get());
-  auto service = DeleteService::Open(directory + "/deletes", &view, &clock);
+  auto service = DeleteService::Open(directory.path() + "/deletes", &view, &clock);
   ASSERT_TRUE(service.ok()) << service.status();
   DeleteRequest request = Request(R"({app="a"} |= "even")");
   request.tenant = "t";
@@ -142,9 +138,6 @@ TEST(DeleteService, CarriesOutWhatIsDue) {
   EXPECT_EQ(list[0].processed_ns, clock.now_ns);
   EXPECT_EQ(list[0].removed_lines, 5u);
   EXPECT_TRUE(absl::IsFailedPrecondition((*service)->Cancel("t", id, true)));
-  *service = nullptr;
-  store->reset();
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

@@ -5,11 +5,11 @@
 #include <snappy.h>
 
 #include <chrono>
-#include <filesystem>
 #include <map>
 #include <thread>
 
 #include "base/error.h"
+#include "base/testing/temp_dir.h"
 #include "proto/logproto.grpc.pb.h"
 #include "proto/push.grpc.pb.h"
 #include "proto/rows_codec.h"
@@ -32,15 +32,9 @@ constexpr int64_t kT0 = 1'793'534'400 * kSecond;  // long ago: any past time is 
 class ServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    directory_ = ::testing::TempDir() + "/skald_server_test_" + std::to_string(::getpid());
-    std::filesystem::remove_all(directory_);
-    config_.data_dir = directory_;
+    config_.data_dir = directory_.path();
     config_.http_listen = "127.0.0.1:0";
     config_.grpc_listen = "127.0.0.1:0";
-  }
-  void TearDown() override {
-    server_ = nullptr;
-    std::filesystem::remove_all(directory_);
   }
 
   void Start() {
@@ -71,7 +65,7 @@ class ServerTest : public ::testing::Test {
                                grpc::InsecureChannelCredentials());
   }
 
-  std::string directory_;
+  const TempDir directory_;
   ServerConfig config_;
   std::unique_ptr<Server> server_;
 };

@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
 #include <random>
 
 #include "base/clock.h"
+#include "base/testing/temp_dir.h"
 #include "base/types.h"
 #include "server/http/url.h"
 #include "server/server.h"
@@ -23,9 +23,7 @@ using ::testing::Not;
 class KeptResultsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    directory_ = ::testing::TempDir() + "/skald_kept_results_test_" + std::to_string(::getpid());
-    std::filesystem::remove_all(directory_);
-    config_.data_dir = directory_;
+    config_.data_dir = directory_.path();
     config_.http_listen = "127.0.0.1:0";
     config_.grpc_listen = "";
     config_.compaction_interval_ns = int64_t{3600} * kNsPerSecond;  // the test itself says when
@@ -36,10 +34,6 @@ class KeptResultsTest : public ::testing::Test {
     server_ = *std::move(server);
     begin_ns_ = Clock::System().NowNs() - int64_t{7200} * kNsPerSecond;
     begin_ns_ -= begin_ns_ % (60 * kNsPerSecond);
-  }
-  void TearDown() override {
-    server_ = nullptr;
-    std::filesystem::remove_all(directory_);
   }
 
   HttpAnswer Call(const std::string& method, const std::string& target) {
@@ -89,7 +83,7 @@ class KeptResultsTest : public ::testing::Test {
               204);
   }
 
-  std::string directory_;
+  const TempDir directory_;
   ServerConfig config_;
   std::unique_ptr<Server> server_;
   int64_t begin_ns_ = 0;

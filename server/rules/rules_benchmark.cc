@@ -3,14 +3,13 @@
 // cpu_share is the part of one core that evaluating takes: CPU time over 15 s.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
-#include <filesystem>
 #include <random>
 
 #include "base/status_macros.h"
+#include "base/testing/temp_dir.h"
 #include "query/exec/rolling_windows.h"
 #include "query/logql/parser.h"
 #include "rules/evaluate.h"
@@ -65,20 +64,14 @@ std::vector<logql::ExprPtr> Rules() {
 class Logs {
  public:
   explicit Logs(exec::RollingWindows* windows) {
-    std::string name = std::filesystem::temp_directory_path() / "skald-rules-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
     StoreOptions options;
-    options.directory = directory_;
+    options.directory = directory_.path();
     options.wal_sync = WalSync::kOff;
     options.fresh_rows = [windows](const FreshRows& rows) {
       windows->Publish(rows.tenant, rows.stream, rows.labels, rows.rows->time_ns.front(),
                        rows.rows->time_ns.back());
     };
     store_ = std::move(Store::Open(options)).value();
-  }
-  ~Logs() {
-    store_ = nullptr;
-    std::filesystem::remove_all(directory_);
   }
 
   // The lines of (end - interval, end], less those that come late, and those that came late before.
@@ -112,7 +105,7 @@ class Logs {
   const Store* store() const { return store_.get(); }
 
  private:
-  std::string directory_;
+  const TempDir directory_;
   std::unique_ptr<Store> store_;
   std::mt19937_64 random_{1};
 };
