@@ -1,11 +1,11 @@
 // A directory of our own for the time of its object.
 #pragma once
 
+#include <absl/status/statusor.h>
+
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include "absl/status/statusor.h"
 
 namespace skald {
 
