@@ -11,16 +11,17 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MAY_INCLUDE = {
     "base": set(),
     "proto": {"base"},
+    "proto/push": {"base", "proto", "text"},
     "text": {"base"},
     "storage": {"base", "proto", "text"},
     "query/logql": {"base", "text"},
     "query/exec": {"base", "proto", "text", "storage", "query/logql"},
     "rules": {"base", "proto", "text", "storage", "query/logql", "query/exec"},
-    "server": {"base", "proto", "text", "storage", "query/logql", "query/exec", "rules"},
-    "agent": {"base", "proto", "text"},
+    "server": {"base", "proto", "proto/push", "text", "storage", "query/logql", "query/exec", "rules"},
+    "agent": {"base", "proto", "proto/push", "text"},
     "cli": {"base", "text", "query/logql", "rules"},
     "bench": {"base", "proto", "text", "storage", "query/logql", "query/exec"},
-    "tests": {"base", "proto", "text", "storage", "query/logql", "query/exec", "rules", "server", "agent", "cli"},
+    "tests": {"base", "proto", "proto/push", "text", "storage", "query/logql", "query/exec", "rules", "server", "agent", "cli"},
 }
 # Of storage, the query engine and the rules see this only. Tests and benchmarks of theirs may open a real store.
 STORAGE_CONTRACT = {"storage/log_source.h"}

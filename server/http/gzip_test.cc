@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "server/http/content_encoding.h"
+#include "base/content_encoding.h"
 
 namespace skald::server {
 namespace {
@@ -37,7 +37,7 @@ TEST(GzipTest, RoundTrip) {
     for (const unsigned letters : {2u, 256u}) {
       std::string bytes(size, 0);
       for (char& c : bytes) c = static_cast<char>(random() % letters);
-      const absl::StatusOr<std::string> back = Decode(Encoding::kGzip, Gzip(bytes), size + 1);
+      const absl::StatusOr<std::string> back = DecodeContent(ContentEncoding::kGzip, Gzip(bytes), size + 1);
       ASSERT_TRUE(back.ok()) << back.status();
       EXPECT_EQ(*back, bytes);
     }

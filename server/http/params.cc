@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/labels.h"
+#include "base/media_type.h"
 #include "base/status_macros.h"
 #include "base/types.h"
-#include "server/http/media_type.h"
 #include "text/duration.h"
 #include "text/go_float.h"
 #include "text/rfc3339.h"

@@ -4,11 +4,11 @@
 
 #include <atomic>
 
+#include "base/content_encoding.h"
 #include "base/error.h"
 #include "base/http_get.h"
 #include "base/json_writer.h"
 #include "server/config.h"
-#include "server/http/content_encoding.h"
 #include "server/http/params.h"
 #include "server/http/url.h"
 #include "server/page/page_assets.h"
@@ -50,7 +50,7 @@ HttpResponse AnswerAsset(const PageAsset& asset, const HttpRequest& request) {
     response.body = asset.gzip;
     return response;
   }
-  absl::StatusOr<std::string> plain = Decode(Encoding::kGzip, asset.gzip, uint64_t{64} << 20);
+  absl::StatusOr<std::string> plain = DecodeContent(ContentEncoding::kGzip, asset.gzip, uint64_t{64} << 20);
   if (!plain.ok()) return TextResponse(500, std::string(MessageOf(plain.status())));
   response.body = *std::move(plain);
   return response;

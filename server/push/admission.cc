@@ -6,8 +6,8 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "proto/push/metadata_name.h"
 #include "server/push/admission_batch.h"
-#include "server/push/metadata_name.h"
 #include "server/push/rows_builder.h"
 #include "text/go_time.h"
 #include "text/sanitize.h"

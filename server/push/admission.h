@@ -17,8 +17,8 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "proto/push/push_decode.h"
 #include "server/push/generic_fields.h"
-#include "server/push/push_decode.h"
 #include "server/push/rate_limit.h"
 #include "server/push/stream_cache.h"
 #include "server/tenant/limits.h"

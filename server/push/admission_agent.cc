@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "proto/push/metadata_name.h"
 #include "server/push/admission_batch.h"
-#include "server/push/metadata_name.h"
 #include "server/push/rows_builder.h"
 
 namespace skald::server {

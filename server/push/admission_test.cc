@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/testing/manual_clock.h"
+#include "proto/push/metadata_name.h"
 #include "proto/rows_codec.h"
-#include "server/push/metadata_name.h"
 
 namespace skald::server {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/types.h"
-#include "server/push/push_decode.h"
+#include "proto/push/push_decode.h"
 #include "text/rfc3339.h"
 
 namespace skald::server {

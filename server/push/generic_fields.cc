@@ -7,7 +7,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "base/error.h"
-#include "server/push/metadata_name.h"
+#include "proto/push/metadata_name.h"
 #include "text/line_form.h"
 #include "text/logfmt.h"
 

@@ -13,10 +13,10 @@
 #include "base/memory_budget.h"
 #include "base/metrics.h"
 #include "base/thread_pool.h"
+#include "proto/push/otlp_decode.h"
+#include "proto/push/push_decode.h"
 #include "server/config.h"
 #include "server/push/admission.h"
-#include "server/push/otlp_decode.h"
-#include "server/push/push_decode.h"
 #include "storage/store.h"
 
 namespace skald::server {

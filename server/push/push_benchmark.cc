@@ -4,8 +4,8 @@
 #include <snappy.h>
 
 #include "proto/logproto.pb.h"
+#include "proto/push/push_decode.h"
 #include "server/push/admission.h"
-#include "server/push/push_decode.h"
 
 namespace skald::server {
 namespace {

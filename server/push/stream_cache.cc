@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "server/push/label_text.h"
+#include "proto/push/label_text.h"
 
 namespace skald::server {
 namespace {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/matcher.h"
+#include "proto/push/otlp_config.h"
 #include "server/push/generic_fields.h"
-#include "server/push/otlp_config.h"
 #include "server/tenant/ingestion_policy.h"
 #include "text/level.h"
 
