@@ -65,7 +65,9 @@ def each_library_has_its_package(_):
 
 
 def compose_reads_its_file(_):
-    services = project()["services"]
+    understood = project()
+    equal(understood["name"], "skald", "name of the project, which is that of its volumes")
+    services = understood["services"]
     equal(sorted(services), ["agent", "alertmanager", "demo", "grafana", "prometheus", "skald"], "services")
     for name, service in services.items():
         check(service.get("read_only") and service.get("cap_drop") == ["ALL"] and "no-new-privileges:true" in service["security_opt"], f"{name}: sandbox")
@@ -76,11 +78,16 @@ def compose_reads_its_file(_):
             if volume["type"] == "bind" and volume["source"].startswith(ROOT):
                 check(os.path.exists(volume["source"]) and volume.get("read_only"), f"{name}: {volume}")
         check(":" in service["image"] or service.get("build"), f"{name}: {service['image']} has no version")
-    if shutil.which("docker") and subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode == 0:
-        done = subprocess.run(["docker", "compose", "-f", COMPOSE, "config", "--quiet"], capture_output=True, text=True, check=False)
-        check(done.returncode == 0 and not done.stderr, f"docker compose config: {done.stderr}")
-    else:
-        print("no docker compose on this machine: its library read the file")
+    # Debian 12 has the older program of the two; it has no word for a project's name, which is why that stands in .env.
+    composes = [command for command in (["docker-compose"], ["docker", "compose"])
+                if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0]
+    check(composes, "neither docker-compose nor docker compose is installed")
+    for command in composes:
+        done = subprocess.run([*command, "-f", COMPOSE, "config", "--quiet"], capture_output=True, text=True, check=False, cwd="/")
+        check(done.returncode == 0 and not done.stderr, f"{' '.join(command)} config: {done.stderr}")
+        done = subprocess.run([*command, "-f", COMPOSE, "config", "--services"], capture_output=True, text=True, check=False, cwd="/")
+        equal(sorted(done.stdout.split()), sorted(services), f"{' '.join(command)} config --services")
+        print(f"{' '.join(command)} config: {len(services)} services", flush=True)
     for command in (["promtool", "check", "config", os.path.join(FOLDER, "prometheus.yaml")], ["amtool", "check-config", os.path.join(FOLDER, "alertmanager.yaml")]):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         check(done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}")

@@ -58,7 +58,7 @@ func line(w lint.Warning) int32 {
 }
 
 func printCompose(path string) error {
-	options, err := cli.NewProjectOptions([]string{path}, cli.WithOsEnv, cli.WithResolvedPaths(true))
+	options, err := cli.NewProjectOptions([]string{path}, cli.WithOsEnv, cli.WithEnvFiles(), cli.WithDotEnv, cli.WithResolvedPaths(true))
 	if err != nil {
 		return err
 	}
