@@ -45,6 +45,7 @@ struct AgentConfig {
   std::string journal_job;         // the scrape config the journal's cursor stands under there
   std::string docker_directory = std::string(kDockerDirectory);
   std::vector<FileTargetsOptions> file_targets;  // beside tail.targets
+  std::shared_ptr<const DeclaringDiscovery> swarm;
   // All settings but the sources, and the journal's, as text: what is the same after a reload goes on.
   std::string definition;
   std::string journal_definition;

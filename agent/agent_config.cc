@@ -104,17 +104,22 @@ absl::Status AddSources(const YAML::Node& scrape_configs, ScrapeContext context,
   return absl::OkStatus();
 }
 
-// The default sources, where the API server may be asked about pods.
-std::vector<Target> DefaultSources(const ScrapeContext& context, bool kubernetes) {
+// The default sources, where the API server may be asked about pods, and Nomad about its allocations.
+std::vector<Target> DefaultSources(const ScrapeContext& context) {
   std::vector<Target> targets =
       DefaultTargets(context.pods_directory, context.docker_directory, context.nomad_directory);
   KubernetesOptions options;
   options.node_name = context.node_name;
   options.cache_file = context.pods_cache;
-  if (!kubernetes || !UseServiceAccount(&options)) return targets;
+  const bool asks_kubernetes = context.asks_kubernetes && UseServiceAccount(&options);
+  NomadOptions nomad;
+  nomad.node_name = context.node_name;
+  nomad.server = context.nomad;
   for (Target& target : targets) {
-    if (target.discovery == Discovery::kKubernetes)
+    if (target.discovery == Discovery::kKubernetes && asks_kubernetes)
       target.metadata = context.discoveries->Kubernetes(options);
+    if (target.discovery == Discovery::kNomad && !nomad.server.url.empty())
+      target.metadata = context.discoveries->Nomad(nomad);
   }
   return targets;
 }
@@ -204,6 +209,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::vector<std::string> client_texts;
   ScrapeContext context;
   std::string kubernetes = "auto";
+  std::string nomad_address;
   bool inspect = false;
   settings.metrics = previous != nullptr ? previous->metrics : std::make_shared<StageMetrics>();
   settings.discoveries = previous != nullptr ? previous->discoveries : std::make_shared<Discoveries>();
@@ -303,13 +309,21 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
                .yaml = "discovery.docker_directory",
                .help = "Where Docker has its containers."},
               &agent.docker_directory);
-  config.Text({.flag = "docker-socket",
-               .yaml = "discovery.docker_socket",
-               .help = "Docker's socket, where docker_sd_configs name none. Default: /var/run/docker.sock."},
-              &context.docker_socket);
+  config.Text(
+      {.flag = "docker-socket",
+       .yaml = "discovery.docker_socket",
+       .help = "Docker's socket, where docker_sd_configs name none, and for the labels of Swarm's services. "
+               "Default: /var/run/docker.sock."},
+      &context.docker_socket);
   config.Text(
       {.flag = "nomad-dir", .yaml = "discovery.nomad_directory", .help = "Where Nomad has its allocations."},
       &context.nomad_directory);
+  config.Text({.flag = "nomad-address",
+               .yaml = "discovery.nomad_address",
+               .help = "Nomad's API, http://127.0.0.1:4646 or unix:///path: jobs, groups and meta of tasks. "
+                       "Default: NOMAD_ADDR; token and certificates from NOMAD_TOKEN, NOMAD_CACERT and the "
+                       "like. Without an address the allocations' folders must do."},
+              &nomad_address);
   config.Choice(
       {.flag = "kubernetes-api",
        .yaml = "discovery.kubernetes_api",
@@ -477,7 +491,15 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   context.node_name = agent.node_name;
   context.docker_directory = agent.docker_directory;
   context.pods_cache = agent.state.directory + "/pods";
-  if (kubernetes == "auto") context.discoveries = settings.discoveries.get();
+  context.discoveries = settings.discoveries.get();
+  context.asks_kubernetes = kubernetes == "auto";
+  UseNomadEnvironment(&context.nomad);
+  if (!nomad_address.empty() && !UseNomadAddress(nomad_address, &context.nomad)) {
+    return InvalidArgument("discovery.nomad_address \"{}\" is no address like http://127.0.0.1:4646",
+                           nomad_address);
+  }
+  SwarmOptions swarm;
+  if (!context.docker_socket.empty()) swarm.socket = context.docker_socket;
   if (inspect) {
     const auto inspector = std::make_shared<Inspector>(stderr);
     context.observer = [inspector](std::string_view stage, const Entry& entry, bool dropped) {
@@ -492,13 +514,14 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
       RETURN_IF_ERROR(AddSources(scrape_configs, context, i == 0, previous, &settings, &end, &wants_journal));
     }
     if (!paths.empty()) end.tail.targets = path_targets;
-    if (paths.empty() && !has_scrape) end.tail.targets = DefaultSources(context, kubernetes == "auto");
+    if (paths.empty() && !has_scrape) end.tail.targets = DefaultSources(context);
     const size_t client = i - (ends.size() - clients.size());
     end.definition = fmt::format("{} {} {}", all_settings, ends.size(),
                                  client < clients.size() ? client_texts[client] : "");
     end.journal.enabled =
         journal == "on" || (journal == "auto" && paths.empty() && (!has_scrape || wants_journal));
     end.memory_limit = agent.memory_limit / ends.size();
+    end.swarm = settings.discoveries->Swarm(swarm);
   }
   if (!clients.empty() && !names_server) {
     settings.warnings.emplace_back(

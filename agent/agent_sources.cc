@@ -103,12 +103,14 @@ void Agent::UseDiscoveries() {
     if (auto one = std::dynamic_pointer_cast<const DeclaringDiscovery>(target.metadata); one != nullptr)
       discoveries.insert(std::move(one));
   }
+  if (config_.swarm != nullptr) discoveries.insert(config_.swarm);
   config_.push.declarations->SetDiscoveries({discoveries.begin(), discoveries.end()});
 }
 
 void Agent::UseSources(AgentConfig config) {
   config_.tail.targets = std::move(config.tail.targets);
   config_.file_targets = std::move(config.file_targets);
+  config_.swarm = std::move(config.swarm);
   file_targets_.clear();
   for (const FileTargetsOptions& options : config_.file_targets) {
     file_targets_.emplace_back(options);

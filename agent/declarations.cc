@@ -42,22 +42,30 @@ bool IsDeclaringKey(std::string_view key) {
 
 ServiceLabels ServiceOfContainer(const std::string& container,
                                  const std::map<std::string, std::string>& labels) {
+  const std::string swarm = Get(labels, "com.docker.swarm.service.name");
+  if (!swarm.empty()) return ServiceOfSwarm(swarm, labels);
   ServiceLabels out;
   for (const auto& [key, value] : labels) {
     if (IsDeclaringKey(key)) out.labels[key] = value;
   }
-  const std::string swarm = Get(labels, "com.docker.swarm.service.name");
   const std::string project = Get(labels, "com.docker.compose.project");
   const std::string service = Get(labels, "com.docker.compose.service");
-  if (!swarm.empty()) {
-    out.name = swarm;  // its containers are swarm.1.<task>
-    out.selector = "{container=~" + Quoted(Escaped(swarm) + "\\..+") + "}";
-  } else if (!service.empty()) {
+  if (!service.empty()) {
     out.name = project.empty() ? service : project + "_" + service;
     out.selector = "{compose_project=" + Quoted(project) + ", compose_service=" + Quoted(service) + "}";
   } else {
     out.name = container;
     out.selector = "{container=" + Quoted(container) + "}";
+  }
+  return out;
+}
+
+ServiceLabels ServiceOfSwarm(const std::string& service, const std::map<std::string, std::string>& labels) {
+  ServiceLabels out;
+  out.name = service;
+  out.selector = "{container=~" + Quoted(Escaped(service) + "\\..+") + "}";  // shop_api.1.<task>
+  for (const auto& [key, value] : labels) {
+    if (IsDeclaringKey(key)) out.labels[key] = value;
   }
   return out;
 }
@@ -116,17 +124,24 @@ std::shared_ptr<const skald::push::v1::PushRequest> Declarations::Current() {
   looked_ns_ = now;
   LookAtContainers();
   // Containers of one service say the same; where they are being replaced, the last one by id counts.
-  std::map<std::string, ServiceLabels> services;
-  const auto add = [&](const ServiceLabels& service) {
-    if (!service.labels.empty()) services[service.name] = service;
+  using Services = std::map<std::string, ServiceLabels>;
+  const auto add = [](const ServiceLabels& service, Services* to) {
+    if (!service.labels.empty()) (*to)[service.name] = service;
   };
-  for (const auto& [id, config] : configs_) add(config.service);
+  Services services;
+  for (const auto& [id, config] : configs_) add(config.service, &services);
   for (const auto& discovery : discoveries_) {
     const auto alive = discovery.lock();
     if (alive == nullptr) continue;
     const std::optional<std::vector<ServiceLabels>> declared = alive->Declared();
     if (!declared) return current_;
-    for (const ServiceLabels& service : *declared) add(service);
+    Services told;
+    for (const ServiceLabels& service : *declared) add(service, &told);
+    for (auto& [name, service] : told) {
+      const auto [at, added] = services.try_emplace(name, service);
+      if (!added) service.labels.merge(at->second.labels);
+      at->second = std::move(service);
+    }
   }
   auto request = std::make_shared<skald::push::v1::PushRequest>();
   auto* declarations = request->mutable_declarations();

@@ -28,6 +28,8 @@ struct ServiceLabels {
 // A Swarm service, a Compose service as project_service, or else the container itself.
 ServiceLabels ServiceOfContainer(const std::string& container,
                                  const std::map<std::string, std::string>& labels);
+// A Swarm service by its own labels.
+ServiceLabels ServiceOfSwarm(const std::string& service, const std::map<std::string, std::string>& labels);
 // A pod's application, as namespace/app.
 ServiceLabels ServiceOfPod(const std::string& namespace_name, const std::string& app,
                            const std::map<std::string, std::string>& annotations);
@@ -46,7 +48,8 @@ class Declarations {
   // docker_directory: .../containers, whose config.v2.json have the labels; "" = none.
   explicit Declarations(std::string docker_directory) : docker_directory_(std::move(docker_directory)) {}
 
-  // Those to ask from now on, as long as they live.
+  // Those to ask from now on, as long as they live. What one of them says of a service that containers tell
+  // of too is added to that, and wins.
   void SetDiscoveries(std::vector<std::weak_ptr<const DeclaringDiscovery>> discoveries);
   // All that is declared by now: the same object as long as it says the same; nullptr where nothing is known
   // yet. Looks again at most once a second.

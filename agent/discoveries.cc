@@ -4,12 +4,25 @@
 #include <fmt/ranges.h>
 
 namespace skald::agent {
+namespace {
+
+std::string KeyOf(const HttpTarget& server) {
+  std::string key = fmt::format(
+      "{} {} {} {} {} {} {} {} {} {} {} {} ", server.url, server.ca_file, server.cert_file, server.key_file,
+      server.credentials, server.credentials_file, server.basic_username, server.basic_password,
+      server.basic_password_file, server.server_name, server.insecure_skip_verify, server.unix_socket);
+  for (const auto& [name, value] : server.headers) key += name + ":" + value + " ";
+  return key;
+}
+
+}  // namespace
 
 template <typename Kind, typename Options>
-std::shared_ptr<const LogMetadata> Discoveries::Get(const std::string& key, const Options& options) {
+std::shared_ptr<const Kind> Discoveries::Get(const std::string& key, const Options& options) {
   const std::lock_guard<std::mutex> lock(mu_);
   Known& known = known_[key];
-  if (std::shared_ptr<const LogMetadata> there = known.discovery.lock(); there != nullptr) return there;
+  if (const std::shared_ptr<const void> there = known.discovery.lock(); there != nullptr)
+    return std::static_pointer_cast<const Kind>(there);
   const auto made = std::make_shared<Kind>(options);
   known.discovery = made;
   known.start = [weak = std::weak_ptr<Kind>(made)] {
@@ -20,12 +33,8 @@ std::shared_ptr<const LogMetadata> Discoveries::Get(const std::string& key, cons
 }
 
 std::shared_ptr<const LogMetadata> Discoveries::Kubernetes(const KubernetesOptions& options) {
-  const HttpTarget& server = options.server;
-  const std::string key = fmt::format(
-      "kubernetes {} {} {} {} {} {} {} {} {} {} {} {} {} {}", server.url, server.ca_file, server.cert_file,
-      server.key_file, server.credentials, server.credentials_file, server.basic_username,
-      server.basic_password_file, server.server_name, server.insecure_skip_verify, options.node_name,
-      options.namespaces, options.label_selector, options.field_selector);
+  const std::string key = fmt::format("kubernetes {}{} {} {} {}", KeyOf(options.server), options.node_name,
+                                      options.namespaces, options.label_selector, options.field_selector);
   KubernetesOptions with_file = options;
   if (!with_file.cache_file.empty())
     with_file.cache_file += fmt::format("-{:08x}", static_cast<uint32_t>(std::hash<std::string>()(key)));
@@ -35,6 +44,14 @@ std::shared_ptr<const LogMetadata> Discoveries::Kubernetes(const KubernetesOptio
 std::shared_ptr<const LogMetadata> Discoveries::Docker(const DockerOptions& options) {
   return Get<DockerDiscovery>(
       fmt::format("docker {} {} {}", options.socket, options.filters, options.refresh_ns), options);
+}
+
+std::shared_ptr<const LogMetadata> Discoveries::Nomad(const NomadOptions& options) {
+  return Get<NomadWatch>("nomad " + KeyOf(options.server) + options.node_name, options);
+}
+
+std::shared_ptr<const DeclaringDiscovery> Discoveries::Swarm(const SwarmOptions& options) {
+  return Get<SwarmServices>("swarm " + options.socket, options);
 }
 
 void Discoveries::Start() {

@@ -10,6 +10,8 @@
 
 #include "agent/docker_discovery.h"
 #include "agent/kubernetes_watch.h"
+#include "agent/nomad_watch.h"
+#include "agent/swarm_services.h"
 #include "agent/target.h"
 
 namespace skald::agent {
@@ -20,16 +22,18 @@ class Discoveries {
  public:
   std::shared_ptr<const LogMetadata> Kubernetes(const KubernetesOptions& options);
   std::shared_ptr<const LogMetadata> Docker(const DockerOptions& options);
+  std::shared_ptr<const LogMetadata> Nomad(const NomadOptions& options);
+  std::shared_ptr<const DeclaringDiscovery> Swarm(const SwarmOptions& options);
   // Lets those there are, and those to come, ask. Without it they know nothing: for a check or a dry run.
   void Start();
 
  private:
   template <typename Kind, typename Options>
-  std::shared_ptr<const LogMetadata> Get(const std::string& key, const Options& options);
+  std::shared_ptr<const Kind> Get(const std::string& key, const Options& options);
 
   std::mutex mu_;
   struct Known {
-    std::weak_ptr<const LogMetadata> discovery;
+    std::weak_ptr<const void> discovery;  // of the kind that the key begins with
     std::function<void()> start;
   };
   std::map<std::string, Known> known_;  // guarded by mu_

@@ -98,6 +98,32 @@ class Reader {
     return absl::OkStatus();
   }
 
+  // The keys of Prometheus' block of this name, and alloc_dir.
+  absl::Status Nomad(const YAML::Node& config, NomadOptions* options, std::string* directory) {
+    if (config.IsNull()) return absl::OkStatus();
+    if (!config.IsMap()) return InvalidArgument("{}: a map is expected", At(config));
+    if (config["server"].IsDefined()) {
+      options->server = HttpTarget();
+      if (!UseNomadAddress(config["server"].Scalar(), &options->server)) {
+        return InvalidArgument("{}: \"{}\" is not an address like http://127.0.0.1:4646",
+                               At(config["server"]), config["server"].Scalar());
+      }
+    }
+    for (const auto& item : config) {
+      const std::string key = item.first.Scalar();
+      if (key == "alloc_dir") {
+        *directory = item.second.Scalar();
+      } else if (key == "namespace" || key == "region" || key == "refresh_interval" || key == "allow_stale" ||
+                 key == "tag_separator") {
+        Warn(item.first,
+             key + " has no effect: the allocations of this node are read, and changes told at once");
+      } else if (key != "server") {
+        RETURN_IF_ERROR(Http(item.first, item.second, &options->server));
+      }
+    }
+    return absl::OkStatus();
+  }
+
  private:
   std::string At(const YAML::Node& node) const { return PlaceOfNode(node, place_); }
   void Warn(const YAML::Node& node, const std::string& text) { warnings_->push_back(At(node) + ": " + text); }
@@ -179,6 +205,11 @@ std::string PlaceOfNode(const YAML::Node& node, std::string_view place) {
 absl::Status ReadKubernetesSd(const YAML::Node& config, std::string_view place, KubernetesOptions* options,
                               std::vector<std::string>* warnings) {
   return Reader(place, warnings).Kubernetes(config, options);
+}
+
+absl::Status ReadNomadSd(const YAML::Node& config, std::string_view place, NomadOptions* options,
+                         std::string* directory, std::vector<std::string>* warnings) {
+  return Reader(place, warnings).Nomad(config, options, directory);
 }
 
 absl::Status ReadDockerSd(const YAML::Node& config, std::string_view place, DockerOptions* options,

@@ -1,4 +1,5 @@
-// kubernetes_sd_configs and docker_sd_configs: whom to ask about pods and containers.
+// kubernetes_sd_configs, docker_sd_configs and nomad_sd_configs: whom to ask about pods, containers and
+// allocations.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -9,6 +10,7 @@
 
 #include "agent/docker_discovery.h"
 #include "agent/kubernetes_watch.h"
+#include "agent/nomad_watch.h"
 
 namespace YAML {
 class Node;
@@ -25,6 +27,9 @@ absl::Status ReadKubernetesSd(const YAML::Node& config, std::string_view place, 
 // The socket stays empty, with a warning, for a host that is none.
 absl::Status ReadDockerSd(const YAML::Node& config, std::string_view place, DockerOptions* options,
                           std::vector<std::string>* warnings);
+// nomad_sd_configs. *directory: alloc_dir. InvalidArgument as well for a server that is no address.
+absl::Status ReadNomadSd(const YAML::Node& config, std::string_view place, NomadOptions* options,
+                         std::string* directory, std::vector<std::string>* warnings);
 
 // "file:line:column" of a node.
 std::string PlaceOfNode(const YAML::Node& node, std::string_view place);

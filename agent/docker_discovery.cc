@@ -1,15 +1,8 @@
 #include "agent/docker_discovery.h"
 
 #include <simdjson.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <chrono>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 
 #include "agent/discovered_labels.h"
 #include "agent/json_fields.h"
@@ -21,11 +14,6 @@
 namespace skald::agent {
 namespace {
 
-namespace asio = boost::asio;
-namespace http = boost::beast::http;
-using asio::local::stream_protocol;
-
-constexpr uint64_t kMaxBody = uint64_t{64} << 20;
 // Only what changes the list: health checks make an event every few seconds.
 constexpr char kEvents[] =
     "/events?filters=%7B%22type%22%3A%5B%22container%22%5D%2C%22event%22%3A%5B%22create%22%2C%22start%22%2C"
@@ -77,79 +65,11 @@ Labels MetaOf(const simdjson::dom::element& container, const std::string& id) {
 
 }  // namespace
 
-// One request over a connection of its own.
-class DockerDiscovery::Connection {
- public:
-  explicit Connection(DockerDiscovery* owner) : owner_(owner) {}
-  ~Connection() {
-    const std::lock_guard<std::mutex> lock(owner_->mu_);
-    if (owner_->open_ == this) owner_->open_ = nullptr;
-  }
-  bool Send(const std::string& target, int64_t timeout_ns) {
-    boost::system::error_code error;
-    socket_.open(stream_protocol(), error);
-    if (error) return false;
-    const timeval timeout{static_cast<time_t>(timeout_ns / kNsPerSecond),
-                          static_cast<suseconds_t>(timeout_ns % kNsPerSecond / 1000)};
-    ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
-    ::setsockopt(socket_.native_handle(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-    {
-      const std::lock_guard<std::mutex> lock(owner_->mu_);
-      if (owner_->stopping_) return false;
-      owner_->open_ = this;
-    }
-    socket_.connect(stream_protocol::endpoint(owner_->options_.socket), error);
-    if (error) return false;
-    http::request<http::empty_body> request{http::verb::get, target, 11};
-    request.set(http::field::host, "docker");
-    request.set(http::field::user_agent, "skald-agent");
-    http::write(socket_, request, error);
-    return !error;
-  }
-  // The whole answer; false unless it is a 200.
-  bool ReadAll(std::string* body) {
-    http::response_parser<http::string_body> parser;
-    parser.body_limit(kMaxBody);
-    boost::system::error_code error;
-    http::read(socket_, buffer_, parser, error);
-    if (error || parser.get().result_int() != 200) return false;
-    *body = std::move(parser.get().body());
-    return true;
-  }
-  bool ReadHeader() {
-    boost::system::error_code error;
-    stream_.body_limit(boost::none);
-    http::read_header(socket_, buffer_, stream_, error);
-    return !error && stream_.get().result_int() == 200;
-  }
-  // Some bytes of an answer that does not end; false when it does, or nothing came in time.
-  bool ReadSome() {
-    char bytes[4096];
-    stream_.get().body().data = bytes;
-    stream_.get().body().size = sizeof(bytes);
-    boost::system::error_code error;
-    http::read_some(socket_, buffer_, stream_, error);
-    if (error == http::error::need_buffer) error = {};
-    return !error && !stream_.is_done();
-  }
-  void Shutdown() { ::shutdown(socket_.native_handle(), SHUT_RDWR); }
-
- private:
-  DockerDiscovery* const owner_;
-  asio::io_context context_;
-  stream_protocol::socket socket_{context_};
-  boost::beast::flat_buffer buffer_;
-  http::response_parser<http::buffer_body> stream_;
-};
-
-DockerDiscovery::DockerDiscovery(DockerOptions options) : options_(std::move(options)) {}
+DockerDiscovery::DockerDiscovery(DockerOptions options)
+    : options_(std::move(options)), calls_(options_.socket) {}
 
 DockerDiscovery::~DockerDiscovery() {
-  {
-    const std::lock_guard<std::mutex> lock(mu_);
-    stopping_ = true;
-    if (open_ != nullptr) open_->Shutdown();
-  }
+  calls_.Stop();
   if (thread_.joinable()) thread_.join();
 }
 
@@ -194,8 +114,8 @@ void DockerDiscovery::SetState(bool reachable) {
 }
 
 bool DockerDiscovery::Get(const std::string& target, std::string* body) {
-  Connection connection(this);
-  return connection.Send(target, 10 * kNsPerSecond) && connection.ReadAll(body);
+  DockerCall call(&calls_);
+  return call.Send(target, 10 * kNsPerSecond) && call.ReadAll(body) == 200;
 }
 
 bool DockerDiscovery::List() {
@@ -259,42 +179,24 @@ bool DockerDiscovery::List() {
   return true;
 }
 
-void DockerDiscovery::Watch(Connection* events) {
-  if (!events->ReadHeader()) return;
-  while (events->ReadSome()) {
-    if (!List()) return;
-    const std::lock_guard<std::mutex> lock(mu_);
-    if (stopping_) return;
-    open_ = events;
-  }
-}
-
 void DockerDiscovery::Run() {
-  while (true) {
-    bool listed = false;
+  while (!calls_.stopping()) {
     const int64_t began = MonotonicNs();
+    bool listed = false;
     {
       // The stream first: what happens between it and the list is in one of them.
-      Connection events(this);
+      DockerCall events(&calls_);
       const bool open = events.Send(kEvents, options_.refresh_ns);
       listed = List();
       SetState(listed);
-      {
-        const std::lock_guard<std::mutex> lock(mu_);
-        if (stopping_) return;
-        open_ = &events;
+      if (open && listed && events.ReadHeader()) {
+        while (events.ReadSome() && List()) {
+        }
       }
-      if (open && listed) Watch(&events);
     }
     // An event stream that only timed out is opened again at once.
     const bool wait = !listed || MonotonicNs() - began < kNsPerSecond;
-    for (int64_t waited = 0; wait && waited < options_.retry_ns; waited += 50 * kNsPerMs) {
-      {
-        const std::lock_guard<std::mutex> lock(mu_);
-        if (stopping_) return;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+    if (wait && !calls_.Wait(options_.retry_ns)) return;
   }
 }
 

@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/docker_api.h"
 #include "agent/target.h"
 #include "base/labels.h"
 #include "base/types.h"
@@ -37,7 +38,6 @@ class DockerDiscovery final : public LogMetadata {
   std::vector<std::string> Patterns() const override;
 
  private:
-  class Connection;
   struct Container {
     Labels meta;
     bool wanted = true;  // by the filters
@@ -48,20 +48,18 @@ class DockerDiscovery final : public LogMetadata {
   // False: no answer.
   bool List();
   bool Get(const std::string& target, std::string* body);
-  void Watch(Connection* events);
   void SetState(bool reachable);
 
   const DockerOptions options_;
+  DockerCalls calls_;
   mutable std::mutex mu_;
   // Guarded by mu_.
   std::map<std::string, Container> containers_;  // by id
   std::set<std::string> patterns_;
   uint64_t version_ = 0;
   bool started_ = false;
-  bool stopping_ = false;
   bool listed_ = false;
   bool unreachable_ = false;
-  Connection* open_ = nullptr;  // to be shut down when stopping
   std::thread thread_;
 };
 

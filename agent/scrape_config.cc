@@ -255,7 +255,7 @@ class Reader {
       options.cache_file = context_.pods_cache;
       RETURN_IF_ERROR(ReadKubernetesSd(one, place_, &options, &out_->warnings));
       std::shared_ptr<const LogMetadata> metadata;
-      if (context_.discoveries != nullptr && !options.server.url.empty())
+      if (context_.discoveries != nullptr && context_.asks_kubernetes && !options.server.url.empty())
         metadata = context_.discoveries->Kubernetes(options);
       RETURN_IF_ERROR(AddDiscovered(Discovery::kKubernetes, PodFiles(context_.pods_directory), job, format,
                                     one, std::move(metadata)));
@@ -277,18 +277,19 @@ class Reader {
     return absl::OkStatus();
   }
 
-  // Promtail has no such block: tasks are known by their allocation's folder.
+  // Promtail has no such block: tasks are found by their allocation's folder.
   absl::Status ReadNomad(const YAML::Node& list, const std::string& job, LogFormat format) {
     for (const YAML::Node& one : list) {
       std::string directory = context_.nomad_directory;
-      for (const auto& item : one) {
-        if (item.first.Scalar() == "alloc_dir") {
-          directory = item.second.Scalar();
-        } else {
-          Warn(item.first, item.first.Scalar() + " has no effect: tasks are found in alloc_dir");
-        }
-      }
-      RETURN_IF_ERROR(AddDiscovered(Discovery::kNomad, NomadFiles(directory), job, format, one, nullptr));
+      NomadOptions options;
+      options.server = context_.nomad;
+      options.node_name = context_.node_name;
+      RETURN_IF_ERROR(ReadNomadSd(one, place_, &options, &directory, &out_->warnings));
+      std::shared_ptr<const LogMetadata> metadata;
+      if (context_.discoveries != nullptr && !options.server.url.empty())
+        metadata = context_.discoveries->Nomad(options);
+      RETURN_IF_ERROR(
+          AddDiscovered(Discovery::kNomad, NomadFiles(directory), job, format, one, std::move(metadata)));
     }
     return absl::OkStatus();
   }

@@ -32,7 +32,9 @@ struct ScrapeContext {
   std::string pods_directory = std::string(kPodsDirectory);
   std::string docker_directory = std::string(kDockerDirectory);
   std::string nomad_directory = std::string(kNomadDirectory);
-  std::string docker_socket;                 // where a config names none
+  std::string docker_socket;  // where a config names none
+  HttpTarget nomad;           // likewise; without a URL nobody is asked
+  bool asks_kubernetes = true;
   std::string pods_cache;                    // begin of the name of KubernetesOptions::cache_file
   Pipeline::Observer observer;               // of all pipelines
   const PipelineCache* pipelines = nullptr;  // of the configuration before this one

@@ -180,6 +180,14 @@ LogLabels DescribeLog(const Target& target, const std::string& path, const std::
       if (!app.empty() && !target.labels.Has("job"))
         labels.Set("job", std::string(labels.Get("namespace")) + "/" + app);
     }
+    if (answer == LogMetadata::Answer::kFound && target.discovery == Discovery::kNomad) {
+      const std::pair<const char*, const char*> known[] = {{"nomad_job", "__meta_nomad_job"},
+                                                           {"nomad_group", "__meta_nomad_group"},
+                                                           {"namespace", "__meta_nomad_namespace"}};
+      for (const auto& [name, from] : known) {
+        if (!target.labels.Has(name) && !meta.Get(from).empty()) labels.Set(name, meta.Get(from));
+      }
+    }
     for (int output = 0; output < kOutputs; ++output) {
       out.of[output] = labels;
       add_stream(output, &out.of[output]);

@@ -96,7 +96,8 @@ struct LogLabels {
   friend bool operator==(const LogLabels&, const LogLabels&) = default;
 };
 // With relabelling: what it leaves of the discovered labels, and filename. Without: LabelsOfLog, and for pods
-// that are known, app from their labels or their controller.
+// that are known, app from their labels or their controller; for allocations that are known, nomad_job,
+// nomad_group and namespace.
 LogLabels DescribeLog(const Target& target, const std::string& path, const std::string& node_name);
 
 // The format a path alone gives away: pod files are CRI, <id>-json.log is Docker. A pod file may be a link to

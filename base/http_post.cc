@@ -117,6 +117,8 @@ HttpResult HttpPoster::Perform(const Request& request) {
   }
   // The connection stays over a reset.
   curl_easy_reset(curl);
+  if (!target_.unix_socket.empty())
+    curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, target_.unix_socket.c_str());
   std::string retry_after;
   char error[CURL_ERROR_SIZE] = "";
   curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, error);

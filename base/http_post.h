@@ -16,6 +16,7 @@ namespace skald {
 // Where to and how. Files are read at each request, so that rotated secrets take effect.
 struct HttpTarget {
   std::string url;
+  std::string unix_socket;  // connects there, whatever host the URL names; "" = to that host
   std::string basic_username;
   std::string basic_password;
   std::string basic_password_file;

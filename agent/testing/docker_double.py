@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Docker's API on a Unix socket, as far as the agent asks: what it tells stands in a file, and each change of the file is an event.
 
-docker_double.py SOCKET STATE: STATE is {"containers": [as /containers/json has them, with LogPath and LogConfig beside], "filtered": [ids], "down": bool}.
+docker_double.py SOCKET STATE: STATE is {"containers": [as /containers/json has them, with LogPath and LogConfig beside], "filtered": [ids], "down": bool,
+"services": [as /services has them] where the node is a Swarm's manager, "services_status": an error's status in their place}.
 """
 import http.server
 import json
@@ -60,13 +61,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return
             self.answer({"Id": found[0]["Id"], "LogPath": found[0].get("LogPath", ""),
                          "HostConfig": {"LogConfig": {"Type": found[0].get("Driver", "json-file")}}})
+        elif url.path == "/services":
+            status = now.get("services_status", 200)
+            if status != 200:
+                self.answer({"message": "rpc error: The swarm does not have a leader."}, status)
+            elif "services" in now:
+                self.answer(now["services"])
+            else:
+                self.answer({"message": "This node is not a swarm manager. Use \"docker swarm init\" to connect this node to swarm."}, 503)
         elif url.path == "/events":
             self.events(query)
         else:
             self.answer({"message": "page not found"}, 404)
 
     def events(self, query):
-        assert json.loads(query["filters"][0])["type"] == ["container"]
+        kind = json.loads(query["filters"][0])["type"]
+        assert kind in (["container"], ["service"]), kind
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Transfer-Encoding", "chunked")
@@ -82,7 +92,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if state().get("down"):
                 self.close_connection = True
                 return
-            line = b'{"Type":"container","Action":"start"}\n'
+            line = json.dumps({"Type": kind[0], "Action": "update"}).encode() + b"\n"
             try:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                 self.wfile.flush()
