@@ -36,11 +36,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def answer(self, value, status=200):
         body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        try:
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except OSError:
+            self.close_connection = True  # who asked has gone meanwhile
 
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """Alerts from logs against a real Alertmanager and a real Prometheus, where Debian's packages of them are installed: pending, firing,
 webhook, resolved; kill -9 while pending; an Alertmanager that is down for a while; recordings with their stale markers."""
-import hashlib
 import http.server
 import json
 import os
@@ -16,7 +15,7 @@ import urllib.parse
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import BIN_DIR, NS, ROOT, Agent, Process, Server, check, equal, free_port, main, running, wait_until  # noqa: E402
+from harness import BIN_DIR, NS, ROOT, Process, Server, check, equal, free_port, main, running, wait_until  # noqa: E402
 
 RULES = """
 groups:
@@ -392,105 +391,6 @@ def tls_and_passwords_are_checked(directory):
     webhook.close()
 
 
-def services_declare_alerts(directory):
-    """What a swarm listener sends makes, changes and removes rules at once; they are there after kill -9."""
-    server = make_server(directory, "ruler: {evaluation_interval: 1s}\n", rules="")
-
-    def rules():
-        return {rule["name"]: rule for group in server.get("/prometheus/api/v1/rules").json()["data"]["groups"] for rule in group["rules"]}
-
-    def call(what, **params):
-        answer = server.request("GET", f"/v1/docker-flow-monitor/{what}?" + urllib.parse.urlencode(params))
-        return answer.status, answer.json()
-
-    with running(server):
-        began = time.monotonic()
-        status, answer = call("reconfigure", serviceName="go-demo_main", scrapePort="8080", distribute="true", **{
-            "alertName": "errors", "alertIf": 'sum(count_over_time($selector |= "error" [1m])) > 0', "alertFor": "2s",
-            "alertLabels": "severity=page", "alertAnnotations": "summary=Errors of go-demo",
-            "alertName.1": "silent", "alertIf.1": "absent_over_time($selector[1h])"})
-        equal((status, answer["Status"], [a["alertNameFormatted"] for a in answer["Alerts"]]),
-              (200, 200, ["godemomainerrors", "godemomainsilent"]), "answer")
-        rule = rules()["godemomainerrors"]
-        print(f"  from the request to the rule {time.monotonic() - began:.3f} s", flush=True)
-        check('{service_name="go-demo_main"}' in rule["query"], rule["query"])
-        service = Errors(server, "go-demo_main")  # its streams get service_name from app
-        wait_until("pending", lambda: rules()["godemomainerrors"]["state"] == "pending")
-        server.kill()
-        server.start()
-        wait_until("firing after kill -9, with nobody reporting again", lambda: rules()["godemomainerrors"]["state"] == "firing")
-        alert = rules()["godemomainerrors"]["alerts"][0]
-        equal(alert["labels"], {"alertname": "godemomainerrors", "service_name": "go-demo_main", "severity": "page"}, "labels")
-        service.stop()
-        # In effect when the request is answered.
-        equal(call("reconfigure", serviceName="go-demo_main", alertName="errors", alertIf="vector(2) > 1")[0], 200, "a change")
-        equal(list(rules()), ["godemomainerrors"], "rules after the change")
-        equal(rules()["godemomainerrors"]["query"], "(vector(2.000000) > 1)", "the changed rule")
-        status, answer = call("reconfigure", serviceName="go-demo_main", alertName="errors", alertIf="up == 0")
-        check(status == 400 and "com.df.alertIf" in answer["Message"] and "LogQL" in answer["Message"], str(answer))
-        equal(rules()["godemomainerrors"]["query"], "(vector(2.000000) > 1)", "the rule beside a bad change")
-        equal(call("reconfigure")[0], 400, "no service name")
-        equal(call("ping")[0], 200, "ping")
-        wait_until("firing", lambda: rules()["godemomainerrors"]["state"] == "firing")
-        equal(call("remove", serviceName="go-demo_main")[0], 200, "removal")
-        equal(rules(), {}, "rules after the removal")
-        line = wait_until("what fired is resolved", lambda: [
-            line for line in audit(server, "transition") if line["to"] == "inactive" and line["from"] == "firing"])[-1]
-        equal(line["alert"], "godemomainerrors", "the resolved alert")
-
-
-def containers_declare_alerts(directory):
-    """Labels of containers on the agent's node become rules within 2 s, change with them, and go when the containers do; in between
-    both programs are killed."""
-    server = make_server(directory, "ruler: {evaluation_interval: 1s}\n", rules="")
-    docker = os.path.join(directory, "containers")
-
-    def rules():
-        return {rule["name"]: rule for group in server.get("/prometheus/api/v1/rules").json()["data"]["groups"] for rule in group["rules"]}
-
-    def container(name, labels):
-        number = hashlib.sha256(name.encode()).hexdigest()
-        os.makedirs(os.path.join(docker, number), exist_ok=True)
-        path = os.path.join(docker, number, "config.v2.json")
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
-            json.dump({"ID": number, "Name": "/" + name, "Config": {"Image": "shop", "Labels": labels}}, file)
-        os.rename(path + ".tmp", path)
-        with open(os.path.join(docker, number, f"{number}-json.log"), "a", encoding="utf-8") as file:
-            file.write(json.dumps({"log": "an error\n", "stream": "stdout", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}) + "\n")
-        return os.path.join(docker, number)
-
-    def within(what, condition):
-        began = time.monotonic()
-        wait_until(what, condition, pause=0.02)
-        print(f"  {what}: {time.monotonic() - began:.2f} s", flush=True)
-
-    labels = {"com.docker.compose.project": "shop", "com.docker.compose.service": "api", "com.df.notify": "true", "com.df.alertName": "errors",
-              "com.df.alertIf": 'sum(count_over_time($selector |= "error" [10m])) > 0', "com.df.alertLabels": "severity=page"}
-    first = container("shop-api-1", labels)
-    with running(server):
-        config = f"server: {{address: 127.0.0.1:{server.grpc_port}}}\ndiscovery: {{docker_directory: {docker}}}\nscrape_configs:\n- job_name: d\n  docker_sd_configs: [{{}}]\n"
-        agent = Agent(directory, config)
-        with running(agent):
-            wait_until("the rule is there", lambda: "shopapierrors" in rules())
-            check('{compose_project="shop", compose_service="api"}' in rules()["shopapierrors"]["query"], str(rules()))
-            wait_until("it finds the container's own lines", lambda: rules()["shopapierrors"]["state"] == "firing")
-            equal(rules()["shopapierrors"]["alerts"][0]["labels"]["severity"], "page", "a label of the alert")
-            container("shop-api-1", {**labels, "com.df.alertIf": "vector(2) > 1"})
-            within("a changed label is a changed rule", lambda: rules()["shopapierrors"]["query"].startswith("(vector(2"))
-            second = container("other", {"skald.io/alert.mine.expr": "absent_over_time($selector[1h])"})
-            within("a new container's rule", lambda: "othermine" in rules())
-            shutil.rmtree(second)
-            within("a rule goes with its container", lambda: "othermine" not in rules())
-            agent.kill()
-            server.kill()
-        server.start()
-        equal(list(rules()), ["shopapierrors"], "rules of the last word, with no agent there")
-        shutil.rmtree(first)
-        with running(Agent(directory, config)):
-            wait_until("what went while no agent looked is gone", lambda: rules() == {})
-            wait_until("and resolved", lambda: [line for line in audit(server, "transition") if line["to"] == "inactive" and line["from"] == "firing"])
-
-
 # What a drill's short form changes in the shipped rules, so that none waits for minutes.
 SHORTER = [("interval: 15s", "interval: 1s"), ("interval: 1m", "interval: 1s"), ("for: 2m", "for: 3s"), ("for: 5m", "for: 3s"),
            ('service="response-service"}[2m]', 'service="response-service"}[5s]')]
@@ -523,9 +423,7 @@ def drills_cause_what_they_name(directory):
 
 
 if __name__ == "__main__":
-    tests = [files_and_api_change_rules_at_once, services_declare_alerts, drills_cause_what_they_name]
-    if os.path.exists(os.path.join(BIN_DIR, "skald-agent")):
-        tests += [containers_declare_alerts]
+    tests = [files_and_api_change_rules_at_once, drills_cause_what_they_name]
     if shutil.which("prometheus-alertmanager") and shutil.which("openssl"):
         tests += [tls_and_passwords_are_checked]
     if shutil.which("prometheus-alertmanager"):
