@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace skald::exec {
 namespace {
@@ -368,6 +369,15 @@ std::vector<StepValue> SeriesSamples::EvaluateCells(logql::RangeOp op, RangeKern
   return out;
 }
 
+std::vector<TimedValue> SeriesSamples::TakeSamples() {
+  if (!samples_sorted_) {
+    std::stable_sort(samples_.begin(), samples_.end(),
+                     [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
+    samples_sorted_ = true;
+  }
+  return std::exchange(samples_, {});
+}
+
 std::vector<StepValue> SeriesSamples::EvaluateSamples(const WindowGrid& grid, const CancelToken* cancel) {
   if (!samples_sorted_) {
     std::stable_sort(samples_.begin(), samples_.end(),
@@ -396,7 +406,9 @@ std::vector<StepValue> SeriesSamples::EvaluateSamples(const WindowGrid& grid, co
       if (!cancel->Check().ok()) return out;
       seen = 0;
     }
-    out.push_back(StepValue{step, CounterRate(&samples_[begin], end - begin, range_seconds)});
+    CounterRun run;
+    for (size_t i = begin; i < end; ++i) run.Add(samples_[i]);
+    out.push_back(StepValue{step, CounterRate(run, range_seconds)});
   }
   return out;
 }
@@ -423,17 +435,26 @@ double Quantile(double q, std::vector<double>* values) {
   return select([](double x, double y) { return x < y || (std::isnan(x) && !std::isnan(y)); });
 }
 
-double CounterRate(const TimedValue* samples, size_t count, double range_seconds) {
-  if (count < 2) return 0;
-  const double first = samples[0].value;
-  double increase = samples[count - 1].value - first;
-  for (size_t i = 1; i < count; ++i) {
-    if (samples[i].value < samples[i - 1].value) increase += samples[i - 1].value;  // the counter began anew
+void CounterRun::Append(const CounterRun& next) {
+  if (next.count == 0) return;
+  if (count == 0) {
+    *this = next;
+    return;
   }
+  if (next.first.value < last.value) lost += last.value;
+  lost += next.lost;
+  last = next.last;
+  count += next.count;
+}
+
+double CounterRate(const CounterRun& run, double range_seconds) {
+  if (run.count < 2) return 0;
+  const double first = run.first.value;
+  const double increase = run.last.value - first + run.lost;
   // Times in nanoseconds meet a formula made for milliseconds, so "seconds" here are a million times too
   // many; the extrapolation beyond the samples is as good as none. The answers of a real Loki show it.
-  const double sampled = static_cast<double>(samples[count - 1].time_ns - samples[0].time_ns) / 1000;
-  const double spacing = sampled / static_cast<double>(count - 1);
+  const double sampled = static_cast<double>(run.last.time_ns - run.first.time_ns) / 1000;
+  const double spacing = sampled / static_cast<double>(run.count - 1);
   double to_start = range_seconds;
   if (increase > 0 && first >= 0) to_start = std::min(to_start, sampled * (first / increase));
   const double near = spacing * 1.1;

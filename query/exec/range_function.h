@@ -69,6 +69,8 @@ class SeriesSamples {
     for (Bag& bag : bags_) with(bag.bucket, std::move(bag.values));
     bags_.clear();
   }
+  // The samples of kSamples in order of time, which are gone then.
+  std::vector<TimedValue> TakeSamples();
   bool empty() const { return cells_.empty() && bags_.empty() && samples_.empty() && distinct_ == nullptr; }
 
   // The values at all evaluation times whose window holds a sample, ascending. Sorts what was collected. May
@@ -101,7 +103,19 @@ class SeriesSamples {
 // Interpolated quantile of values, which are sorted in place: q < 0 is -Inf, q > 1 +Inf, no values NaN.
 double Quantile(double q, std::vector<double>* values);
 
-// Loki's rate_counter over a window's samples in time order; range in seconds. Less than two samples give 0.
-double CounterRate(const TimedValue* samples, size_t count, double range_seconds);
+// Samples of a counter in time order, as far as rate_counter asks.
+struct CounterRun {
+  uint64_t count = 0;
+  TimedValue first;
+  TimedValue last;
+  double lost = 0;  // what the counter had reached each time it began anew
+
+  void Add(const TimedValue& sample) { Append(CounterRun{1, sample, sample, 0}); }
+  // next is later.
+  void Append(const CounterRun& next);
+};
+
+// Loki's rate_counter over a window's samples; range in seconds. Less than two samples give 0.
+double CounterRate(const CounterRun& run, double range_seconds);
 
 }  // namespace skald::exec

@@ -60,13 +60,25 @@ TEST(RangeFunction, WorkedExamples) {
 }
 
 TEST(RangeFunction, CounterWithResetsAndFewSamples) {
-  const TimedValue one[] = {{1000, 5}};
-  EXPECT_EQ(CounterRate(one, 1, 30), 0);
+  const auto run_of = [](const std::vector<TimedValue>& samples) {
+    CounterRun run;
+    for (const TimedValue& sample : samples) run.Add(sample);
+    return run;
+  };
+  EXPECT_EQ(CounterRate(run_of({{1000, 5}}), 30), 0);
   std::vector<TimedValue> counter;
   for (int i = 0; i < 15; ++i) counter.push_back(TimedValue{(46 + i) * int64_t{1'000'000'000}, 47.0 + i});
-  EXPECT_NEAR(CounterRate(counter.data(), counter.size(), 30), 0.46666766666666665, 1e-15);
-  const TimedValue reset[] = {{0, 10}, {1'000'000'000, 2}, {2'000'000'000, 5}};
-  EXPECT_GT(CounterRate(reset, 3, 2), 0);  // 10 before the reset and 5 after it, less the 10 at the start
+  EXPECT_NEAR(CounterRate(run_of(counter), 30), 0.46666766666666665, 1e-15);
+  const std::vector<TimedValue> reset = {{0, 10}, {1'000'000'000, 2}, {2'000'000'000, 5}, {3'000'000'000, 1}};
+  EXPECT_GT(CounterRate(run_of(reset), 2),
+            0);  // 10 before the reset and 5 after it, less the 10 at the start
+  // Wherever it is cut.
+  for (size_t cut = 0; cut <= reset.size(); ++cut) {
+    const auto at = reset.begin() + static_cast<ptrdiff_t>(cut);
+    CounterRun joined = run_of({reset.begin(), at});
+    joined.Append(run_of({at, reset.end()}));
+    EXPECT_EQ(CounterRate(joined, 3), CounterRate(run_of(reset), 3)) << cut;
+  }
 }
 
 TEST(RangeFunction, NanGivesWayInMinAndMax) {
@@ -118,8 +130,11 @@ double Slow(RangeOp op, double parameter, const std::vector<TimedValue>& window,
       const double weight = rank - std::floor(rank);
       return values[floor] * (1 - weight) + values[std::min(values.size() - 1, floor + 1)] * weight;
     }
-    default:
-      return CounterRate(window.data(), window.size(), range_seconds);
+    default: {
+      CounterRun run;
+      for (const TimedValue& sample : window) run.Add(sample);
+      return CounterRate(run, range_seconds);
+    }
   }
 }
 

@@ -10,10 +10,10 @@
 namespace skald::exec {
 namespace {
 
+// What questions for several tenants name a stream's own by, or its end: original___tenant_id__.
+constexpr std::string_view kTenantLabel = "__tenant_id__";
 constexpr size_t kMaxLateEntries = 200'000;
 constexpr size_t kMaxMatches = 100'000;
-// States smaller than this keep all their tiles.
-constexpr int64_t kFoldParts = 20'000;
 // Windows of more tiles are read span by span at first.
 constexpr int64_t kManyTiles = 4'096;
 // A window's length that was not asked for during so many tiles beyond the longest window counts no more.
@@ -26,11 +26,13 @@ void LateLog::Cover(int64_t until_ns) {
   covered_ns_ = std::max(covered_ns_, until_ns);
 }
 
-void LateLog::Add(StreamId stream, const std::shared_ptr<const Labels>& labels, int64_t min_ns,
-                  int64_t max_ns) {
+void LateLog::Add(std::string_view tenant, StreamId stream, const std::shared_ptr<const Labels>& labels,
+                  int64_t min_ns, int64_t max_ns) {
   const std::lock_guard lock(mu_);
   if (min_ns > covered_ns_) return;
-  entries_.push_back(Entry{stream, labels, min_ns, max_ns});
+  // Streams of two tenants may have one number.
+  const uint64_t salt = several_ ? std::hash<std::string_view>()(tenant) : 0;
+  entries_.push_back(Entry{Raw(stream) ^ salt, labels, min_ns, max_ns});
   if (entries_.size() > kMaxLateEntries) {
     entries_.pop_front();
     ++begin_;
@@ -50,6 +52,32 @@ bool LateLog::Take(uint64_t* cursor, int64_t after_ns, int64_t until_ns, std::ve
   }
   *cursor = begin_ + entries_.size();
   return complete;
+}
+
+bool LateLog::Matches(const std::vector<Matcher>& matchers, const Entry& entry) const {
+  return std::all_of(matchers.begin(), matchers.end(), [&](const Matcher& matcher) {
+    if (several_ && matcher.name().ends_with(kTenantLabel)) return true;
+    return matcher.Matches(entry.labels->Get(matcher.name()));
+  });
+}
+
+void RollingState::Part::Append(RangeKernel kernel, const Part& next) {
+  if (kernel == RangeKernel::kValues) {
+    if (values == nullptr) values = std::make_unique<ValueBag>();
+    values->Append(*next.values);
+  } else if (kernel == RangeKernel::kSamples) {
+    if (run == nullptr) run = std::make_unique<CounterRun>();
+    run->Append(*next.run);
+  } else if (cell.count == 0) {
+    cell = next.cell;
+  } else {
+    Combine(kernel, &cell, next.cell);
+  }
+}
+
+int64_t RollingState::Part::heap_bytes() const {
+  return (values == nullptr ? 0 : values->bytes()) +
+         (run == nullptr ? 0 : static_cast<int64_t>(sizeof(CounterRun)));
 }
 
 absl::StatusOr<StepVector> RollingState::Read(const QueryContext& context, const ReadPlan& read,
@@ -73,7 +101,7 @@ absl::StatusOr<StepVector> RollingState::Read(const QueryContext& context, const
 }
 
 int64_t RollingState::bytes() const {
-  return parts_ * static_cast<int64_t>(sizeof(Part)) + value_bytes_ + label_bytes_ +
+  return parts_ * static_cast<int64_t>(sizeof(Part)) + heap_bytes_ + label_bytes_ +
          static_cast<int64_t>(spans_.size() * sizeof(Span) + matches_.size() * 24);
 }
 
@@ -84,7 +112,7 @@ void RollingState::Reset() {
   series_.clear();
   matches_.clear();
   parts_ = 0;
-  value_bytes_ = 0;
+  heap_bytes_ = 0;
   label_bytes_ = 0;
 }
 
@@ -111,11 +139,8 @@ void RollingState::MarkLate(const ReadPlan& read) {
   }
   for (const LateLog::Entry& entry : entries) {
     if (matches_.size() > kMaxMatches) matches_.clear();
-    const auto [it, added] = matches_.try_emplace(Raw(entry.stream), false);
-    if (added) {
-      it->second = std::all_of(read.selector.matchers.begin(), read.selector.matchers.end(),
-                               [&](const Matcher& m) { return m.Matches(entry.labels->Get(m.name())); });
-    }
+    const auto [it, added] = matches_.try_emplace(entry.stream, false);
+    if (added) it->second = late_->Matches(read.selector.matchers, entry);
     if (!it->second) continue;
     const auto tile_of = [&](int64_t t_ns) { return FloorDiv(t_ns - 1 - phase_ns_, width_ns_) + 1; };
     MakeUnknown(tile_of(std::max(entry.min_ns, after_ns + 1)),
@@ -229,11 +254,20 @@ absl::Status RollingState::Fill(const QueryContext& context, const ReadPlan& rea
   const auto tile_of = [](uint32_t bucket) { return (bucket - 1) / 2; };
   for (CollectedSeries& series : collected) {
     const uint32_t number = SeriesNumber(series.labels, series.is_error);
-    for (const Cell& cell : series.samples.cells())
-      parts[tile_of(cell.bucket)].push_back(Part{number, cell, {}});
+    const auto part_of = [&](uint32_t tile) -> Part* {
+      if (parts[tile].empty() || parts[tile].back().series != number)
+        parts[tile].emplace_back().series = number;
+      return &parts[tile].back();
+    };
+    for (const Cell& cell : series.samples.cells()) part_of(tile_of(cell.bucket))->cell = cell;
     series.samples.TakeValues([&](uint32_t bucket, std::vector<double> values) {
-      parts[tile_of(bucket)].push_back(Part{number, Cell(), std::move(values)});
+      part_of(tile_of(bucket))->values = std::make_unique<ValueBag>(std::move(values));
     });
+    for (const TimedValue& sample : series.samples.TakeSamples()) {
+      Part* const part = part_of(tile_of(grid.Find(sample.time_ns).id));
+      if (part->run == nullptr) part->run = std::make_unique<CounterRun>();
+      part->run->Add(sample);
+    }
   }
   for (uint32_t i = 0; i < count; ++i) {
     Tile* tile = where(i);
@@ -247,16 +281,7 @@ absl::StatusOr<StepVector> RollingState::Total(const ReadPlan& read, int64_t fir
                                                int64_t range_ns) {
   std::vector<Part> totals(series_.size());
   const auto add = [&](const Tile& tile) {
-    for (const Part& part : tile.parts) {
-      Part& total = totals[part.series];
-      if (read.kernel == RangeKernel::kValues) {
-        total.values.insert(total.values.end(), part.values.begin(), part.values.end());
-      } else if (total.cell.count == 0) {
-        total.cell = part.cell;
-      } else {
-        Combine(read.kernel, &total.cell, part.cell);
-      }
-    }
+    for (const Part& part : tile.parts) totals[part.series].Append(read.kernel, part);
   };
   for (auto it = spans_.lower_bound(SpanOf(first)); it != spans_.end() && it->first <= SpanOf(last); ++it) {
     const int64_t base = FirstTile(it->first);
@@ -272,11 +297,11 @@ absl::StatusOr<StepVector> RollingState::Total(const ReadPlan& read, int64_t fir
   StepVector out;
   for (const auto& [key, number] : series_of_) {  // sorted by labels
     Part& total = totals[number];
-    if (total.cell.count == 0 && total.values.empty()) continue;
+    if (total.empty()) continue;
     if (key.second) return PipelineError(key.first);
-    const double value = read.kernel == RangeKernel::kValues
-                             ? Quantile(read.range->parameter.value_or(0), &total.values)
-                             : ValueOf(read.range->op, total.cell, range_seconds);
+    const double value = total.values != nullptr ? total.values->Quantile(read.range->parameter.value_or(0))
+                         : total.run != nullptr  ? CounterRate(*total.run, range_seconds)
+                                                 : ValueOf(read.range->op, total.cell, range_seconds);
     out.push_back(StepSeries{key.first, {StepValue{0, value}}});
   }
   if (read.range->op == logql::RangeOp::kAbsentOverTime) return AbsentOf(*read.range, out, 1);
@@ -284,7 +309,7 @@ absl::StatusOr<StepVector> RollingState::Total(const ReadPlan& read, int64_t fir
 }
 
 void RollingState::Fold(int64_t last, RangeKernel kernel) {
-  if (parts_ < kFoldParts || kernel == RangeKernel::kValues) return;
+  if (bytes() < fold_bytes_) return;
   // Late lines mostly belong to the newest spans: those stay as they are.
   const int64_t newest = SpanOf(last) - 2;
   for (auto& [number, span] : spans_) {
@@ -296,17 +321,21 @@ void RollingState::Fold(int64_t last, RangeKernel kernel) {
     std::map<uint32_t, Part> folded;
     for (Tile& tile : span.tiles) {
       for (const Part& part : tile.parts) {
-        const auto [it, added] = folded.try_emplace(part.series, part);
-        if (!added) Combine(kernel, &it->second.cell, part.cell);
+        const auto [it, added] = folded.try_emplace(part.series);
+        it->second.series = part.series;
+        it->second.Append(kernel, part);
       }
       SetParts(&tile, {});
     }
     std::vector<Part> parts;
     parts.reserve(folded.size());
-    for (auto& [series, part] : folded) parts.push_back(std::move(part));
+    for (auto& [series, part] : folded) {
+      if (part.values != nullptr) part.values->Shrink();
+      parts.push_back(std::move(part));
+    }
     SetParts(&span.folded, std::move(parts));
     span.folded.known = true;
-    span.tiles = {};
+    span.tiles = std::vector<Tile>();
   }
 }
 
@@ -323,13 +352,13 @@ void RollingState::DropBefore(int64_t tile) {
 }
 
 void RollingState::SetParts(Tile* tile, std::vector<Part> parts) {
-  const auto values_of = [](const std::vector<Part>& all) {
-    size_t n = 0;
-    for (const Part& part : all) n += part.values.capacity();
-    return static_cast<int64_t>(n * sizeof(double));
+  const auto heap_of = [](const std::vector<Part>& all) {
+    int64_t n = 0;
+    for (const Part& part : all) n += part.heap_bytes();
+    return n;
   };
   parts_ += static_cast<int64_t>(parts.size()) - static_cast<int64_t>(tile->parts.size());
-  value_bytes_ += values_of(parts) - values_of(tile->parts);
+  heap_bytes_ += heap_of(parts) - heap_of(tile->parts);
   tile->parts = std::move(parts);
 }
 

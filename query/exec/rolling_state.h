@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/labels.h"
@@ -19,6 +21,7 @@
 #include "query/exec/plan/plan.h"
 #include "query/exec/range_function.h"
 #include "query/exec/sample_scan.h"
+#include "query/exec/value_bag.h"
 
 namespace skald::exec {
 
@@ -26,21 +29,29 @@ namespace skald::exec {
 class LateLog {
  public:
   struct Entry {
-    StreamId stream{0};
+    uint64_t stream = 0;  // of all tenants that are listened to
     std::shared_ptr<const Labels> labels;
     int64_t min_ns = 0;
     int64_t max_ns = 0;
   };
 
+  // several: of more than one tenant.
+  explicit LateLog(bool several) : several_(several) {}
+
   // From now on rows up to this time are noted.
   void Cover(int64_t until_ns);
-  void Add(StreamId stream, const std::shared_ptr<const Labels>& labels, int64_t min_ns, int64_t max_ns);
+  void Add(std::string_view tenant, StreamId stream, const std::shared_ptr<const Labels>& labels,
+           int64_t min_ns, int64_t max_ns);
   uint64_t end() const;
   // Those of the entries from *cursor on, which then is the end, that reach into (after_ns, until_ns]; false
   // where some entries are not kept any more.
   bool Take(uint64_t* cursor, int64_t after_ns, int64_t until_ns, std::vector<Entry>* out) const;
+  // Whether the entry may be of these streams. Of several tenants matchers on the label that names the tenant
+  // are not asked: a row too many costs another look, one too few would be missing.
+  bool Matches(const std::vector<Matcher>& matchers, const Entry& entry) const;
 
  private:
+  const bool several_;
   mutable std::mutex mu_;
   int64_t covered_ns_ = kMinTimeNs;  // guarded by mu_
   std::deque<Entry> entries_;        // guarded by mu_
@@ -50,9 +61,15 @@ class LateLog {
 // One thread at a time, under `mu`.
 class RollingState {
  public:
-  // Tile k holds the times (phase + (k - 1) * width, phase + k * width].
-  RollingState(int64_t width_ns, int64_t phase_ns, std::shared_ptr<LateLog> late, uint64_t generation)
-      : width_ns_(width_ns), phase_ns_(phase_ns), late_(std::move(late)), generation_(generation) {}
+  // Tile k holds the times (phase + (k - 1) * width, phase + k * width]. What takes more than fold_bytes is
+  // folded.
+  RollingState(int64_t width_ns, int64_t phase_ns, int64_t fold_bytes, std::shared_ptr<LateLog> late,
+               uint64_t generation)
+      : width_ns_(width_ns),
+        phase_ns_(phase_ns),
+        fold_bytes_(fold_bytes),
+        late_(std::move(late)),
+        generation_(generation) {}
 
   // The values of the tiles of the window that ends at the grid's end. Where it fails, what was read stays.
   absl::StatusOr<StepVector> Read(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid,
@@ -66,10 +83,17 @@ class RollingState {
   bool is_dropped = false;    // its owner has it no more; guarded by mu
 
  private:
+  // What a tile has of one series: a cell, or what stands in its place.
   struct Part {
     uint32_t series = 0;
     Cell cell;
-    std::vector<double> values;  // for RangeKernel::kValues, in place of the cell
+    std::unique_ptr<ValueBag> values;  // for RangeKernel::kValues
+    std::unique_ptr<CounterRun> run;   // for RangeKernel::kSamples
+
+    bool empty() const { return cell.count == 0 && values == nullptr && run == nullptr; }
+    // next is of later tiles.
+    void Append(RangeKernel kernel, const Part& next);
+    int64_t heap_bytes() const;
   };
   struct Tile {
     bool known = false;
@@ -108,6 +132,7 @@ class RollingState {
 
   const int64_t width_ns_;
   const int64_t phase_ns_;
+  const int64_t fold_bytes_;
   const std::shared_ptr<LateLog> late_;
   uint64_t generation_;
   uint64_t cursor_ = 0;
@@ -121,7 +146,7 @@ class RollingState {
   std::vector<Series> series_;
   absl::flat_hash_map<uint64_t, bool> matches_;  // by stream
   int64_t parts_ = 0;
-  int64_t value_bytes_ = 0;
+  int64_t heap_bytes_ = 0;  // of the parts
   int64_t label_bytes_ = 0;
 };
 

@@ -25,14 +25,27 @@ int64_t TileWidth(const WindowGrid& grid, int64_t interval_ns) {
 
 }  // namespace
 
-RollingWindows::RollingWindows(int64_t max_bytes) : max_bytes_(max_bytes) {}
+RollingWindows::RollingWindows(int64_t max_bytes, int64_t fold_bytes)
+    : max_bytes_(max_bytes), fold_bytes_(fold_bytes) {}
 RollingWindows::~RollingWindows() = default;
 
 bool RollingWindows::Fits(const ReadPlan& read, const WindowGrid& grid, int64_t interval_ns) {
   if (interval_ns <= 0 || grid.steps() != 1 || grid.range_ns() <= 0) return false;
-  if (read.kernel == RangeKernel::kSamples || read.kernel == RangeKernel::kDistinct) return false;
+  if (read.kernel == RangeKernel::kDistinct) return false;
   const int64_t width_ns = TileWidth(grid, interval_ns);
   return width_ns >= kMinTileNs && grid.range_ns() / width_ns <= kMaxTiles;
+}
+
+RollingWindows::Tenant* RollingWindows::FindOrAdd(const std::string& tenant) {
+  const auto [it, added] = tenants_.try_emplace(tenant);
+  if (!added) return &it->second;
+  it->second.late = std::make_shared<LateLog>(tenant.find('|') != std::string::npos);
+  for (size_t begin = 0; begin <= tenant.size();) {
+    const size_t end = std::min(tenant.find('|', begin), tenant.size());
+    with_[tenant.substr(begin, end - begin)].push_back(&it->second);
+    begin = end + 1;
+  }
+  return &it->second;
 }
 
 absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, const ReadPlan& read,
@@ -46,11 +59,11 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
   {
     const std::lock_guard lock(mu_);
     Sweep(now_ns);
-    Tenant& tenant = tenants_[context.tenant];
-    if (tenant.late == nullptr) tenant.late = std::make_shared<LateLog>();
+    Tenant& tenant = *FindOrAdd(context.tenant);
     generation = tenant.generation;
     std::shared_ptr<RollingState>& slot = tenant.states[key];
-    if (slot == nullptr) slot = std::make_shared<RollingState>(width_ns, phase_ns, tenant.late, generation);
+    if (slot == nullptr)
+      slot = std::make_shared<RollingState>(width_ns, phase_ns, fold_bytes_, tenant.late, generation);
     slot->used_ns = now_ns + std::max(kIdleNs, 3 * interval_ns);
     state = slot;
   }
@@ -71,7 +84,7 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
   }
   if (too_large) {
     const std::lock_guard lock(mu_);
-    Tenant& tenant = tenants_[context.tenant];
+    Tenant& tenant = *FindOrAdd(context.tenant);
     const auto it = tenant.states.find(key);
     if (it != tenant.states.end() && it->second == state) tenant.states.erase(it);
   }
@@ -80,20 +93,17 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
 
 void RollingWindows::Publish(std::string_view tenant, StreamId stream,
                              const std::shared_ptr<const Labels>& labels, int64_t min_ns, int64_t max_ns) {
-  std::shared_ptr<LateLog> late;
-  {
-    const std::lock_guard lock(mu_);
-    const auto it = tenants_.find(tenant);
-    if (it == tenants_.end()) return;
-    late = it->second.late;
-  }
-  if (late != nullptr) late->Add(stream, labels, min_ns, max_ns);
+  const std::lock_guard lock(mu_);
+  const auto it = with_.find(tenant);
+  if (it == with_.end()) return;
+  for (Tenant* one : it->second) one->late->Add(tenant, stream, labels, min_ns, max_ns);
 }
 
 void RollingWindows::Forget(std::string_view tenant) {
   const std::lock_guard lock(mu_);
-  const auto it = tenants_.find(tenant);
-  if (it != tenants_.end()) ++it->second.generation;
+  const auto it = with_.find(tenant);
+  if (it == with_.end()) return;
+  for (Tenant* one : it->second) ++one->generation;
 }
 
 size_t RollingWindows::states() const {

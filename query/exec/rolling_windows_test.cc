@@ -6,11 +6,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <memory>
 #include <random>
 
 #include "base/error.h"
 #include "query/exec/engine.h"
 #include "query/exec/memory_log_source.h"
+#include "query/exec/value_bag.h"
 
 namespace skald::exec {
 namespace {
@@ -20,36 +23,60 @@ constexpr int64_t kStart = 1'700'000'000 * kS;
 
 class RollingWindowsTest : public testing::Test {
  protected:
-  absl::StatusOr<QueryResult> Run(const std::string& query, int64_t at_ns, int64_t interval_ns) {
+  absl::StatusOr<QueryResult> Run(const std::string& query, int64_t at_ns, int64_t interval_ns,
+                                  const std::string& tenant = "t") {
     QueryParams params;
-    params.tenant = "t";
+    params.tenant = tenant;
     params.query = query;
     params.instant = true;
     params.end_ns = at_ns;
     if (interval_ns > 0) {
-      params.windows = &windows_;
+      params.windows = windows_.get();
       params.interval_ns_of_windows = interval_ns;
     }
     return Engine(&source_, &pool_, &budget_).Run(params, QueryLimits(), nullptr);
   }
-  void Arrive(const Labels& labels, std::vector<MemoryEntry> entries) {
+  struct Sent {
+    Labels labels;
+    std::vector<MemoryEntry> entries;
+    std::string tenant;
+  };
+  // For the tenant alone, and for the two as one.
+  void Store(const Sent& sent) {
+    source_.AddBlock(sent.tenant, {{sent.labels, sent.entries}});
+    Labels told = sent.labels;
+    told.Set("__tenant_id__", sent.tenant);
+    source_.AddBlock("t|u", {{told, sent.entries}});
+  }
+  void Arrive(const Labels& labels, std::vector<MemoryEntry> entries, const std::string& tenant = "t") {
     int64_t min_ns = kMaxTimeNs;
     int64_t max_ns = kMinTimeNs;
     for (const MemoryEntry& entry : entries) {
       min_ns = std::min(min_ns, entry.time_ns);
       max_ns = std::max(max_ns, entry.time_ns);
     }
-    source_.AddBlock("t", {{labels, std::move(entries)}});
+    sent_.push_back(Sent{labels, std::move(entries), tenant});
+    Store(sent_.back());
     const auto shared = std::make_shared<const Labels>(labels);
     const std::string text = labels.ToString();
-    const auto it = std::find(streams_.begin(), streams_.end(), text);
-    const auto id = static_cast<uint32_t>(it - streams_.begin()) + 1;
-    if (it == streams_.end()) streams_.push_back(text);
-    windows_.Publish("t", StreamId{id}, shared, min_ns, max_ns);
+    std::vector<std::string>& streams = streams_[tenant];
+    const auto it = std::find(streams.begin(), streams.end(), text);
+    const auto id = static_cast<uint32_t>(it - streams.begin()) + 1;  // the tenants' are alike
+    if (it == streams.end()) streams.push_back(text);
+    windows_->Publish(tenant, StreamId{id}, shared, min_ns, max_ns);
   }
-  void ExpectSame(const std::string& query, int64_t at_ns, int64_t interval_ns, const std::string& when) {
-    const absl::StatusOr<QueryResult> full = Run(query, at_ns, 0);
-    const absl::StatusOr<QueryResult> rolled = Run(query, at_ns, interval_ns);
+  // A delete hides one batch.
+  void Hide(size_t which) {
+    const std::string tenant = sent_[which].tenant;
+    sent_.erase(sent_.begin() + static_cast<ptrdiff_t>(which));
+    source_ = MemoryLogSource();
+    for (const Sent& sent : sent_) Store(sent);
+    windows_->Forget(tenant);
+  }
+  void ExpectSame(const std::string& query, int64_t at_ns, int64_t interval_ns, const std::string& when,
+                  const std::string& tenant = "t") {
+    const absl::StatusOr<QueryResult> full = Run(query, at_ns, 0, tenant);
+    const absl::StatusOr<QueryResult> rolled = Run(query, at_ns, interval_ns, tenant);
     ASSERT_EQ(full.status().code(), rolled.status().code()) << query << " " << when << "\n"
                                                             << full.status().ToString() << "\n"
                                                             << rolled.status().ToString();
@@ -68,8 +95,9 @@ class RollingWindowsTest : public testing::Test {
   MemoryLogSource source_;
   ThreadPool pool_{2};
   MemoryBudget budget_{"test", int64_t{1} << 30};
-  RollingWindows windows_{int64_t{256} << 20};
-  std::vector<std::string> streams_;
+  std::unique_ptr<RollingWindows> windows_ = std::make_unique<RollingWindows>(int64_t{256} << 20);
+  std::map<std::string, std::vector<std::string>> streams_;
+  std::vector<Sent> sent_;
 };
 
 const char* const kQueries[] = {
@@ -90,6 +118,8 @@ const char* const kQueries[] = {
     "quantile_over_time(0.9, {app=~\".+\"} | logfmt d | unwrap d | __error__=\"\" [2m]) by (app)",
     "quantile_over_time(0.5, {app=\"b\"} | logfmt d | unwrap d | __error__=\"\" [20s])",
     "rate_counter({app=\"a\"} | logfmt d | unwrap d | __error__=\"\" [1m])",
+    "sum by (app) (rate_counter({app=~\".+\"} | logfmt d | unwrap d | __error__=\"\" [10m] offset 1m))",
+    "quantile_over_time(0.99, {app=~\".+\"} | logfmt d | unwrap d | __error__=\"\" [1h]) by (app, level)",
     "absent_over_time({app=\"c\"}[20s])",
     "absent_over_time({app=\"nobody\"}[1m])",
     "sum(count_over_time({app=\"a\"} |= \"error\" [1m])) / sum(count_over_time({app=\"a\"}[1m])) > 0.1",
@@ -99,6 +129,14 @@ const char* const kQueries[] = {
     "sum(count_over_time({app=~\".+\"}[1h])) + sum(count_over_time({app=~\".+\"}[10m] offset 1m))",
 };
 
+// Of two tenants as one.
+const char* const kQueriesOfTwo[] = {
+    "sum by (__tenant_id__) (count_over_time({app=~\".+\"}[2m]))",
+    "count_over_time({app=\"a\", __tenant_id__=\"u\"}[1m])",
+    "sum(sum_over_time({app=~\"a|b\", __tenant_id__!=\"u\"} | logfmt d | unwrap d | __error__=\"\" [3m]))",
+    "rate_counter({app=\"b\"} | logfmt d | unwrap d | __error__=\"\" [1m])",
+};
+
 class RandomArrival : public RollingWindowsTest, public testing::WithParamInterface<uint64_t> {};
 
 TEST_P(RandomArrival, EqualsFullEvaluation) {
@@ -106,7 +144,8 @@ TEST_P(RandomArrival, EqualsFullEvaluation) {
   const auto below = [&](uint64_t n) { return random() % n; };
   const int64_t interval_ns = std::vector<int64_t>{5, 13, 15, 60}[below(4)] * kS;
   const int64_t phase_ns = static_cast<int64_t>(below(1'000'000'000));
-  std::vector<std::pair<Labels, std::vector<MemoryEntry>>> sent;
+  // As it is, and with spans that are folded at once.
+  if (below(2) == 0) windows_ = std::make_unique<RollingWindows>(int64_t{256} << 20, 1);
   int64_t now_ns = kStart + phase_ns;
   for (int slot = 0; slot < 40; ++slot) {
     now_ns += interval_ns * (below(8) == 0 ? 3 : 1);  // some are missed
@@ -129,34 +168,43 @@ TEST_P(RandomArrival, EqualsFullEvaluation) {
             fmt::format("level={} d={} {}", below(2) == 0 ? "info" : "warn", d, below(3) == 0 ? "error" : "");
         entries.push_back(std::move(entry));
       }
-      sent.emplace_back(labels, entries);
-      Arrive(labels, std::move(entries));
+      Arrive(labels, std::move(entries), below(4) == 0 ? "u" : "t");
     }
     // A sender repeats itself.
-    if (!sent.empty() && below(5) == 0) {
-      const auto& again = sent[below(sent.size())];
-      Arrive(again.first, again.second);
+    if (!sent_.empty() && below(5) == 0) {
+      const Sent again = sent_[below(sent_.size())];
+      Arrive(again.labels, again.entries, again.tenant);
     }
+    if (!sent_.empty() && below(10) == 0) Hide(below(sent_.size()));
     for (const char* query : kQueries)
       ExpectSame(query, now_ns, interval_ns, fmt::format("in slot {} of seed {}", slot, GetParam()));
+    for (const char* query : kQueriesOfTwo) {
+      ExpectSame(query, now_ns, interval_ns, fmt::format("of two in slot {} of seed {}", slot, GetParam()),
+                 "t|u");
+    }
     if (HasFailure()) return;
   }
-  EXPECT_GT(windows_.states(), 0u);
+  EXPECT_GT(windows_->states(), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(RollingWindowsTest, RandomArrival, testing::Range<uint64_t>(1, 13));
+INSTANTIATE_TEST_SUITE_P(RollingWindowsTest, RandomArrival, testing::Range<uint64_t>(1, 33));
+
+class LongWindows : public RollingWindowsTest, public testing::WithParamInterface<const char*> {};
 
 // A long window whose spans are folded: the same numbers, and lines are not read again with each evaluation.
-TEST_F(RollingWindowsTest, LongWindowsAreNotReadAgain) {
+TEST_P(LongWindows, AreNotReadAgain) {
   const int64_t interval_ns = 15 * kS;
-  const std::string query = "sum by (app, pod) (count_over_time({app=\"a\"} |= \"line\" [3d]))";
-  // A line of each of 5 pods every 30 s for four days: more cells than are kept as they are.
+  const std::string query = GetParam();
+  // A line of each of 5 pods every 30 s for four days: more than is kept as it is.
   constexpr int kDays = 4;
   for (int pod = 0; pod < 5; ++pod) {
     for (int hour = 0; hour < 24 * kDays; ++hour) {
       std::vector<MemoryEntry> entries;
-      for (int i = 0; i < 120; ++i)
-        entries.push_back({kStart + hour * 3600 * kS + i * 30 * kS + pod, "a line", {}});
+      for (int i = 0; i < 120; ++i) {
+        entries.push_back({kStart + hour * 3600 * kS + i * 30 * kS + pod,
+                           fmt::format("a line n={} d={}", (hour * 120 + i) % 5000, i * 7 % 50),
+                           {}});
+      }
       Arrive(Labels{{"app", "a"}, {"pod", std::to_string(pod)}}, std::move(entries));
     }
   }
@@ -181,10 +229,18 @@ TEST_F(RollingWindowsTest, LongWindowsAreNotReadAgain) {
   EXPECT_LE(most, 25u);
   EXPECT_LE(sum, uint64_t{kSlots} * 8);
   // A late line goes into a span that was folded.
-  Arrive(Labels{{"app", "a"}, {"pod", "7"}}, {{begin_ns - 30 * 3600 * kS, "a late line", {}}});
+  Arrive(Labels{{"app", "a"}, {"pod", "7"}}, {{begin_ns - 30 * 3600 * kS, "a late line n=3 d=3", {}}});
+  Arrive(Labels{{"app", "a"}, {"pod", "3"}}, {{begin_ns - 30 * 3600 * kS, "a late line n=3 d=3", {}}});
   ExpectSame(query, begin_ns + (kSlots + 1) * interval_ns, interval_ns, "after a late line");
   ExpectSame(query, begin_ns + (kSlots + 2) * interval_ns, interval_ns, "and once more");
 }
+
+INSTANTIATE_TEST_SUITE_P(
+    RollingWindowsTest, LongWindows,
+    testing::Values("sum by (app, pod) (count_over_time({app=\"a\"} |= \"line\" [3d]))",
+                    "sum by (pod) (rate_counter({app=\"a\"} | logfmt n | unwrap n [3d]))",
+                    "quantile_over_time(0.95, {app=\"a\"} | logfmt d | unwrap d [3d]) by (pod)",
+                    "stddev_over_time({app=\"a\"} | logfmt d | unwrap d [3d]) by (pod)"));
 
 TEST_F(RollingWindowsTest, OneStateServesAllWindowsOfARead) {
   Arrive(Labels{{"app", "a"}}, {{kStart, "x", {}}});
@@ -193,9 +249,9 @@ TEST_F(RollingWindowsTest, OneStateServesAllWindowsOfARead) {
         Run(fmt::format("sum(count_over_time({{app=\"a\"}}[{}]))", range), kStart + kS, 60 * kS).ok());
     ASSERT_TRUE(Run(fmt::format("sum(rate({{app=\"a\"}}[{}]))", range), kStart + kS, 60 * kS).ok());
   }
-  EXPECT_EQ(windows_.states(), 1u);
+  EXPECT_EQ(windows_->states(), 1u);
   ASSERT_TRUE(Run("sum(count_over_time({app=\"a\"} |= \"x\" [5m]))", kStart + kS, 60 * kS).ok());
-  EXPECT_EQ(windows_.states(), 2u);
+  EXPECT_EQ(windows_->states(), 2u);
 }
 
 TEST_F(RollingWindowsTest, WhatDoesNotFitIsReadAnew) {
@@ -216,12 +272,46 @@ TEST_F(RollingWindowsTest, WhatDoesNotFitIsReadAnew) {
   }
 }
 
+// Numbers that repeat take little in a span that is folded.
+TEST(ValueBag, ShrinksAndKeepsItsQuantiles) {
+  std::mt19937_64 random(7);
+  std::vector<double> all;
+  ValueBag bag;
+  for (int part = 0; part < 20; ++part) {
+    std::vector<double> values;
+    for (int i = 0; i < 500; ++i)
+      values.push_back(random() % 100 == 0 ? std::nan("") : static_cast<double>(random() % 40));
+    all.insert(all.end(), values.begin(), values.end());
+    ValueBag one(std::move(values));
+    if (part % 3 != 0) one.Shrink();
+    bag.Append(one);
+  }
+  for (const double q : {-1.0, 0.0, 0.005, 0.5, 0.9, 0.999, 1.0, 2.0, std::nan("")}) {
+    ValueBag asked = bag;
+    std::vector<double> want = all;
+    const double exact = Quantile(q, &want);
+    const double got = asked.Quantile(q);
+    if (std::isnan(exact)) {
+      EXPECT_TRUE(std::isnan(got)) << q;
+    } else {
+      EXPECT_DOUBLE_EQ(got, exact) << q;
+    }
+  }
+  const int64_t before = bag.bytes();
+  bag.Shrink();
+  EXPECT_LT(bag.bytes(), 4'000);
+  EXPECT_GT(before, 30'000);
+  ValueBag different({1.5, 2.5, 3.5, 4.5});
+  different.Shrink();
+  EXPECT_LE(different.bytes(), ValueBag({1.5, 2.5, 3.5, 4.5}).bytes());
+}
+
 TEST_F(RollingWindowsTest, ForgetsWhenLinesAreHidden) {
   Arrive(Labels{{"app", "a"}}, {{kStart, "x", {}}});
   const std::string query = "count_over_time({app=\"a\"}[5m])";
   ExpectSame(query, kStart + 15 * kS, 15 * kS, "before");
   source_ = MemoryLogSource();
-  windows_.Forget("t");
+  windows_->Forget("t");
   const absl::StatusOr<QueryResult> result = Run(query, kStart + 30 * kS, 15 * kS);
   EXPECT_TRUE(std::get<Vector>(result->data).samples.empty());
 }

@@ -88,8 +88,7 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
   options.groups.evaluate = [engine, windows](const std::string& tenant, const logql::ExprPtr& expr,
                                               int64_t at_ns, int64_t interval_ns) {
     rules::KeptWindows kept;
-    // Rows are told by their own tenant: what is read of several is read anew.
-    if (interval_ns > 0 && tenant.find('|') == std::string::npos) kept = {windows, interval_ns};
+    if (interval_ns > 0) kept = {windows, interval_ns};
     return rules::EvaluateAt(*engine, tenant, expr, at_ns, kept);
   };
   if (windows != nullptr) {

@@ -1,0 +1,39 @@
+// Numbers of which quantiles are asked: each one, or, once it is shrunk, each different one with how often it
+// is there.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace skald::exec {
+
+// Not thread-safe.
+class ValueBag {
+ public:
+  ValueBag() = default;
+  explicit ValueBag(std::vector<double> values) : values_(std::move(values)) {}
+
+  void Append(const ValueBag& other);
+  // Takes less memory, where numbers repeat.
+  void Shrink();
+  // As Quantile of range_function.h. Changes the order of what is kept.
+  double Quantile(double q);
+  // On the heap.
+  int64_t bytes() const {
+    return static_cast<int64_t>(sizeof(*this) + values_.capacity() * sizeof(double) +
+                                counted_.capacity() * sizeof(Counted));
+  }
+
+ private:
+  struct Counted {
+    double value = 0;
+    uint64_t count = 0;
+  };
+  // Sorted by value, NaN first, each value once.
+  void CountAll();
+
+  std::vector<double> values_;    // each once
+  std::vector<Counted> counted_;  // in no order
+};
+
+}  // namespace skald::exec
