@@ -522,8 +522,8 @@ absl::StatusOr<Selection> LocalStore::SelectFromIndex(std::string_view tenant,
     HeadView view;
     for (const auto& shard : shards_) shard->View(ids, range, &view);
     for (HeadView::Stream& stream : view.streams) {
-      for (auto& chunk : stream.chunks) builder.AddHeadChunk(stream.id, std::move(chunk));
       for (auto& block : stream.sealed) builder.AddSealedBlock(stream.id, std::move(block));
+      for (auto& chunk : stream.chunks) builder.AddHeadChunk(stream.id, std::move(chunk));
     }
     RETURN_IF_ERROR(
         index_->Blocks(ids, range, [&](StreamId stream, SegmentId segment, const BlockEntry& entry) {

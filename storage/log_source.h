@@ -136,9 +136,11 @@ class Block {
 };
 
 struct Selection {
-  std::vector<uint64_t> shard_versions;              // what of the heads it has, see FreshRows; may be empty
-  std::vector<StreamRef> streams;                    // sorted by label text
-  std::vector<std::shared_ptr<const Block>> blocks;  // sorted by min_ns; each overlaps the asked range
+  std::vector<uint64_t> shard_versions;  // what of the heads it has, see FreshRows; may be empty
+  std::vector<StreamRef> streams;        // sorted by label text
+  // Each overlaps the asked range. In order of arrival: of a stream's rows of one time, those of the earlier
+  // block came first.
+  std::vector<std::shared_ptr<const Block>> blocks;
 };
 
 // Thread-safe. Sees every row whose Append was answered before the call.

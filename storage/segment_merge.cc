@@ -29,6 +29,7 @@ using RowsPtr = std::shared_ptr<const Rows>;
 // One stream's slice of one block of one input.
 struct Source {
   uint32_t input = 0;
+  uint32_t number = 0;  // of the block in its input
   const BlockHeader* block = nullptr;
   const BlockSlice* slice = nullptr;
   bool overlaps = false;  // with another source of the stream
@@ -39,7 +40,7 @@ struct Part {
   RowsPtr rows;
   uint32_t next = 0;
   uint32_t end = 0;
-  size_t order = 0;  // of arrival
+  std::pair<uint32_t, uint32_t> order;  // of arrival: input, block
 };
 
 uint64_t TextBytes(const Rows& rows, uint32_t begin, uint32_t end) {
@@ -94,9 +95,10 @@ class Merger {
         }
         ordinals.push_back(&stream);
       }
-      for (const BlockHeader& block : footer.blocks) {
+      for (uint32_t number = 0; number < footer.blocks.size(); ++number) {
+        const BlockHeader& block = footer.blocks[number];
         for (const BlockSlice& slice : block.slices)
-          ordinals[slice.stream]->sources.push_back({i, &block, &slice, false});
+          ordinals[slice.stream]->sources.push_back({i, number, &block, &slice, false});
       }
       std::vector<StreamId> ids;
       for (const Stream* stream : ordinals) ids.push_back(stream->id);
@@ -161,7 +163,7 @@ class Merger {
       if (rows != nullptr) {
         open_text += source.slice->line_bytes + source.slice->rows();
         parts.push_back({std::move(rows), source.slice->row_begin, source.slice->row_end,
-                         source.input * (size_t{1} << 32) + static_cast<size_t>(next)});
+                         std::pair(source.input, source.number)});
       }
       ++next;
     }

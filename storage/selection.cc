@@ -1,6 +1,7 @@
 #include "storage/selection.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -172,7 +173,13 @@ void SelectionBuilder::AddStored(StreamId stream, SegmentId segment, const Block
 
 absl::StatusOr<Selection> SelectionBuilder::Finish(SegmentCache* segments, bool missing_is_damage) {
   absl::flat_hash_map<uint64_t, std::shared_ptr<const SegmentReader>> readers;
-  for (auto& [at, block] : stored_) {
+  // Segments are numbered as they are written, and what is in memory came after all of them.
+  std::vector<std::pair<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>>> stored(stored_.begin(),
+                                                                                             stored_.end());
+  std::sort(stored.begin(), stored.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::shared_ptr<const Block>> blocks;
+  blocks.reserve(stored.size() + selection_.blocks.size());
+  for (auto& [at, block] : stored) {
     auto [it, added] = readers.try_emplace(at.first);
     if (added) {
       absl::StatusOr<std::shared_ptr<const SegmentReader>> reader = segments->Get(SegmentId{at.first});
@@ -184,11 +191,12 @@ absl::StatusOr<Selection> SelectionBuilder::Finish(SegmentCache* segments, bool 
     }
     block->Finish(it->second);
     slice_lists_.push_back(block->mutable_slices());
-    selection_.blocks.push_back(std::move(block));
+    blocks.push_back(std::move(block));
   }
+  blocks.insert(blocks.end(), std::make_move_iterator(selection_.blocks.begin()),
+                std::make_move_iterator(selection_.blocks.end()));
+  selection_.blocks = std::move(blocks);
   MarkOverlaps(slice_lists_, selection_.streams.size());
-  std::sort(selection_.blocks.begin(), selection_.blocks.end(),
-            [](const auto& a, const auto& b) { return a->min_ns() < b->min_ns(); });
   return std::move(selection_);
 }
 

@@ -23,8 +23,10 @@ class SelectionBuilder {
   // streams: of the selection, in its order. damaged is raised by each Read that finds a block damaged.
   SelectionBuilder(std::vector<StreamRef> streams, std::shared_ptr<std::atomic<uint64_t>> damaged);
 
+  // Of one stream: in order of arrival.
   void AddHeadChunk(StreamId stream, std::shared_ptr<const HeadChunk> chunk);
   void AddSealedBlock(StreamId stream, std::shared_ptr<const SealedBlock> block);
+  // In any order, and before or after what is in memory.
   void AddStored(StreamId stream, SegmentId segment, const BlockEntry& entry);
 
   // Opens the segments that are needed. NotFound when one of them is gone, which a second try from the start

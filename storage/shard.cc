@@ -335,6 +335,7 @@ void Shard::View(const Roaring& ids, TimeRange range, HeadView* view) const {
     }
   };
   std::shared_ptr<const HeadSet> frozen;
+  const auto before = static_cast<ptrdiff_t>(view->streams.size());
   {
     std::lock_guard lock(mu_);
     add_all(*active_);
@@ -344,7 +345,11 @@ void Shard::View(const Roaring& ids, TimeRange range, HeadView* view) const {
     frozen = frozen_;
     if (frozen) view->in_memory.push_back(frozen->segment_group);
   }
-  if (frozen) add_all(*frozen);
+  if (!frozen) return;
+  const auto newest = static_cast<ptrdiff_t>(view->streams.size());
+  add_all(*frozen);
+  // Its lines came first.
+  std::rotate(view->streams.begin() + before, view->streams.begin() + newest, view->streams.end());
 }
 
 bool Shard::HasActiveStream(std::string_view key) const {

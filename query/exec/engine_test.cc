@@ -97,7 +97,7 @@ class EngineTest : public testing::Test {
   static MemoryEntry Line(int64_t t_ns, std::string line) { return MemoryEntry{t_ns, std::move(line), {}}; }
 
   MemoryLogSource source_;
-  ThreadPool pool_{2};
+  ThreadPool pool_{4};
   MemoryBudget budget_{"process", int64_t{1} << 30};
 };
 
@@ -219,6 +219,33 @@ TEST_F(EngineTest, LogQueriesLimitDirectionAndTies) {
   EXPECT_EQ(Logs(R"q({app="a"} |~ "(")q").substr(0, 3), "400");
   EXPECT_EQ(Logs(R"({app="a"})", 5001),
             "400 max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)");
+}
+
+TEST_F(EngineTest, SamplesOfOneTimeAreInOrderOfArrival) {
+  // One line a block at 60 s, and one before it, the earlier the later the block came: neither the order of
+  // times nor that in which threads read them is that of arrival.
+  constexpr int kBlocks = 60;
+  for (int block = 0; block < kBlocks; ++block) {
+    source_.AddBlock(
+        "t", {{Labels({{"app", "a"}}),
+               {Line((50 * kS) - block * kNsPerMs, "v=0"), Line(60 * kS, fmt::format("v={}", block))}},
+              {Labels({{"app", "b"}}), {Line(60 * kS, fmt::format("v={}", 100 + block))}}});
+  }
+  const std::string all = Logs(R"({app="a"} | logfmt | v >= 0)", 1000);
+  EXPECT_EQ(all.substr(all.size() - 10), "v=58; v=59");
+  // What is sent again counts where it came first.
+  source_.AddBlock("t", {{Labels({{"app", "a"}}), {Line(40 * kS, "v=0"), Line(60 * kS, "v=7")}}});
+  const std::string first = R"(first_over_time({app=~"a|b"} | logfmt | unwrap v [5s]) by (x))";
+  const std::string last = R"(last_over_time({app="a"} | logfmt | unwrap v [5s]))";
+  const std::string last_of_all = R"(last_over_time({app=~"a|b"} | logfmt | unwrap v [5s]) by (x))";
+  const std::string counter = R"(rate_counter({app="a"} | logfmt | unwrap v [1m]))";
+  const std::string rate = Instant(counter, 62 * kS);
+  for (int run = 0; run < 200; ++run) {
+    ASSERT_EQ(Instant(first, 62 * kS), "{} 0") << run;
+    ASSERT_EQ(Instant(last, 62 * kS), R"({app="a"} 59)") << run;
+    ASSERT_EQ(Instant(last_of_all, 62 * kS), "{} 159") << run;
+    ASSERT_EQ(Instant(counter, 62 * kS), rate) << run;
+  }
 }
 
 TEST_F(EngineTest, EarlyStopReadsFewBlocks) {

@@ -301,14 +301,11 @@ class LogScan {
  public:
   LogScan(const QueryContext& context, const Selection& selection, std::shared_ptr<const Pipeline> pipeline,
           const LogScanOptions& options)
-      : context_(context), selection_(selection), options_(options), entry_memory_(context.budget) {
-    const bool backward = options.direction == Direction::kBackward;
-    order_.resize(selection.blocks.size());
-    for (uint32_t i = 0; i < order_.size(); ++i) order_[i] = i;
-    std::stable_sort(order_.begin(), order_.end(), [&](uint32_t x, uint32_t y) {
-      return backward ? selection.blocks[x]->max_ns() > selection.blocks[y]->max_ns()
-                      : selection.blocks[x]->min_ns() < selection.blocks[y]->min_ns();
-    });
+      : context_(context),
+        selection_(selection),
+        options_(options),
+        entry_memory_(context.budget),
+        order_(BlocksByTime(selection, options.direction)) {
     const uint32_t workers = WorkerCount(context, order_.size());
     for (uint32_t i = 0; i < workers; ++i) {
       workers_.push_back(std::make_unique<Worker>(i, pipeline, context.budget, context.cancel));
@@ -421,7 +418,7 @@ class LogScan {
   const Selection& selection_;
   const LogScanOptions& options_;
   MemoryAccount entry_memory_;
-  std::vector<uint32_t> order_;  // of selection.blocks
+  const std::vector<uint32_t> order_;  // of selection.blocks
   std::vector<std::unique_ptr<Worker>> workers_;
   absl::flat_hash_map<uint64_t, uint32_t> label_set_of_;  // (worker, its label set) -> streams_' label set
   Streams streams_;

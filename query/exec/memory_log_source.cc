@@ -175,8 +175,6 @@ absl::StatusOr<Selection> MemoryLogSource::Select(std::string_view tenant_name,
   for (const auto& block : blocks) {
     for (Slice& slice : *block->mutable_slices()) slice.stream = kept[slice.stream];
   }
-  std::stable_sort(blocks.begin(), blocks.end(),
-                   [](const auto& x, const auto& y) { return x->min_ns() < y->min_ns(); });
   selection.blocks.assign(blocks.begin(), blocks.end());
   return selection;
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "query/exec/limit_checks.h"
+#include "query/exec/scan.h"
 #include "text/duration.h"
 #include "text/human_bytes.h"
 
@@ -62,11 +63,11 @@ absl::Status QueryLimiter::LimitBytes(TimeRange range, Direction direction, Sele
   if (limits_.max_bytes_read == 0) return absl::OkStatus();
   const std::lock_guard lock(mu_);
   auto& blocks = selection->blocks;
-  const bool forward = direction == Direction::kForward;
+  std::vector<uint32_t> order = BlocksByTime(*selection, direction);
   size_t kept = 0;
   uint64_t all = bytes_;
   for (; kept < blocks.size(); ++kept) {
-    all += BytesOf(*blocks[forward ? kept : blocks.size() - 1 - kept], range);
+    all += BytesOf(*blocks[order[kept]], range);
     if (partial() && all > limits_.max_bytes_read) break;
     bytes_ = all;
   }
@@ -77,11 +78,12 @@ absl::Status QueryLimiter::LimitBytes(TimeRange range, Direction direction, Sele
     return InvalidArgument(
         "{}; consider adding more specific stream selectors or reduce the time range of the query", text);
   }
-  if (forward) {
-    blocks.resize(kept);
-  } else {
-    blocks.erase(blocks.begin(), blocks.end() - static_cast<ptrdiff_t>(kept));
-  }
+  order.resize(kept);
+  std::sort(order.begin(), order.end());
+  std::vector<std::shared_ptr<const Block>> rest;
+  rest.reserve(kept);
+  for (const uint32_t i : order) rest.push_back(std::move(blocks[i]));
+  blocks = std::move(rest);
   if (std::any_of(reached_.begin(), reached_.end(), [](const ReachedLimit& r) { return r.name == "bytes"; }))
     return absl::OkStatus();
   reached_.push_back({"bytes", fmt::format("{}", limits_.max_bytes_read)});

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace skald::exec {
@@ -11,6 +12,14 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
+
+std::pair<int64_t, uint32_t> Moment(const Cell& cell) { return {cell.time_ns, cell.order}; }
+
+void TakeSample(const Cell& from, Cell* into) {
+  into->a = from.a;
+  into->time_ns = from.time_ns;
+  into->order = from.order;
+}
 
 }  // namespace
 
@@ -35,16 +44,10 @@ void Combine(RangeKernel kernel, Cell* into, const Cell& next) {
       break;
     }
     case RangeKernel::kFirst:
-      if (next.time_ns < into->time_ns) {
-        into->a = next.a;
-        into->time_ns = next.time_ns;
-      }
+      if (Moment(next) < Moment(*into)) TakeSample(next, into);
       break;
     case RangeKernel::kLast:
-      if (next.time_ns >= into->time_ns) {
-        into->a = next.a;
-        into->time_ns = next.time_ns;
-      }
+      if (Moment(next) >= Moment(*into)) TakeSample(next, into);
       break;
     case RangeKernel::kValues:
     case RangeKernel::kSamples:
@@ -122,6 +125,10 @@ class CombiningQueue {
 
 }  // namespace
 
+bool NeedsOrder(RangeKernel kernel) {
+  return kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast || kernel == RangeKernel::kSamples;
+}
+
 RangeKernel KernelOf(logql::RangeOp op, bool unwrapped) {
   (void)unwrapped;  // rate sums 1 a line, or the unwrapped values: both are sums
   switch (op) {
@@ -174,8 +181,8 @@ Cell* SeriesSamples::FindOrAdd(uint32_t bucket, int64_t* grown) {
   return &cells_[last_];
 }
 
-int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value,
-                           uint64_t count) {
+int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count,
+                           uint32_t order) {
   int64_t grown = 0;
   if (kernel == RangeKernel::kDistinct) {
     if (distinct_ == nullptr) distinct_ = std::make_unique<DistinctSamples>();
@@ -183,10 +190,16 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
   }
   if (kernel == RangeKernel::kValues) return AddValue(bucket, value);
   if (kernel == RangeKernel::kSamples) {
-    const size_t before = samples_.capacity();
-    if (!samples_.empty() && samples_.back().time_ns > time_ns) samples_sorted_ = false;
+    const size_t before = samples_.capacity() * sizeof(TimedValue) + runs_.capacity() * sizeof(Run);
+    const bool goes_on = !runs_.empty() && runs_.back().order == order;
+    if (!samples_.empty() &&
+        (goes_on ? samples_.back().time_ns > time_ns : samples_.back().time_ns >= time_ns)) {
+      samples_sorted_ = false;
+    }
+    if (!goes_on) runs_.push_back(Run{order, samples_.size()});
     samples_.push_back(TimedValue{time_ns, value});
-    return static_cast<int64_t>((samples_.capacity() - before) * sizeof(TimedValue));
+    return static_cast<int64_t>(samples_.capacity() * sizeof(TimedValue) + runs_.capacity() * sizeof(Run) -
+                                before);
   }
   Cell* cell = FindOrAdd(bucket, &grown);
   if (cell->count == 0) {
@@ -194,7 +207,10 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
     cell->a = value;
     // What has no distance from its own mean.
     if (kernel == RangeKernel::kMoments && !std::isfinite(value)) cell->b = std::nan("");
-    if (kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast) cell->time_ns = time_ns;
+    if (NeedsOrder(kernel)) {
+      cell->time_ns = time_ns;
+      cell->order = order;
+    }
     return grown;
   }
   if (kernel == RangeKernel::kSum) {
@@ -206,7 +222,10 @@ int64_t SeriesSamples::Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns,
   sample.count = count;
   sample.a = value;
   if (kernel == RangeKernel::kMoments && !std::isfinite(value)) sample.b = std::nan("");
-  if (kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast) sample.time_ns = time_ns;
+  if (NeedsOrder(kernel)) {
+    sample.time_ns = time_ns;
+    sample.order = order;
+  }
   Combine(kernel, cell, sample);
   return grown;
 }
@@ -265,9 +284,11 @@ void SeriesSamples::Merge(RangeKernel kernel, SeriesSamples&& other) {
   if (kernel == RangeKernel::kSamples) {
     if (samples_.empty()) {
       samples_ = std::move(other.samples_);
+      runs_ = std::move(other.runs_);
       samples_sorted_ = other.samples_sorted_;
       return;
     }
+    for (const Run& run : other.runs_) runs_.push_back(Run{run.order, samples_.size() + run.begin});
     samples_.insert(samples_.end(), other.samples_.begin(), other.samples_.end());
     samples_sorted_ = false;
     return;
@@ -369,21 +390,35 @@ std::vector<StepValue> SeriesSamples::EvaluateCells(logql::RangeOp op, RangeKern
   return out;
 }
 
-std::vector<TimedValue> SeriesSamples::TakeSamples() {
-  if (!samples_sorted_) {
-    std::stable_sort(samples_.begin(), samples_.end(),
-                     [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
-    samples_sorted_ = true;
+void SeriesSamples::SortSamples() {
+  if (samples_sorted_) return;
+  const auto end_of = [this](size_t run) {
+    return samples_.begin() +
+           static_cast<ptrdiff_t>(run + 1 < runs_.size() ? runs_[run + 1].begin : samples_.size());
+  };
+  std::vector<uint32_t> order(runs_.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [this](uint32_t x, uint32_t y) { return runs_[x].order < runs_[y].order; });
+  std::vector<TimedValue> sorted;
+  sorted.reserve(samples_.size());
+  for (const uint32_t run : order) {
+    sorted.insert(sorted.end(), samples_.begin() + static_cast<ptrdiff_t>(runs_[run].begin), end_of(run));
   }
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
+  samples_ = std::move(sorted);
+  samples_sorted_ = true;
+}
+
+std::vector<TimedValue> SeriesSamples::TakeSamples() {
+  SortSamples();
+  runs_.clear();
   return std::exchange(samples_, {});
 }
 
 std::vector<StepValue> SeriesSamples::EvaluateSamples(const WindowGrid& grid, const CancelToken* cancel) {
-  if (!samples_sorted_) {
-    std::stable_sort(samples_.begin(), samples_.end(),
-                     [](const TimedValue& x, const TimedValue& y) { return x.time_ns < y.time_ns; });
-    samples_sorted_ = true;
-  }
+  SortSamples();
   const double range_seconds = static_cast<double>(grid.range_ns()) / 1e9;
   std::vector<StepValue> out;
   size_t begin = 0;

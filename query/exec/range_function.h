@@ -35,7 +35,7 @@ RangeKernel KernelOf(logql::RangeOp op, bool unwrapped);
 
 struct Cell {
   uint32_t bucket = 0;
-  uint32_t reserved = 0;
+  uint32_t order = 0;  // of kFirst and kLast: the lower of two samples of one time came first
   uint64_t count = 0;
   double a = 0;
   union {
@@ -49,7 +49,10 @@ struct TimedValue {
   double value = 0;
 };
 
-// `next` is later in time than `into`, or as late. Both hold something.
+// Whether samples of one time must be told apart by which came first.
+bool NeedsOrder(RangeKernel kernel);
+
+// Both hold something.
 void Combine(RangeKernel kernel, Cell* into, const Cell& next);
 // The function's value for a window with this cell.
 double ValueOf(logql::RangeOp op, const Cell& cell, double range_seconds);
@@ -58,8 +61,10 @@ double ValueOf(logql::RangeOp op, const Cell& cell, double range_seconds);
 class SeriesSamples {
  public:
   // Adds `count` samples that all have this value and lie in this bucket. count > 1 only for kSum, where
-  // value is their total. Returns by how many bytes the series has grown.
-  int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1);
+  // value is their total. order, where NeedsOrder: of samples of one time those with the lower one come
+  // first, and those with the same one as they are added. Returns by how many bytes the series has grown.
+  int64_t Add(RangeKernel kernel, uint32_t bucket, int64_t time_ns, double value, uint64_t count = 1,
+              uint32_t order = 0);
 
   void Merge(RangeKernel kernel, SeriesSamples&& other);
   const std::vector<Cell>& cells() const { return cells_; }
@@ -79,6 +84,11 @@ class SeriesSamples {
                                   const CancelToken* cancel = nullptr);
 
  private:
+  // Samples from samples_[begin] on that were added with one order.
+  struct Run {
+    uint32_t order = 0;
+    size_t begin = 0;
+  };
   // The values of one bucket, in no order.
   struct Bag {
     uint32_t bucket = 0;
@@ -90,12 +100,14 @@ class SeriesSamples {
   void MergeBags(std::vector<Bag>&& other);
   std::vector<StepValue> EvaluateBags(double parameter, const WindowGrid& grid, const CancelToken* cancel);
   std::vector<StepValue> EvaluateCells(logql::RangeOp op, RangeKernel kernel, const WindowGrid& grid) const;
+  void SortSamples();
   std::vector<StepValue> EvaluateSamples(const WindowGrid& grid, const CancelToken* cancel);
 
   std::vector<Cell> cells_;  // sorted by bucket
   size_t last_ = 0;          // of cells_ or bags_, where the last sample went
   std::vector<Bag> bags_;    // sorted by bucket
   std::vector<TimedValue> samples_;
+  std::vector<Run> runs_;  // of samples_
   bool samples_sorted_ = true;
   std::unique_ptr<DistinctSamples> distinct_;  // for kDistinct
 };

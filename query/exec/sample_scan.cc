@@ -15,6 +15,7 @@
 #include "query/exec/pipeline.h"
 #include "query/exec/query_limiter.h"
 #include "query/exec/range_function.h"
+#include "query/exec/scan_order.h"
 
 namespace skald::exec {
 namespace {
@@ -32,7 +33,9 @@ struct Scan {
   RangeKernel kernel = RangeKernel::kSum;
   SampleKind kind = SampleKind::kOne;
   bool has_leading_filters = false;
-  bool needs_times = false;  // also of slices that lie in one bucket
+  bool needs_order = false;  // and times, also of slices that lie in one bucket
+  // Where needs_order: for each slice of each block, which comes first of those that meet at one time.
+  std::vector<std::vector<uint32_t>> order;
   HeaderUse headers = HeaderUse::kNone;
   DuplicateFilter* duplicates = nullptr;
 };
@@ -265,7 +268,7 @@ class Worker {
     const ColumnSet columns = scan_.pipeline->Columns();
     const bool row_by_row = slice.overlaps || slice.HasErrors();
     // A stage may look at the time of a row that it is given.
-    want->times |= !whole || scan_.needs_times || row_by_row || !state.constant.has_value();
+    want->times |= !whole || scan_.needs_order || row_by_row || !state.constant.has_value();
     want->lines |= columns.lines || scan_.kind == SampleKind::kBytes || row_by_row;
     want->metadata |= (columns.metadata && state.metadata_matters) || row_by_row;
   }
@@ -291,6 +294,7 @@ class Worker {
     const DuplicateFilter::Region region =
         slice.overlaps ? scan_.duplicates->RegionOf(block_index, todo.slice) : DuplicateFilter::Region();
     const bool has_times = rows.time_ns.size() >= end;
+    const uint32_t order = scan_.needs_order ? scan_.order[block_index][todo.slice] : 0;
     WindowGrid::Bucket bucket = todo.bucket;
     const auto run_row = [&](uint32_t row) {
       // Stages may take their time with a line.
@@ -312,7 +316,7 @@ class Worker {
         return;
       }
       ++stats_.post_filter_lines;
-      Add(sample.labels, bucket.id, t_ns, sample.value, 1);
+      Add(sample.labels, bucket.id, t_ns, sample.value, 1, order);
     };
     if (!scan_.has_leading_filters) {
       stats_.lines_after_leading_filters += end - begin;
@@ -357,9 +361,10 @@ class Worker {
     }
   }
 
-  void Add(LabelSetId labels, uint32_t bucket, int64_t t_ns, double value, uint64_t count) {
+  void Add(LabelSetId labels, uint32_t bucket, int64_t t_ns, double value, uint64_t count,
+           uint32_t order = 0) {
     if (labels >= series_.size()) series_.resize(interner_.size());
-    samples_bytes_ += series_[labels].Add(scan_.kernel, bucket, t_ns, value, count);
+    samples_bytes_ += series_[labels].Add(scan_.kernel, bucket, t_ns, value, count, order);
   }
 
   absl::Status Account() {
@@ -424,10 +429,6 @@ Labels AbsentLabels(const logql::Selector& selector) {
   return Labels(std::move(pairs));
 }
 
-bool NeedsTimes(RangeKernel kernel) {
-  return kernel == RangeKernel::kFirst || kernel == RangeKernel::kLast || kernel == RangeKernel::kSamples;
-}
-
 // What the workers of a scan have found; the series' labels are the workers'.
 struct Gathered {
   std::vector<std::unique_ptr<Worker>> workers;
@@ -436,24 +437,35 @@ struct Gathered {
 
 absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& read, const WindowGrid& grid,
                                 const Selection& selection, std::shared_ptr<const Pipeline> pipeline) {
-  Scan scan{selection, grid, std::move(pipeline)};
+  Scan scan{.selection = selection, .grid = grid, .pipeline = std::move(pipeline), .order = {}};
   scan.kernel = read.kernel;
   scan.kind = read.pipeline.kind;
   scan.headers = read.headers;
   scan.has_leading_filters = scan.pipeline->HasLeadingFilters();
-  scan.needs_times = NeedsTimes(scan.kernel);
+  scan.needs_order = NeedsOrder(scan.kernel);
+  if (scan.needs_order) scan.order = SliceOrder(selection);
   DuplicateFilter duplicates(selection);
   scan.duplicates = &duplicates;
 
+  const ScanTasks tasks = ScanTasksOf(selection, scan.needs_order);
+  const auto run_task = [&](Worker* worker, size_t task) -> absl::Status {
+    for (uint32_t i = tasks.begin[task]; i < tasks.begin[task + 1]; ++i) {
+      if (i > tasks.begin[task]) {
+        RETURN_IF_ERROR(context.cancel->Check());
+        if (context.limiter != nullptr && context.limiter->TimeIsUp()) break;
+      }
+      RETURN_IF_ERROR(worker->RunBlock(tasks.blocks[i]));
+    }
+    return absl::OkStatus();
+  };
   Gathered out;
-  out.workers.resize(WorkerCount(context, selection.blocks.size()));
+  out.workers.resize(WorkerCount(context, tasks.size()));
   for (std::unique_ptr<Worker>& worker : out.workers)
     worker = std::make_unique<Worker>(scan, context.budget, context.cancel);
   MemoryAccount duplicate_memory(context.budget);
-  RETURN_IF_ERROR(RunTasks(context, static_cast<uint32_t>(out.workers.size()), selection.blocks.size(),
-                           [&](uint32_t worker, size_t block) {
-                             return out.workers[worker]->RunBlock(static_cast<uint32_t>(block));
-                           }));
+  RETURN_IF_ERROR(
+      RunTasks(context, static_cast<uint32_t>(out.workers.size()), tasks.size(),
+               [&](uint32_t worker, size_t task) { return run_task(out.workers[worker].get(), task); }));
   for (const std::unique_ptr<Worker>& worker : out.workers) context.stats->Add(worker->stats());
   RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
   out.series = MergeWorkers(scan.kernel, out.workers);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <numeric>
 #include <utility>
 
 #include "base/clock.h"
@@ -27,6 +28,17 @@ absl::StatusOr<Selection> SelectData(const QueryContext& context, const ReadPlan
   context.stats->streams_matched += selection.streams.size();
   context.stats->blocks_total += selection.blocks.size();
   return selection;
+}
+
+std::vector<uint32_t> BlocksByTime(const Selection& selection, Direction direction) {
+  std::vector<uint32_t> order(selection.blocks.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t x, uint32_t y) {
+    const Block& a = *selection.blocks[x];
+    const Block& b = *selection.blocks[y];
+    return direction == Direction::kBackward ? a.max_ns() > b.max_ns() : a.min_ns() < b.min_ns();
+  });
+  return order;
 }
 
 absl::Status RunTasks(const QueryContext& context, uint32_t workers, size_t tasks,

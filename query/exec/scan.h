@@ -50,6 +50,9 @@ uint32_t WorkerCount(const QueryContext& context, size_t tasks);
 absl::StatusOr<Selection> SelectData(const QueryContext& context, const ReadPlan& read, TimeRange range,
                                      Direction direction);
 
+// The numbers of a selection's blocks, those that come first in the direction first.
+std::vector<uint32_t> BlocksByTime(const Selection& selection, Direction direction);
+
 // Calls work(worker, task) for each task in [0, tasks), tasks starting in order, a worker in [0, workers) on
 // one thread at a time. Looks at the cancel token before each task. Stops at the first error and returns it,
 // or OK where the limiter lets the answer be partial. reads: the tasks read lines, and need not go on when

@@ -121,8 +121,6 @@ absl::StatusOr<Selection> MultiTenantSource::Select(std::string_view tenant,
       out.blocks.push_back(std::make_shared<RenumberedBlock>(std::move(block), number[i]));
     }
   }
-  std::stable_sort(out.blocks.begin(), out.blocks.end(),
-                   [](const auto& a, const auto& b) { return a->min_ns() < b->min_ns(); });
   return out;
 }
 

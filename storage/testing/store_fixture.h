@@ -62,11 +62,8 @@ inline ReadResult ReadAll(const LogSource& source, const std::vector<Matcher>& m
   EXPECT_TRUE(std::is_sorted(texts.begin(), texts.end()));
   std::map<std::string, int> seen;  // in slices that overlap
   std::vector<std::string> alone;
-  int64_t last_min = kMinTimeNs;
   result.blocks = selection->blocks.size();
   for (const auto& block : selection->blocks) {
-    EXPECT_GE(block->min_ns(), last_min);
-    last_min = block->min_ns();
     EXPECT_TRUE(range.Overlaps(block->min_ns(), block->max_ns()));
     Rows scratch;
     auto rows = block->Read({true, true, true}, &scratch, nullptr);
