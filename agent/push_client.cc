@@ -20,6 +20,8 @@ namespace push = skald::push::v1;
 constexpr int64_t kKeepaliveMs = 20'000;
 constexpr int64_t kConnectTimeoutNs = 20 * kNsPerSecond;
 constexpr int64_t kDeclareNs = kNsPerSecond;  // how often it is looked whether services declare something new
+// What has not changed is said again that often: the node is still there.
+constexpr int64_t kRepeatNs = 600 * kNsPerSecond;
 
 std::chrono::system_clock::time_point After(int64_t ns) {
   return std::chrono::system_clock::now() + std::chrono::microseconds(std::max<int64_t>(ns, 0) / 1000);
@@ -71,6 +73,7 @@ struct PushClient::Connection {
   push::PushRequest hello;
   std::shared_ptr<const Batch> writing;               // alive until its write is done
   std::shared_ptr<const push::PushRequest> declared;  // the last said on this stream
+  int64_t declared_ns = 0;                            // when; monotonic
   bool write_busy = false;
   bool welcomed = false;
   bool progressed = false;
@@ -303,7 +306,9 @@ bool PushClient::RunStream() {
 bool PushClient::Declare(Connection* connection) {
   if (options_.declarations == nullptr) return false;
   std::shared_ptr<const push::PushRequest> now = options_.declarations->Current();
-  if (now == nullptr || now == connection->declared) return false;
+  const bool is_new = now != connection->declared || MonotonicNs() - connection->declared_ns > kRepeatNs;
+  if (now == nullptr || !is_new) return false;
+  connection->declared_ns = MonotonicNs();
   connection->declared = std::move(now);
   connection->write_busy = true;
   connection->stream->Write(*connection->declared, &connection->write_tag);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/nearest_word.h"
 #include "base/status_macros.h"
 
 namespace skald {
@@ -60,35 +61,6 @@ std::string Wrap(const std::string& text, size_t indent, size_t width) {
     i = end + 1;
   }
   return out;
-}
-
-// The distance of two short words, to suggest what was meant.
-size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = row[0];
-    row[0] = i;
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t up = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
-      diagonal = up;
-    }
-  }
-  return row[b.size()];
-}
-
-std::string Nearest(const std::string& wrong, const std::vector<std::string>& known) {
-  std::string best;
-  size_t least = 4;
-  for (const std::string& name : known) {
-    const size_t d = Distance(wrong, name);
-    if (d < least && d * 2 < wrong.size() + 1) {
-      least = d;
-      best = name;
-    }
-  }
-  return best;
 }
 
 }  // namespace
@@ -324,7 +296,7 @@ absl::Status Config::Walk(const YAML::Node& node, const std::string& path, std::
     std::vector<std::string> known;
     for (const auto& [name, option] : by_yaml_) known.push_back(name);
     for (const auto& [name, hook] : hooks_) known.push_back(name);
-    const std::string nearest = Nearest(here, known);
+    const std::string nearest = NearestWord(here, known);
     warnings->push_back(fmt::format("{} is not a setting of {} and is ignored{}", place.source, program_,
                                     nearest.empty() ? "" : "; did you mean " + nearest + "?"));
   }
@@ -396,7 +368,7 @@ absl::StatusOr<Config::Loaded> Config::Load(int argc, const char* const* argv,
   } catch (const CLI::ExtrasError&) {
     for (const std::string& extra : app.remaining()) {
       const std::string name = extra.substr(0, extra.find('='));
-      const std::string nearest = Nearest(name, known);
+      const std::string nearest = NearestWord(name, known);
       return InvalidArgument("unknown argument {}{}; {} --help lists all of them", extra,
                              nearest.empty() ? "" : "; did you mean " + nearest + "?", program_);
     }

@@ -48,7 +48,8 @@ ServiceDeclaration Shortened(const ServiceDeclaration& declaration) {
 
 }  // namespace
 
-DeclaredServices::DeclaredServices(Manager* manager, RuleDb* db) : manager_(manager), db_(db) {
+DeclaredServices::DeclaredServices(Manager* manager, RuleDb* db, DeclaredServicesOptions options)
+    : manager_(manager), db_(db), options_(options), began_ns_(options.clock->NowNs()) {
   db_->Scan(kPrefix, kPrefix, [this](std::string_view key_bytes, std::string_view bytes) {
     ByteReader key_in(key_bytes.substr(kPrefix.size()));
     Key key;
@@ -156,8 +157,27 @@ std::vector<std::string> DeclaredServices::Replace(const std::string& tenant, co
       gone.push_back(key.service);
   }
   for (const std::string& service : gone) RemoveLocked(tenant, source, service, &change);
+  heard_ns_[{tenant, source}] = options_.clock->NowNs();
+  RemoveSilent(tenant, &change);
   if (const absl::Status status = Finish(change); !status.ok()) problems.emplace_back(MessageOf(status));
   return problems;
+}
+
+void DeclaredServices::RemoveSilent(const std::string& tenant, Change* change) {
+  if (options_.silence_ns <= 0) return;
+  const int64_t now_ns = options_.clock->NowNs();
+  std::vector<Key> gone;
+  for (const auto& [key, declared] : declared_) {
+    if (key.tenant != tenant || declared.is_removed || !key.source.starts_with(kAgentSource)) continue;
+    const auto heard = heard_ns_.find({tenant, key.source});
+    const int64_t heard_ns = heard == heard_ns_.end() ? began_ns_ : heard->second;
+    if (now_ns - heard_ns > options_.silence_ns) gone.push_back(key);
+  }
+  for (const Key& key : gone) {
+    LogInfo("nobody tells of a service any more", "service={} source=\"{}\"", key.service, key.source);
+    RemoveLocked(tenant, key.source, key.service, change);
+  }
+  std::erase_if(heard_ns_, [&](const auto& item) { return now_ns - item.second > options_.silence_ns; });
 }
 
 absl::Status DeclaredServices::Finish(const Change& change) {

@@ -9,21 +9,33 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "rules/declared.h"
 #include "rules/manager.h"
 #include "rules/rule_db.h"
 
 namespace skald::rules {
 
+// What the name of an agent's source begins with.
+inline constexpr std::string_view kAgentSource = "agent ";
+
+struct DeclaredServicesOptions {
+  // An agent that has not been heard for so long has no services any more, as soon as another one
+  // of its tenant is heard: its node is gone. 0 = never.
+  int64_t silence_ns = 0;
+  const Clock* clock = &Clock::System();
+};
+
 // Thread-safe. Each change takes effect before the call returns; where it cannot be written it holds until a
 // restart, and the error is returned.
 class DeclaredServices {
  public:
   // Gives the manager the rules of what is kept. Both outlive it.
-  DeclaredServices(Manager* manager, RuleDb* db);
+  DeclaredServices(Manager* manager, RuleDb* db, DeclaredServicesOptions options = {});
 
   // What `source` says of the service, in place of what it said before. InvalidArgument with what is wrong;
   // then everything stays as it was. A declaration without alerts is a removal.
@@ -61,6 +73,7 @@ class DeclaredServices {
 
   absl::Status SetLocked(const std::string& tenant, const std::string& source,
                          const ServiceDeclaration& declaration, Change* change);
+  void RemoveSilent(const std::string& tenant, Change* change);
   void RemoveLocked(const std::string& tenant, const std::string& source, const std::string& service,
                     Change* change);
   absl::Status Finish(const Change& change);
@@ -69,9 +82,14 @@ class DeclaredServices {
 
   Manager* const manager_;
   RuleDb* const db_;
+  const DeclaredServicesOptions options_;
+  const int64_t began_ns_;
   mutable std::mutex mu_;
   std::map<Key, Declared> declared_;  // guarded by mu_
   uint64_t next_number_ = 1;          // guarded by mu_
+  // Of the sources of Replace, by tenant and name; those from before a restart come with its time. Guarded by
+  // mu_.
+  std::map<std::pair<std::string, std::string>, int64_t> heard_ns_;
 };
 
 }  // namespace skald::rules

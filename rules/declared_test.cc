@@ -183,7 +183,10 @@ class DeclaredServicesTest : public testing::Test {
     db_ = nullptr;
     db_ = RuleDb::Open(directory_ + "/db").value();
     manager_ = std::make_unique<Manager>(options_, ManagerSinks(), db_.get(), &clock_, &metrics_);
-    services_ = std::make_unique<DeclaredServices>(manager_.get(), db_.get());
+    DeclaredServicesOptions declared;
+    declared.silence_ns = 24 * 3600 * kNsPerSecond;
+    declared.clock = &clock_;
+    services_ = std::make_unique<DeclaredServices>(manager_.get(), db_.get(), declared);
     manager_->Poll();
   }
   static ServiceDeclaration Service(const std::string& name, const std::string& expr,
@@ -260,6 +263,26 @@ TEST_F(DeclaredServicesTest, AServiceLivesAsLongAsSomeSourceHasIt) {
   EXPECT_EQ(Rules(), Set{"apia vector(1) inactive"});
   EXPECT_TRUE(services_->Replace("t", "agent 2", {}).empty());
   EXPECT_EQ(Rules(), Set{});
+}
+
+// Its node is gone for good; the last agent that is left knows of no other.
+TEST_F(DeclaredServicesTest, AnAgentThatIsSilentForADayHasNoServices) {
+  const int64_t hour = 3600 * kNsPerSecond;
+  EXPECT_TRUE(
+      services_->Replace("t", "agent 1", {Service("api", "vector(1)"), Service("web", "vector(2)")}).empty());
+  ASSERT_TRUE(services_->Set("t", "http", Service("hand", "vector(3)")).ok());
+  clock_.now_ns += 20 * hour;
+  EXPECT_TRUE(services_->Replace("t", "agent 2", {Service("web", "vector(2)")}).empty());
+  EXPECT_TRUE(services_->Replace("u", "agent 3", {}).empty());
+  EXPECT_EQ(Rules().size(), 3u);
+  Restart();  // counts from here again: nobody could be heard meanwhile
+  clock_.now_ns += 20 * hour;
+  EXPECT_TRUE(services_->Replace("t", "agent 2", {Service("web", "vector(2)")}).empty());
+  EXPECT_EQ(Rules().size(), 3u);
+  clock_.now_ns += 5 * hour;
+  EXPECT_EQ(Rules().size(), 3u) << "as long as nobody is heard, nobody is silent";
+  EXPECT_TRUE(services_->Replace("t", "agent 2", {Service("web", "vector(2)")}).empty());
+  EXPECT_EQ(Rules(), (Set{"handa vector(3) inactive", "weba vector(2) inactive"}));
 }
 
 TEST_F(DeclaredServicesTest, TheNewestWordCountsAndProblemsLeaveTheOthers) {

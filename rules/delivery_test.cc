@@ -235,6 +235,38 @@ TEST_F(DeliveryTest, RemoteWriteRetriesInOrder) {
   EXPECT_TRUE(IsStaleNan(request.timeseries(4).samples(0).value()));
 }
 
+TEST_F(DeliveryTest, SamplesAreRelabelledAndDropped) {
+  HttpSink sink;
+  RemoteWriteOptions options;
+  options.name = "main";
+  options.target.url = sink.url();
+  RelabelConfig drop;
+  drop.action = "drop";
+  drop.source_labels = {"__name__"};
+  drop.regex = "ALERTS.*";
+  RelabelConfig rename;
+  rename.source_labels = {"app"};
+  rename.target_label = "service";
+  options.relabelling = Relabelling::Make({drop, rename}).value();
+  RemoteWriter writer(options, db_.get(), &metrics_);
+  RuleDbBatch batch;
+  writer.Enqueue(&batch, "fake",
+                 {{Labels{{"__name__", "ALERTS"}, {"app", "x"}}, 1000, 1},
+                  {Labels{{"__name__", "a:b"}, {"app", "x"}}, 1000, 2}});
+  ASSERT_TRUE(db_->Commit(batch, true).ok());
+  writer.Announce();
+  sink.WaitFor(1);
+  std::string bytes;
+  const std::string body = sink.requests().at(0).body;
+  ASSERT_TRUE(snappy::Uncompress(body.data(), body.size(), &bytes));
+  prometheus::WriteRequest request;
+  ASSERT_TRUE(request.ParseFromString(bytes));
+  ASSERT_EQ(request.timeseries_size(), 1);
+  ASSERT_EQ(request.timeseries(0).labels_size(), 3);
+  EXPECT_EQ(request.timeseries(0).labels(2).name(), "service");
+  EXPECT_EQ(request.timeseries(0).labels(2).value(), "x");
+}
+
 TEST(RetryAfter, SecondsOrADate) {
   EXPECT_EQ(ParseRetryAfter("3", 0), 3000);
   EXPECT_EQ(ParseRetryAfter("Tue, 14 Nov 2023 22:13:30 GMT", 1'700'000'000), 10'000);

@@ -11,6 +11,7 @@
 #include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 #include "query/logql/printer.h"
+#include "rules/expr_advice.h"
 
 namespace skald::rules {
 namespace {
@@ -19,40 +20,6 @@ using logql::Overloaded;
 
 bool Contains(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
-}
-
-// A first guess at what was meant, from the text of an expression that does not parse.
-std::string ParseAdvice(std::string_view text, std::string_view error) {
-  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
-    return "write a LogQL query of numbers, such as sum(rate({app=\"api\"} |= \"error\" [5m])) > 1";
-  }
-  if (Contains(text, "{{")) {
-    return "templates stand in labels and annotations only: write the value itself into the expression";
-  }
-  if (Contains(text, "&&")) return "write `and` in place of &&";
-  if (Contains(text, "||")) return "write `or` in place of ||";
-  if (Contains(error, "at least one regexp or equality matcher")) {
-    return "name a label in the selector, such as {app=\"api\"} or {namespace=~\".+\"}";
-  }
-  if (Contains(error, "without unwrap")) {
-    return "say which field holds the number: `| json | unwrap duration` before the range, or use "
-           "count_over_time";
-  }
-  if (Contains(text, "histogram_quantile")) {
-    return "LogQL has the quantile of lines: quantile_over_time(0.95, {app=\"api\"} | json | unwrap duration "
-           "[5m]) by (path)";
-  }
-  if (Contains(text, "increase(")) return "write count_over_time({...}[5m]) in place of increase";
-  if (Contains(text, "irate(")) return "write rate({...}[1m]) in place of irate";
-  if (Contains(text, "absent(")) return "write absent_over_time({...}[2m]) in place of absent";
-  if (!Contains(text, "{") && !Contains(text, "vector")) {
-    return "this looks like PromQL: LogQL counts lines of streams, as in rate({app=\"api\"} |= \"error\" "
-           "[5m])";
-  }
-  if (Contains(text, "{") && !Contains(text, "[") && Contains(text, "(")) {
-    return "give the range in square brackets behind the selector: rate({app=\"api\"}[5m])";
-  }
-  return "try the expression with `skaldctl fmt` or in a query first";
 }
 
 std::string LogQueryAdvice(const logql::Expr& expr) {
@@ -75,17 +42,17 @@ ExprCheck CheckExpr(std::string_view text) {
   ExprCheck out;
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     out.error = "the expression is empty";
-    out.advice = ParseAdvice(text, "");
+    out.advice = ParseAdvice(text, "", 0, 0);
     return out;
   }
   absl::StatusOr<logql::ExprPtr> expr = logql::ParseExpr(text);
   if (!expr.ok()) {
     out.error = MessageOf(expr.status());
-    out.advice = ParseAdvice(text, out.error);
     if (const auto detail = logql::DetailOf(expr.status())) {
       out.line = detail->line;
       out.col = detail->col;
     }
+    out.advice = ParseAdvice(text, out.error, out.line, out.col);
     return out;
   }
   if (logql::IsLogQuery(**expr)) {
@@ -129,16 +96,17 @@ ExprCheck CheckExpr(std::string_view text) {
   return out;
 }
 
-int64_t LongestWindowReadInFull(const logql::Expr& expr) {
+int64_t LongestWindowOfValues(const logql::Expr& expr) {
   return std::visit(logql::Overloaded{
                         [](const logql::RangeAggregation& e) {
-                          return e.op == logql::RangeOp::kRateCounter ? e.log_range.range_ns : int64_t{0};
+                          return e.op == logql::RangeOp::kQuantileOverTime ? e.log_range.range_ns
+                                                                           : int64_t{0};
                         },
-                        [](const logql::VectorAggregation& e) { return LongestWindowReadInFull(*e.inner); },
+                        [](const logql::VectorAggregation& e) { return LongestWindowOfValues(*e.inner); },
                         [](const logql::BinaryOp& e) {
-                          return std::max(LongestWindowReadInFull(*e.lhs), LongestWindowReadInFull(*e.rhs));
+                          return std::max(LongestWindowOfValues(*e.lhs), LongestWindowOfValues(*e.rhs));
                         },
-                        [](const logql::LabelReplace& e) { return LongestWindowReadInFull(*e.inner); },
+                        [](const logql::LabelReplace& e) { return LongestWindowOfValues(*e.inner); },
                         [](const auto&) { return int64_t{0}; },
                     },
                     expr.node);

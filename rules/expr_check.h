@@ -20,8 +20,7 @@ struct ExprCheck {
 // Parses, plans and compiles each stage. A log query is refused: a rule needs numbers.
 ExprCheck CheckExpr(std::string_view text);
 
-// Of the windows that have no partial aggregates and are read in full at each evaluation (rate_counter), the
-// longest; 0 = none.
-int64_t LongestWindowReadInFull(const logql::Expr& expr);
+// Of the windows whose values are all kept between evaluations (quantile_over_time), the longest; 0 = none.
+int64_t LongestWindowOfValues(const logql::Expr& expr);
 
 }  // namespace skald::rules

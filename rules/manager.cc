@@ -269,7 +269,12 @@ std::shared_ptr<Group> Manager::MakeGroup(const FileKey& key, const RuleGroup& g
 void Manager::Apply() {
   const int64_t now_ns = clock_->NowNs();
   std::set<GroupKey> wanted;
+  const auto names = [](const std::vector<std::string>& list, const std::string& tenant) {
+    return std::find(list.begin(), list.end(), tenant) != list.end();
+  };
   for (const auto& [file, source] : sources_) {
+    if (names(options_.disabled_tenants, file.tenant)) continue;
+    if (!options_.enabled_tenants.empty() && !names(options_.enabled_tenants, file.tenant)) continue;
     for (const RuleGroup& rules : source.groups) {
       const GroupKey key{file, rules.name};
       wanted.insert(key);
@@ -423,6 +428,16 @@ absl::Status Manager::WriteApiFile(const FileKey& key, const std::vector<RuleGro
   return absl::OkStatus();
 }
 
+namespace {
+
+absl::Status IsAFile(const std::string& name_space) {
+  return InvalidArgument(
+      "the namespace {} is a rule file of the server; change that file, or name another namespace",
+      name_space);
+}
+
+}  // namespace
+
 absl::Status Manager::SetGroup(const std::string& tenant, const std::string& name_space, RuleGroup group) {
   if (options_.api_directory.empty()) return FailedPrecondition("rules cannot be written here");
   if (name_space.empty() || name_space.find("..") != std::string::npos) {
@@ -432,7 +447,7 @@ absl::Status Manager::SetGroup(const std::string& tenant, const std::string& nam
   const FileKey key{tenant, name_space};
   std::vector<RuleGroup> groups;
   if (const auto it = sources_.find(key); it != sources_.end()) {
-    if (!it->second.is_api) return FailedPrecondition("the namespace {} is a rule file", name_space);
+    if (!it->second.is_api) return IsAFile(name_space);
     groups = it->second.groups;
   }
   const auto same = std::find_if(groups.begin(), groups.end(),
@@ -451,7 +466,7 @@ absl::Status Manager::DeleteGroup(const std::string& tenant, const std::string& 
   const FileKey key{tenant, name_space};
   const auto it = sources_.find(key);
   if (it == sources_.end()) return NotFound("group does not exist");
-  if (!it->second.is_api) return FailedPrecondition("the namespace {} is a rule file", name_space);
+  if (!it->second.is_api) return IsAFile(name_space);
   std::vector<RuleGroup> groups = it->second.groups;
   if (std::erase_if(groups, [&](const RuleGroup& other) { return other.name == group; }) == 0) {
     return NotFound("group does not exist");
@@ -464,7 +479,7 @@ absl::Status Manager::DeleteNamespace(const std::string& tenant, const std::stri
   const FileKey key{tenant, name_space};
   const auto it = sources_.find(key);
   if (it == sources_.end()) return NotFound("group namespace does not exist");
-  if (!it->second.is_api) return FailedPrecondition("the namespace {} is a rule file", name_space);
+  if (!it->second.is_api) return IsAFile(name_space);
   return WriteApiFile(key, {});
 }
 

@@ -35,6 +35,9 @@ struct ManagerOptions {
   int64_t poll_interval_ns = int64_t{10} * kNsPerSecond;
   int64_t outage_tolerance_ns = int64_t{3600} * kNsPerSecond;  // older state is forgotten
   int evaluation_threads = 2;
+  // Whose rules are evaluated: those named, none named = all, without those that are disabled.
+  std::vector<std::string> enabled_tenants;
+  std::vector<std::string> disabled_tenants;
 };
 
 // What takes what rules lead to; any may be missing. All outlive the manager.

@@ -234,6 +234,26 @@ TEST_F(ManagerTest, NamespacesOfTheApi) {
   EXPECT_EQ(manager_->DeleteNamespace("fake", "team/one").code(), absl::StatusCode::kNotFound);
 }
 
+TEST_F(ManagerTest, TenantsAreEnabledAndDisabled) {
+  const RuleGroup group =
+      ReadRuleGroup("name: g\nrules: [{alert: A, expr: vector(1)}]\n", "x").file.groups[0];
+  const auto evaluated = [&] {
+    std::string out;
+    for (const char* tenant : {"one", "two", "three"}) {
+      manager_->SetDeclared(tenant, "service api", {group});
+      if (!manager_->Status(tenant).empty()) out += std::string(tenant) + " ";
+    }
+    return out;
+  };
+  EXPECT_EQ(evaluated(), "one two three ");
+  options_.enabled_tenants = {"one", "two"};
+  Restart();
+  EXPECT_EQ(evaluated(), "one two ");
+  options_.disabled_tenants = {"two"};
+  Restart();
+  EXPECT_EQ(evaluated(), "one ");
+}
+
 TEST_F(ManagerTest, DeclaredRulesLiveAndDieWithTheirService) {
   RuleGroup group = ReadRuleGroup("name: g\nrules: [{alert: A, expr: vector(1)}]\n", "x").file.groups[0];
   manager_->SetDeclared("fake", "service api", {group});

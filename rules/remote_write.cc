@@ -94,7 +94,14 @@ RemoteWriter::~RemoteWriter() {
 }
 
 void RemoteWriter::Enqueue(RuleDbBatch* batch, const std::string& tenant,
-                           const std::vector<OutSample>& samples) {
+                           const std::vector<OutSample>& evaluated) {
+  std::vector<OutSample> relabelled;
+  if (options_.relabelling) {
+    relabelled = evaluated;
+    std::erase_if(relabelled,
+                  [&](OutSample& sample) { return !options_.relabelling->Apply(&sample.labels); });
+  }
+  const std::vector<OutSample>& samples = options_.relabelling ? relabelled : evaluated;
   for (size_t begin = 0; begin < samples.size(); begin += options_.max_samples) {
     const size_t end = std::min(samples.size(), begin + options_.max_samples);
     queue_.Append(batch, Encode(tenant, samples.data() + begin, samples.data() + end));

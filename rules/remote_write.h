@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "base/clock.h"
 #include "base/http_post.h"
 #include "base/metrics.h"
+#include "base/relabel.h"
 #include "rules/group.h"
 #include "rules/rule_db.h"
 
@@ -18,8 +20,9 @@ namespace skald::rules {
 struct RemoteWriteOptions {
   std::string name;  // of the client in the configuration
   HttpTarget target;
-  size_t capacity = 1'000'000;  // evaluations that may wait
-  size_t max_samples = 2'000;   // of a request
+  std::optional<Relabelling> relabelling;  // may drop samples
+  size_t capacity = 1'000'000;             // evaluations that may wait
+  size_t max_samples = 2'000;              // of a request
   bool add_org_id_header = true;
   int64_t min_backoff_ms = 30;
   int64_t max_backoff_ms = 5'000;

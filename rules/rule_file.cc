@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/labels.h"
+#include "base/nearest_word.h"
 #include "base/utf8.h"
 #include "rules/expr_check.h"
 #include "rules/rule_template.h"
@@ -40,7 +41,8 @@ std::string AsName(std::string_view text) {
 }
 
 // Keys that people write by mistake, or that other programs know, and what to do about them.
-std::string KeyAdvice(std::string_view key, std::string_view among) {
+std::string KeyAdvice(std::string_view key, std::string_view among,
+                      const std::vector<std::string_view>& known) {
   if (key == "expression" || key == "query") return "write expr";
   if (key == "duration" || key == "pending_for" || key == "pending") return "write for";
   if (key == "keep_firing") return "write keep_firing_for";
@@ -55,6 +57,8 @@ std::string KeyAdvice(std::string_view key, std::string_view among) {
   if (key == "group") return "write groups, a list";
   if (key == "evaluation_interval") return "write interval in the group";
   if (key == "evaluation_delay") return "write query_offset";
+  const std::string near = NearestWord(key, {known.begin(), known.end()});
+  if (!near.empty()) return "write " + near;
   return fmt::format("known here: {}", among);
 }
 
@@ -77,7 +81,10 @@ class Reader {
         return std::move(result_);
       }
       const YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
-      if (one_group) {
+      if (one_group && root.IsMap() && root["groups"].IsDefined()) {
+        Problem(&root, "this is a whole rule file, and one group is taken at a time",
+                "send each group by itself: name:, interval: and rules:, without groups:");
+      } else if (one_group) {
         result_.file.groups.emplace_back();
         ReadGroup(root, 0, &result_.file.groups.back());
       } else {
@@ -157,7 +164,7 @@ class Reader {
         Problem(&key, fmt::format("the key {} stands twice", text), "keep one of them");
       }
       if (std::find(known.begin(), known.end(), text) == known.end()) {
-        Problem(&key, fmt::format("unknown key {}", text), KeyAdvice(text, among));
+        Problem(&key, fmt::format("unknown key {}", text), KeyAdvice(text, among, known));
       }
     }
   }
@@ -408,14 +415,16 @@ class Reader {
   void Lint(const YAML::Node& node, const RuleGroup& group, const Rule& rule) {
     constexpr int64_t kLongNs = int64_t{24} * 3600 * 1'000'000'000;
     if (const ExprCheck check = CheckExpr(rule.expr); check.error.empty() && check.expr != nullptr) {
-      if (const int64_t window_ns = LongestWindowReadInFull(*check.expr); window_ns > kLongNs) {
+      if (const int64_t window_ns = LongestWindowOfValues(*check.expr); window_ns > kLongNs) {
         const YAML::Node expr = node["expr"];
-        Problem(
-            &expr,
-            fmt::format("a window of {} of rate_counter, which is read in full at each evaluation",
-                        FormatPrometheusDuration(window_ns)),
-            "count over a window of hours, or record that and look far back over the recording in Prometheus",
-            RuleProblem::Severity::kWarning);
+        Problem(&expr,
+                fmt::format(
+                    "a window of {} of quantile_over_time, which keeps all its values in memory, and is read "
+                    "in full at each evaluation where they do not fit",
+                    FormatPrometheusDuration(window_ns)),
+                "take the quantile of a window of hours, or count the lines beyond a threshold, which is "
+                "kept small",
+                RuleProblem::Severity::kWarning);
       }
     }
     if (!rule.is_alert()) return;

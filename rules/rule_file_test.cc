@@ -115,6 +115,7 @@ const Bad kBad[] = {
      "unknown key severity", "labels: {severity"},
     {"misspelt_expr", InGroup("  - alert: A\n    expr: vector(1)\n    expression: x\n"), 6,
      "unknown key expression", "write expr"},
+    {"misspelt_key", InGroup("  - alret: A\n    expr: vector(1)\n"), 4, "unknown key alret", "write alert"},
     {"summary_outside", InGroup("  - alert: A\n    expr: vector(1)\n    summary: x\n"), 6,
      "unknown key summary", "annotations: {summary"},
     {"for_without_unit", InGroup("  - alert: A\n    expr: vector(1)\n    for: 5\n"), 6, "not a duration",
@@ -159,7 +160,37 @@ const Bad kBad[] = {
     {"absent", Alert("'absent({a=\"b\"})'"), 5, "parse error", "absent_over_time"},
     {"no_range", Alert("'rate({a=\"b\"}) > 1'"), 5, "parse error", "[5m]"},
     {"empty_selector", Alert("'rate({}[5m]) > 1'"), 5, "at least one", "name a label"},
-    {"unknown_unit", Alert("'rate({a=\"b\"}[5x]) > 1'"), 5, "parse error", ""},
+    {"unknown_unit", Alert("'rate({a=\"b\"}[5x]) > 1'"), 5, "parse error", "5m or 1h30m"},
+    {"blank_in_range", Alert("'rate({a=\"b\"}[5 m]) > 1'"), 5, "parse error", "5m or 1h30m"},
+    {"open_bracket", Alert("'sum(rate({a=\"b\"}[5m]) > 1'"), 5, "parse error", "a ) is missing"},
+    {"bracket_too_many", Alert("'rate({a=\"b\"}[5m])) > 1'"), 5, "parse error", "too many"},
+    {"metric", Alert("'sum(rate(http_requests_total{code=\"500\"}[5m])) > 1'"), 5, "parse error",
+     "no metrics such as http_requests_total"},
+    {"single_quotes", Alert("'rate({a=''b''}[5m]) > 1'"), 5, "parse error", "double quotes"},
+    {"no_quotes", Alert("'rate({a=b}[5m]) > 1'"), 5, "parse error", "in quotes"},
+    {"no_quotes_in_filter", Alert("'rate({a=\"b\"} |= error [5m]) > 1'"), 5, "parse error", "in quotes"},
+    {"no_quotes_in_comparison", Alert("'rate({a=\"b\"} | level == error [5m]) > 1'"), 5, "parse error",
+     "\"error\""},
+    {"two_equals", Alert("'rate({a==\"b\"}[5m]) > 1'"), 5, "parse error", "one ="},
+    {"percent", Alert("'rate({a=\"b\"}[5m]) > 5%'"), 5, "parse error", "0.05"},
+    {"by_without_brackets", Alert("'sum by app (rate({a=\"b\"}[5m])) > 1'"), 5, "parse error", "by (app)"},
+    {"subquery", Alert("'max_over_time(rate({a=\"b\"}[5m])[1h:]) > 1'"), 5, "parse error", "no subqueries"},
+    {"arrow", Alert("'rate({a=\"b\"}[5m]) => 1'"), 5, "parse error", "write >="},
+    {"misspelt_function", Alert("'cout_over_time({a=\"b\"}[5m]) > 1'"), 5, "parse error",
+     "write count_over_time"},
+    {"function_of_promql", Alert("'delta({a=\"b\"}[5m]) > 1'"), 5, "parse error", "LogQL has no delta"},
+    {"misspelt_stage", Alert("'rate({a=\"b\"} | jsn [5m]) > 1'"), 5, "parse error", "write json"},
+    {"quantile_without_number", Alert("'quantile_over_time({a=\"b\"} | unwrap d [5m]) > 1'"), 5,
+     "parse error", "0.95"},
+    {"topk_without_number", Alert("'topk(rate({a=\"b\"}[5m])) > 1'"), 5, "parse error", "topk(5"},
+    {"grouped_rate", Alert("'rate({a=\"b\"}[5m]) by (app) > 1'"), 5, "parse error", "sum by (app)"},
+    {"number_in_quotes", Alert("'rate({a=\"b\"}[5m]) > \"1\"'"), 5, "parse error", "without quotes"},
+    {"comma_at_end", Alert("'rate({a=\"b\",}[5m]) > 1'"), 5, "parse error", "remove the comma"},
+    {"star", Alert("'rate({a=~\"*\"}[5m]) > 1'"), 5, "parse error", ".*"},
+    {"unwrap_nothing", Alert("'avg_over_time({a=\"b\"} | unwrap [5m]) > 1'"), 5, "parse error",
+     "name the field"},
+    {"nothing_to_compare", Alert("'rate({a=\"b\"}[5m]) >'"), 5, "parse error", "missing at the end"},
+    {"two_exclamation_marks", Alert("'rate({a=\"b\"} !! \"x\" [5m]) > 1'"), 5, "parse error", "|="},
     {"zero_range", Alert("'rate({a=\"b\"}[0s]) > 1'"), 5, "is zero", "[5m]"},
     {"sum_without_unwrap", Alert("'sum_over_time({a=\"b\"}[5m]) > 1'"), 5, "without unwrap",
      "unwrap duration"},
@@ -199,6 +230,12 @@ TEST(RuleFile, AllProblemsOfAFileAreTold) {
   EXPECT_EQ(result.problems.size(), 4u) << result.Errors();
 }
 
+TEST(RuleFile, AFileInPlaceOfAGroup) {
+  const RuleFileResult result = ReadRuleGroup("groups:\n- {name: g, rules: []}\n", "ns");
+  ASSERT_EQ(result.problems.size(), 1u) << result.Errors();
+  EXPECT_NE(result.problems[0].Text().find("without groups:"), std::string::npos) << result.Errors();
+}
+
 TEST(RuleFile, PlaceInsideABlockOfText) {
   const RuleFileResult result = ReadRules(
       InGroup("  - alert: A\n    expr: |\n      sum(\n        rate({a=\"b\"}[5m]))\n      > > 1\n"), "x");
@@ -226,16 +263,17 @@ TEST(RuleFile, LintWarns) {
   EXPECT_NE(result.problems[2].what.find("runbook_url"), std::string::npos);
 }
 
-TEST(RuleFile, LintWarnsOfLongWindowsThatAreReadInFull) {
+TEST(RuleFile, LintWarnsOfLongWindowsWhoseValuesAreKept) {
   const struct {
     const char* expr;
     const char* warning;  // "" = none
   } kCases[] = {
-      {R"(vector(1) + sum(rate_counter({a="b"} | unwrap n [2d])))", "a window of 2d"},
-      {R"(label_replace(rate_counter({a="b"} | unwrap n [30d]), "x", "y", "a", ".*") > 1)",
+      {R"(vector(1) + sum(quantile_over_time(0.9, {a="b"} | unwrap n [2d])))", "a window of 2d"},
+      {R"(label_replace(quantile_over_time(0.9, {a="b"} | unwrap n [30d]), "x", "y", "a", ".*") > 1)",
        "a window of 30d"},
-      {R"(sum(rate_counter({a="b"} | unwrap n [1d])))", ""},
+      {R"(sum(quantile_over_time(0.9, {a="b"} | unwrap n [1d])))", ""},
       {R"(sum(count_over_time({a="b"}[30d])))", ""},
+      {R"(sum(rate_counter({a="b"} | unwrap n [30d])))", ""},
   };
   RuleReadOptions options;
   options.lint = true;

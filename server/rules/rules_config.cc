@@ -31,8 +31,6 @@ constexpr Unneeded kUnneeded[] = {
     {"ruler.evaluation", "not needed: rules are evaluated in this process, groups at offsets of their own"},
     {"ruler.query_stats_enabled", "not needed"},
     {"ruler.disable_rule_group_label", "not needed: metrics have it always"},
-    {"ruler.disabled_tenants", "not available: remove the tenant's rules"},
-    {"ruler.enabled_tenants", "not available: remove the other tenants' rules"},
     {"ruler.enable_api", "not needed: the API is always there"},
     {"ruler.remote_write.config_refresh_period", "not needed"},
     {"ruler.storage.type", "not needed: rules are files"},
@@ -180,9 +178,10 @@ absl::Status ReadClient(const YAML::Node& node, const ConfigPlace& place, RulesC
         return tls.Unknown(name);
       });
     }
+    if (key == "write_relabel_configs") return ReadRelabelling(value, place, &out->relabelling.emplace());
     // Of Prometheus, and of no use with a queue that is never cut by memory.
-    for (const char* known : {"queue_config", "metadata_config", "write_relabel_configs", "send_exemplars",
-                              "send_native_histograms", "follow_redirects", "proxy_url", "enable_http2"}) {
+    for (const char* known : {"queue_config", "metadata_config", "send_exemplars", "send_native_histograms",
+                              "follow_redirects", "proxy_url", "enable_http2"}) {
       if (key == known) return absl::OkStatus();
     }
     return reader.Unknown(key);
@@ -221,10 +220,18 @@ void RegisterRulesOptions(Config* config, RulesConfig* out) {
   config->Duration(spec("", "for_outage_tolerance",
                         "After a longer outage alerts start anew; otherwise they go on as they were."),
                    &out->outage_tolerance_ns);
+  config->Duration(
+      spec("", "declared_silence",
+           "After that time without a word from an agent, what its services declare goes. 0: never."),
+      &out->declared_silence_ns);
   config->Duration(spec("", "resend_delay", "Between two notices of an alert that has not changed."),
                    &out->resend_delay_ns);
   config->Duration(spec("", "query_offset", "Rules are evaluated this long ago, for lines that come late."),
                    &out->query_offset_ns);
+  config->List(spec("", "enabled_tenants", "Tenants whose rules are evaluated. Empty: all."),
+               &out->enabled_tenants);
+  config->List(spec("", "disabled_tenants", "Tenants whose rules are not evaluated."),
+               &out->disabled_tenants);
   config->Int(spec("", "evaluation_threads", "Groups that are evaluated at one time; 0 = one per core."),
               &out->threads, 0, 1024);
   config->Int(spec("", "notification_queue_capacity", "Alerts that wait for an Alertmanager."),

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,12 @@ struct RulesConfig {
   int64_t evaluation_interval_ns = int64_t{60} * 1'000'000'000;
   int64_t poll_interval_ns = int64_t{10} * 1'000'000'000;
   int64_t outage_tolerance_ns = int64_t{3600} * 1'000'000'000;
+  int64_t declared_silence_ns = int64_t{24} * 3600 * 1'000'000'000;
   int64_t resend_delay_ns = int64_t{60} * 1'000'000'000;
   int64_t query_offset_ns = 0;
-  int64_t threads = 0;  // 0 = one per core
+  int64_t threads = 0;                       // 0 = one per core
+  std::vector<std::string> enabled_tenants;  // none = all
+  std::vector<std::string> disabled_tenants;
 
   std::vector<std::string> alertmanagers;  // URLs
   HttpTarget alertmanager;                 // all but the URL
@@ -34,6 +38,7 @@ struct RulesConfig {
   struct RemoteWrite {
     std::string name;
     HttpTarget target;
+    std::optional<Relabelling> relabelling;
   };
   bool remote_write_enabled = false;
   bool add_org_id_header = true;

@@ -70,6 +70,7 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
       rules::RemoteWriteOptions options;
       options.name = client.name;
       options.target = client.target;
+      options.relabelling = client.relabelling;
       options.add_org_id_header = config.add_org_id_header;
       service->remote_writers_.push_back(
           std::make_unique<rules::RemoteWriter>(std::move(options), service->db_.get(), metrics));
@@ -101,13 +102,17 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
   options.rules_directory = config.directory.empty() ? data_dir + "/rules" : config.directory;
   options.api_directory = directory + "/namespaces";
   options.poll_interval_ns = config.poll_interval_ns;
+  options.enabled_tenants = config.enabled_tenants;
+  options.disabled_tenants = config.disabled_tenants;
   options.outage_tolerance_ns = config.outage_tolerance_ns;
   options.evaluation_threads = config.threads > 0
                                    ? static_cast<int>(config.threads)
                                    : static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   service->manager_ = std::make_unique<rules::Manager>(std::move(options), std::move(sinks),
                                                        service->db_.get(), &Clock::System(), metrics);
-  service->services_ = std::make_unique<rules::DeclaredServices>(service->manager_.get(), service->db_.get());
+  service->services_ = std::make_unique<rules::DeclaredServices>(
+      service->manager_.get(), service->db_.get(),
+      rules::DeclaredServicesOptions{config.declared_silence_ns, &Clock::System()});
   return service;
 }
 
@@ -121,7 +126,8 @@ void RulesService::Declare(const std::string& tenant, const std::string& agent_i
     declaration.labels.insert(service.labels().begin(), service.labels().end());
     services.push_back(std::move(declaration));
   }
-  for (const std::string& problem : services_->Replace(tenant, "agent " + agent_id, services)) {
+  for (const std::string& problem :
+       services_->Replace(tenant, std::string(rules::kAgentSource) + agent_id, services)) {
     LogWarn("alerts that a service declares are refused", "agent={} problem=\"{}\"", agent_id, problem);
   }
 }
