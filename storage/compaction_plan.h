@@ -27,9 +27,11 @@ struct PlanOptions {
   size_t inputs_while_open = 8;
 };
 
-// Merges of segments of about the same size, so that no row is rewritten often: a segment joins the smaller
-// ones when it has at most twice their bytes. In a class that is closed two are enough, and one alone is
-// rewritten when a flush wrote it. The inputs of each are in the order of their ids; no segment is in two.
+// Merges of segments of about the same size, so that no row is rewritten often: a segment joins others when
+// it has at most twice their bytes. They are neighbours in time: a block that reached over what another
+// segment holds would overlap all of it, and readers would have to look for repetitions in both. In a class
+// that is closed two are enough, and one alone is rewritten when a flush wrote it. The inputs of each are in
+// the order of their ids; no segment is in two.
 std::vector<std::vector<SegmentInfo>> PlanMerges(const std::vector<SegmentInfo>& segments,
                                                  const std::function<bool(const SegmentClass&)>& closed,
                                                  const PlanOptions& options);

@@ -34,6 +34,7 @@ TEST(CompactionPlanTest, JoinsSegmentsOfAboutOneSize) {
     uint32_t level = 0;
     int days = 1;
     uint32_t shard = 0;
+    int hour = 0;
   };
   const struct {
     std::string name;
@@ -49,7 +50,18 @@ TEST(CompactionPlanTest, JoinsSegmentsOfAboutOneSize) {
       {"not over days or shards", {{1, 5}, {2, 5, 1}, {3, 5, 0, 0, 1, 1}}, true, {{1}, {2}, {3}}},
       {"those over several days together", {{1, 5, 0, 1, 3}, {2, 5, 1, 1, 2}}, true, {{1, 2}}},
       {"a large one waits for others", {{1, 100, 0, 1}, {2, 3}, {3, 3}}, true, {{2, 3}}},
-      {"large ones join each other", {{1, 100, 0, 1}, {2, 1, 0, 1}, {3, 110, 0, 1}}, true, {{1, 3}}},
+      {"large ones join each other, and what lies between them",
+       {{1, 100, 0, 1, 1, 0, 1}, {2, 1, 0, 1, 1, 0, 2}, {3, 110, 0, 1, 1, 0, 3}},
+       true,
+       {{1, 2, 3}}},
+      {"equals on both sides of a large one",
+       {{1, 5, 0, 1, 1, 0, 1}, {2, 50, 0, 1, 1, 0, 2}, {3, 5, 0, 1, 1, 0, 3}},
+       true,
+       {}},
+      {"neighbours in time, whatever their ids",
+       {{1, 5, 0, 1, 1, 0, 1}, {2, 50, 0, 1, 1, 0, 3}, {3, 5, 0, 1, 1, 0, 2}},
+       true,
+       {{1, 3}}},
       {"a step of double size", {{1, 1}, {2, 2}, {3, 6}, {4, 18}}, true, {{1, 2, 3, 4}}},
       {"not beyond a merge's bytes", {{1, 300, 0, 1}, {2, 300, 0, 1}}, true, {}},
       {"few while open", {{1, 5}, {2, 5}, {3, 5}, {4, 5}, {5, 5}, {6, 5}, {7, 5}}, false, {}},
@@ -64,7 +76,7 @@ TEST(CompactionPlanTest, JoinsSegmentsOfAboutOneSize) {
       SegmentInfo& info = infos.emplace_back();
       info.id = SegmentId{s.id};
       info.bytes = s.mib * kMiB;
-      info.min_ns = kBaseNs + s.day * kDayNs;
+      info.min_ns = kBaseNs + s.day * kDayNs + s.hour * kDayNs / 24;
       info.max_ns = info.min_ns + (s.days - 1) * kDayNs + 1000;
       info.level = s.level;
       info.shard = s.shard;
