@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 
 #include "base/clock.h"
@@ -122,8 +123,54 @@ absl::Status StateJournal::LoadAll() {
     }
     LogError("state journal is damaged", "file={}", PathOf(generation));
   }
-  loaded_.lost = !generations.empty();
+  AgentState state;
+  uint64_t records = 0;
+  for (auto generation = generations.rbegin(); generation != generations.rend(); ++generation) {
+    const absl::StatusOr<std::string> bytes = ReadWholeFile(PathOf(*generation));
+    if (bytes.ok()) records += Salvage(*bytes, &state);
+  }
+  if (records == 0) {
+    loaded_.lost = !generations.empty();
+    return absl::OkStatus();
+  }
+  LogWarn("going on with what is whole of the state", "records={} files={}", records, state.files.size());
+  // Which batches were on their way is not sure: their lines are read again, under another id.
+  state.agent_id.clear();
+  state.in_flight.clear();
+  state.next_sequence = 1;
+  state_ = std::move(state);
+  loaded_.had_state = loaded_.salvaged = true;
+  loaded_.alive_ns = scanned_ns_ = state_.alive_ns;
   return absl::OkStatus();
+}
+
+uint64_t StateJournal::Salvage(std::string_view bytes, AgentState* state) {
+  uint64_t records = 0;
+  // When the directories were last looked at: the earliest that any record says, so that nothing is taken for
+  // older than it is.
+  std::optional<int64_t> alive_ns;
+  while (bytes.size() > kFrameBytes) {
+    ByteReader frame(bytes);
+    const auto length = frame.Fixed<uint32_t>();
+    const auto crc = frame.Fixed<uint32_t>();
+    if (length == 0 || length > frame.remaining()) {
+      bytes.remove_prefix(1);
+      continue;
+    }
+    const std::string_view body = frame.Bytes(length);
+    if (Crc32c(body) != crc) {
+      bytes.remove_prefix(1);
+      continue;
+    }
+    bytes.remove_prefix(kFrameBytes + length);
+    const auto type = static_cast<Type>(body.front());
+    if (!Apply(type, body.substr(1), state)) continue;
+    ++records;
+    if (type == Type::kHeader || type == Type::kTouch || type == Type::kAck)
+      alive_ns = std::min(alive_ns.value_or(INT64_MAX), state->alive_ns);
+  }
+  state->alive_ns = alive_ns.value_or(0);
+  return records;
 }
 
 bool StateJournal::LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) const {

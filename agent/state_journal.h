@@ -1,7 +1,7 @@
 // The agent's state on disk: an append-only journal of checksummed records, begun anew with a snapshot when
 // it has grown. Two generations are kept. A torn or damaged end is cut; a damaged snapshot makes the older
-// generation count; if that is damaged too, the state is lost and begins anew under a new agent id. Nothing
-// of this stops a start.
+// generation count; if that is damaged too, what is whole of both counts, under a new agent id: what a
+// damaged record said is read again. Nothing of this stops a start.
 //
 // Directory: lock, state-<generation> (8 digits). File: records of
 //   u32 length of what follows the checksum, u32 CRC-32C of it, u8 type, payload
@@ -36,6 +36,7 @@ class StateJournal {
     bool had_state = false;   // anything was read
     bool lost = false;        // there were files, and none of them was usable
     bool used_older = false;  // the newest generation was not usable
+    bool salvaged = false;    // none was whole
     uint64_t cut_bytes = 0;   // of a damaged end
     int64_t alive_ns = 0;     // when the directories were last looked at before this start
   };
@@ -91,6 +92,8 @@ class StateJournal {
   absl::Status LoadAll();
   // False if the file has no whole snapshot.
   bool LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) const;
+  // Applies each record that is whole, wherever it stands. How many there are.
+  static uint64_t Salvage(std::string_view bytes, AgentState* state);
   static bool Apply(Type type, std::string_view payload, AgentState* state);
   void Append(Type type, std::string_view payload);
   absl::Status Compact();

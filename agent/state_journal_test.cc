@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 
 #include "agent/test_directory.h"
 #include "base/file.h"
@@ -164,6 +165,51 @@ TEST_F(StateJournalTest, StartsWithAnyByteFlippedOrCut) {
     auto journal = Open();
     ASSERT_NE(journal, nullptr);
     EXPECT_EQ(journal->state().files.size(), 2u) << size;
+  }
+}
+
+// Whatever bits are flipped in both generations: all other files are known, and where they were read to at
+// some time.
+TEST_F(StateJournalTest, BothGenerationsDamagedKeepWhatIsWhole) {
+  std::string id;
+  for (int generation = 0; generation < 2; ++generation) {
+    auto journal = Open();
+    id = journal->state().agent_id;
+    for (int i = 0; i < 5; ++i) journal->PutFile(File(journal->NewFileId()));
+    for (int i = 0; i < 4; ++i) {
+      const uint64_t sequence = journal->state().next_sequence;
+      journal->PutManifest(OneRange(sequence, 1, sequence, sequence + 1));
+      journal->Ack(sequence);
+    }
+    journal->PutManifest(OneRange(journal->state().next_sequence, 1, 100, 200));
+  }
+  std::map<std::string, std::string> images;
+  for (const std::string& name : Names()) {
+    if (name.starts_with("state-")) images[dir_ + "/" + name] = *ReadWholeFile(dir_ + "/" + name);
+  }
+  ASSERT_EQ(images.size(), 2u);
+  std::mt19937 random(5);
+  for (int trial = 0; trial < 300; ++trial) {
+    for (const std::string& name : Names()) {
+      if (name.starts_with("state-")) std::filesystem::remove(dir_ + "/" + name);
+    }
+    for (const auto& [path, image] : images) {
+      std::string damaged = image;
+      // In the snapshot, which alone says whether a generation is whole.
+      const size_t at = random() % 60;
+      damaged[at] = static_cast<char>(damaged[at] ^ (1 << (random() % 8)));
+      ASSERT_TRUE(WriteFileAtomically(path, damaged).ok());
+    }
+    auto journal = Open();
+    ASSERT_NE(journal, nullptr);
+    EXPECT_TRUE(journal->loaded().salvaged);
+    EXPECT_TRUE(journal->loaded().had_state);
+    EXPECT_FALSE(journal->loaded().lost);
+    EXPECT_NE(journal->state().agent_id, id);
+    EXPECT_TRUE(journal->state().in_flight.empty());
+    EXPECT_EQ(journal->state().files.size(), 10u) << trial;
+    EXPECT_LE(journal->state().files.at(1).offset, 10u);
+    EXPECT_EQ(journal->NewFileId(), 11u);
   }
 }
 
