@@ -7,11 +7,11 @@
 #include "agent/stages/stage.h"
 #include "agent/stages/stage_config.h"
 #include "base/clock.h"
+#include "base/config.h"
 #include "base/error.h"
 #include "base/go_regex.h"
 #include "base/status_macros.h"
 #include "text/duration.h"
-#include "text/human_bytes.h"
 
 namespace skald::agent {
 namespace {
@@ -87,7 +87,9 @@ StageOr MakeDropStage(const YAML::Node& config, const StageContext&) {
       } else if (key == "older_than") {
         ASSIGN_OR_RETURN(options.older_than_ns, ParseGoDuration(item.second.Scalar()));
       } else if (key == "longer_than") {
-        ASSIGN_OR_RETURN(options.longer_than, ParseHumanBytes(item.second.Scalar()));
+        options.longer_than = ParseConfigBytes(item.second.Scalar());
+        if (!options.longer_than)
+          return InvalidArgument("longer_than: \"{}\" is not a size like 8kb", item.second.Scalar());
       } else {
         options.reason = item.second.Scalar();
       }

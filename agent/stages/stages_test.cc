@@ -89,6 +89,17 @@ TEST(Stages, Json) {
       {"[{json: {expressions: {a: }}}, {labels: {a: }}]", R"({"a":"b")", R"({stream="stdout"}|{"a":"b")"},
       {"[{json: {expressions: {a: }}}, {labels: {a: }}]", R"(["a"])", R"({stream="stdout"}|["a"])"},
       {"[{json: {expressions: {a: }, drop_malformed: true}}]", "text", "dropped: malformed_json"},
+      {"[{json: {expressions: {a: }, drop_malformed: true}}, {labels: {a: }}]", R"({"a":1})",
+       R"({a="1", stream="stdout"}|{"a":1})"},
+      // A label of a boolean, none of null and of what is not there.
+      {"[{json: {expressions: {a: , b: , c: }}}, {labels: {a: , b: , c: }}]", R"({"a":false,"b":null})",
+       R"({a="false", stream="stdout"}|{"a":false,"b":null})"},
+      {"[{json: {expressions: {a: , e: }}}, {labels: {a: , e: }}]", R"({"a":"","e":"x"})",
+       R"({e="x", stream="stdout"}|{"a":"","e":"x"})"},
+      {"[{json: {expressions: {a: x.y.z}}}, {labels: {a: }}]", R"({"x":{"y":"no map"}})",
+       R"({stream="stdout"}|{"x":{"y":"no map"}})"},
+      {"[{json: {expressions: {a: }, source: nothing}}, {labels: {a: }}]", R"({"a":"b"})",
+       R"({stream="stdout"}|{"a":"b"})"},
       {"[{json: {expressions: {log: }}}, {json: {expressions: {m: }, source: log}}, {output: {source: m}}]",
        R"({"log":"{\"m\":\"inner\"}"})", R"({stream="stdout"}|inner)"},
   });
@@ -98,6 +109,11 @@ TEST(Stages, Logfmt) {
   Check({
       {"[{logfmt: {mapping: {lvl: level, msg: }}}, {labels: {lvl: }}, {output: {source: msg}}]",
        R"(level=warn msg="a \"b\" c" x=1)", R"({lvl="warn", stream="stdout"}|a "b" c)"},
+      {"[{logfmt: {mapping: {a: , b: , c: }}}, {labels: {a: , b: , c: }}]", R"(a b= c="")",
+       R"({stream="stdout"}|a b= c="")"},
+      {"[{json: {expressions: {m: }}}, {logfmt: {mapping: {a: }, source: m}}, {labels: {a: }}]",
+       R"({"m":"a=1"})", R"({a="1", stream="stdout"}|{"m":"a=1"})"},
+      {"[{logfmt: {mapping: {a: }, source: nothing}}, {labels: {a: }}]", "a=1", R"({stream="stdout"}|a=1)"},
       {"[{logfmt: {mapping: {a: }}}, {labels: {a: }}]", "a=1 a=2", R"({a="2", stream="stdout"}|a=1 a=2)"},
       {"[{logfmt: {mapping: {a: , b: }}}, {labels: {a: , b: }}]", "a=1 =x b=2",
        R"({a="1", stream="stdout"}|a=1 =x b=2)"},
@@ -107,6 +123,11 @@ TEST(Stages, Logfmt) {
 TEST(Stages, Output) {
   Check({
       {"[{output: {source: stream}}]", "l", R"({stream="stdout"}|stdout)"},
+      // null is no text.
+      {"[{json: {expressions: {a: }}}, {output: {source: a}}]", R"({"a":null})",
+       R"({stream="stdout"}|{"a":null})"},
+      {"[{json: {expressions: {a: }}}, {output: {source: a}}]", R"({"a":12.50})",
+       R"({stream="stdout"}|12.50)"},
       {"[{output: {source: missing}}]", "l", R"({stream="stdout"}|l)"},
   });
 }
@@ -114,8 +135,13 @@ TEST(Stages, Output) {
 TEST(Stages, Labels) {
   Check({
       {"[{labels: {out: stream, no: missing}}]", "l", R"({out="stdout", stream="stdout"}|l)"},
+      // The value is the extracted one, whatever became of the label.
+      {"[{static_labels: {stream: s}}, {labels: {later: stream}}]", "l", R"({later="stdout", stream="s"}|l)"},
       {"[{labeldrop: [stream, nothing]}]", "l", "{}|l"},
       {"[{static_labels: {a: b, e: ''}}, {labelallow: [a]}]", "l", R"({a="b"}|l)"},
+      {"[{labelallow: [nothing]}]", "l", "{}|l"},
+      {"[{structured_metadata: {a: missing}}]", "l", R"({stream="stdout"}|l)"},
+      // Both a label and extracted: once.
       {"[{structured_metadata: {stream: }}]", "l", "{}|l|stream=stdout"},
       {"[{non_indexed_labels: {s: stream}}]", "l", R"({stream="stdout"}|l|s=stdout)"},
       {"[{static_labels: {a: b}}, {structured_metadata: {a: }}]", "l", R"({stream="stdout"}|l|a=b)"},
@@ -123,7 +149,10 @@ TEST(Stages, Labels) {
 }
 
 TEST(Stages, Decolorize) {
-  Check({{"[{decolorize: {}}]", "a\x1b[31mred\x1b[0m", R"({stream="stdout"}|ared)"}});
+  Check({{"[{decolorize: {}}]", "\x1b[1;38;5;196mbold\x1b[0m \x1b[2Kline \x1b[mend",
+          R"({stream="stdout"}|bold line end)"},
+         {"[{decolorize: {}}]", "no [31m escape", R"({stream="stdout"}|no [31m escape)"},
+         {"[{decolorize: {}}]", "a\x1b[31mred\x1b[0m", R"({stream="stdout"}|ared)"}});
 }
 
 TEST(Stages, Timestamp) {
@@ -149,6 +178,24 @@ TEST(Stages, Timestamp) {
       // Named formats are in UTC whatever the location.
       {"format: ANSIC, location: Europe/Berlin", "Fri Mar  1 10:00:00 2024", "2024-03-01T10:00:00Z"},
       {"format: Unix, fallback_formats: [UnixMs, RFC3339]", "2024-03-01T10:00:00Z", "2024-03-01T10:00:00Z"},
+      {"format: UnixDate", "Fri Mar  1 10:00:00 UTC 2024", "2024-03-01T10:00:00Z"},
+      {"format: RubyDate", "Fri Mar 01 10:00:00 +0100 2024", "2024-03-01T09:00:00Z"},
+      {"format: RFC822", "01 Mar 24 10:00 UTC", "2024-03-01T10:00:00Z"},
+      {"format: RFC822Z", "01 Mar 24 10:00 -0700", "2024-03-01T17:00:00Z"},
+      {"format: RFC850", "Friday, 01-Mar-24 10:00:00 UTC", "2024-03-01T10:00:00Z"},
+      {"format: RFC1123", "Fri, 01 Mar 2024 10:00:00 UTC", "2024-03-01T10:00:00Z"},
+      {"format: '02/Jan/2006:15:04:05 -0700'", "01/Mar/2024:10:00:00 +0530", "2024-03-01T04:30:00Z"},
+      {"format: 'Jan _2 15:04:05 2006'", "Mar  1 10:00:00 2024", "2024-03-01T10:00:00Z"},
+      {"format: '2006 002 15:04'", "2024 061 10:00", "2024-03-01T10:00:00Z"},
+      {"format: '2006-01-02 3:04:05 PM'", "2024-03-01 1:02:03 PM", "2024-03-01T13:02:03Z"},
+      {"format: '2006-01-02T15:04:05Z07:00'", "2024-03-01T10:00:00Z", "2024-03-01T10:00:00Z"},
+      {"format: '2006-01-02T15:04:05Z07:00'", "2024-03-01T10:00:00-01:00", "2024-03-01T11:00:00Z"},
+      {"format: '2006-01-02 15:04:05.999'", "2024-03-01 10:00:00", "2024-03-01T10:00:00Z"},
+      {"format: '2006-01-02 15:04:05.999'", "2024-03-01 10:00:00.5", "2024-03-01T10:00:00.5Z"},
+      // Input may have a fraction that the layout does not name.
+      {"format: '2006-01-02 15:04:05'", "2024-03-01 10:00:00.123", "2024-03-01T10:00:00.123Z"},
+      {"format: '2006-01-02 15:04:05'", "2024-02-30 10:00:00", ""},
+      {"format: '2006-01-02', location: America/New_York", "2024-03-01", "2024-03-01T05:00:00Z"},
       {"format: RFC3339, action_on_failure: skip", "yesterday", ""},
       {"format: RFC3339", "yesterday", ""},
   };
@@ -194,9 +241,28 @@ TEST(Stages, Drop) {
       {"[{drop: {source: stream, value: std}}]", "l", R"({stream="stdout"}|l)"},
       {"[{drop: {source: [job, stream], value: 'x;stdout'}}]", "l", "dropped: drop_stage"},
       {"[{drop: {source: [job, stream], separator: '-', expression: '^x-std'}}]", "l", "dropped: drop_stage"},
+      // Of several sources those that are there count; none of them tests nothing.
+      {"[{drop: {source: [stream, missing], expression: '^stdout'}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {source: [missing, stream], value: stdout}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {source: missing}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{drop: {source: missing, value: stdout}}]", "l", R"({stream="stdout"}|l)"},
+      {"[{json: {expressions: {n: }}}, {drop: {source: n, value: '5'}}]", R"({"n":5})",
+       "dropped: drop_stage"},
+      {"[{drop: {older_than: 24h, expression: l}}]", "l", "dropped: drop_stage"},
+      {"[{drop: {older_than: 24h, expression: m}}]", "l", R"({stream="stdout"}|l)"},
       // All conditions.
       {"[{drop: {source: stream, longer_than: 10b}}]", "l", R"({stream="stdout"}|l)"},
   });
+}
+
+TEST(Stages, DropBySize) {
+  for (const auto& [limit, kept] :
+       {std::pair{"1kb", 1024u}, std::pair{"1KB", 1024u}, std::pair{"100", 100u}, std::pair{"2B", 2u}}) {
+    auto pipeline = Make(std::string("[{drop: {longer_than: ") + limit + "}}]");
+    ASSERT_TRUE(pipeline.ok()) << limit << pipeline.status();
+    EXPECT_EQ(Show(**pipeline, std::string(kept + 1, 'x')), "dropped: drop_stage") << limit;
+    EXPECT_EQ(Show(**pipeline, std::string(kept, 'x')).size(), kept + 18) << limit;
+  }
 }
 
 TEST(Stages, Pack) {
@@ -250,6 +316,11 @@ TEST(Stages, RefusedWhenTheyAreRead) {
       {"[{drop: {}}]", "is required"},
       {"[{drop: {value: a, expression: b}}]", "exclude each other"},
       {"[{drop: {older_than: long}}]", "duration"},
+      {"[{drop: {longer_than: far}}]", "size"},
+      {"[{drop: {value: a}}]", "source"},
+      {"[{drop: {expression: '('}}]", "missing closing )"},
+      {"[{logfmt: {}}]", "at least one name"},
+      {"[{static_labels: {'a-b': c}}]", "not a label name"},
       {"[{sampling: {}}]", "rate is required"},
       {"[{sampling: {rate: 1.5}}]", "not between 0 and 1"},
       {"[{pack: {labels: stream}}]", "a list"},
