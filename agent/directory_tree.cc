@@ -10,13 +10,21 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "base/types.h"
 
 namespace skald::agent {
 namespace {
 
 constexpr uint32_t kNameEvents =
     IN_CREATE | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+
+// Of the scans for what made no event, every one that many lists everything.
+constexpr uint64_t kQuietScans = 6;
+constexpr int64_t kRestNs = 60 * kNsPerSecond;
+
+int64_t ModifiedNs(const struct stat& st) { return st.st_mtim.tv_sec * kNsPerSecond + st.st_mtim.tv_nsec; }
 
 class OpenDirectory {
  public:
@@ -52,7 +60,9 @@ void DirectoryTree::AddTargets() {
   }
   for (size_t t = 0; t < targets_->size(); ++t) {
     for (size_t g = 0; g < (*targets_)[t].include.size(); ++g) {
-      AddState((*targets_)[t].include[g].root(), {static_cast<int>(t), static_cast<int>(g), 0}, true);
+      const std::string& root = (*targets_)[t].include[g].root();
+      if (std::find(roots_.begin(), roots_.end(), root) == roots_.end()) roots_.push_back(root);
+      AddState(root, {static_cast<int>(t), static_cast<int>(g), 0}, true);
     }
   }
 }
@@ -65,6 +75,7 @@ void DirectoryTree::Reset() {
   nodes_.clear();
   by_watch_.clear();
   dirty_.clear();
+  roots_.clear();
   AddTargets();
   for (const auto& [path, owners] : links) {
     for (const std::string& owner : owners) FollowLink(path, owner);
@@ -127,7 +138,18 @@ void DirectoryTree::Watch(Node* node) {
   by_watch_[watch] = node->path;
 }
 
+// Nothing tells of them: their own directory is not watched.
+void DirectoryTree::LookForRoots() {
+  for (const std::string& root : roots_) {
+    const auto node = nodes_.find(root);
+    if (node == nodes_.end() || node->second.listed || node->second.dirty) continue;
+    struct stat st {};
+    if (::stat(root.empty() ? "/" : root.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) MarkDirty(&node->second);
+  }
+}
+
 void DirectoryTree::ReadEvents() {
+  LookForRoots();
   if (!inotify_.valid()) return;
   alignas(inotify_event) char buffer[64 << 10];
   std::string path;
@@ -180,6 +202,25 @@ void DirectoryTree::ScanAll() {
   ScanDirty();
 }
 
+void DirectoryTree::ScanAgain() {
+  if (++quiet_scans_ % kQuietScans == 0) return ScanAll();
+  watch_failed_ = false;
+  const int64_t now = Clock::System().NowNs();
+  for (auto& [path, node] : nodes_) {
+    if (!Unchanged(node, now)) MarkDirty(&node);
+  }
+  ScanDirty();
+}
+
+// A look at it costs a tenth of listing it. Times of file systems are those of the last tick, so only a
+// directory that has been at rest for long is told by its own.
+bool DirectoryTree::Unchanged(const Node& node, int64_t now_ns) {
+  if (!node.listed || node.watch < 0 || node.has_links) return false;
+  struct stat st {};
+  if (::stat(node.path.empty() ? "/" : node.path.c_str(), &st) != 0) return false;
+  return st.st_ino == node.inode && ModifiedNs(st) == node.modified_ns && now_ns - node.modified_ns > kRestNs;
+}
+
 void DirectoryTree::Scan(const std::string& path) {
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) return;
@@ -197,8 +238,14 @@ void DirectoryTree::Scan(const std::string& path) {
     return;
   }
   node->listed = true;
+  struct stat directory_stat {};
+  if (::fstat(directory.fd(), &directory_stat) == 0) {
+    node->inode = directory_stat.st_ino;
+    node->modified_ns = ModifiedNs(directory_stat);
+  }
   const std::vector<State> states = node->states;  // AddState may move the node's vector
   std::vector<DirectoryEntry> entries;
+  bool has_links = false;
   while (const dirent* entry = directory.Next()) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
@@ -213,6 +260,7 @@ void DirectoryTree::Scan(const std::string& path) {
       }
       if (link) is_directory = ::fstatat(directory.fd(), entry->d_name, &st, 0) == 0 && S_ISDIR(st.st_mode);
     }
+    has_links |= link;
     int target = -1;
     std::string child;
     for (const State& state : states) {
@@ -236,6 +284,7 @@ void DirectoryTree::Scan(const std::string& path) {
     if (!is_directory && node->lists_files)
       entries.push_back({std::string(name), entry->d_ino, link, target});
   }
+  node->has_links = has_links;
   if (node->lists_files) listener_->OnListing(path, entries);
 }
 

@@ -43,11 +43,14 @@ class DirectoryTree {
 
   // Readable when ReadEvents has something to do; -1 without inotify.
   int event_fd() const { return inotify_.get(); }
+  // And looks whether directories that patterns begin with, and that were not there, are.
   void ReadEvents();
   // Lists what events pointed at.
   void ScanDirty();
   // Lists everything.
   void ScanAll();
+  // Lists again whatever may have changed without an event; everything now and then.
+  void ScanAgain();
   // Writes to files of real_directory shall be heard of; `directory` holds links to them and is listed again
   // when names change there.
   void FollowLink(const std::string& real_directory, const std::string& directory);
@@ -81,6 +84,9 @@ class DirectoryTree {
     bool dirty = false;
     bool lists_files = false;
     bool listed = false;
+    uint64_t inode = 0;       // when it was listed
+    int64_t modified_ns = 0;  // likewise
+    bool has_links = false;
     std::vector<State> states;
     std::vector<std::string> owners;  // directories with links into this one
   };
@@ -89,6 +95,9 @@ class DirectoryTree {
     return (*targets_)[state.target].include[state.glob];
   }
   // Adds the state, and the one behind a "**". True if the node is new or has a new state.
+  // Whether its names are surely those of the last listing.
+  static bool Unchanged(const Node& node, int64_t now_ns);
+  void LookForRoots();
   bool AddState(const std::string& path, State state, bool root);
   void AddTargets();
   void MarkDirty(Node* node);
@@ -104,6 +113,8 @@ class DirectoryTree {
   absl::node_hash_map<std::string, Node> nodes_;
   absl::flat_hash_map<int, std::string> by_watch_;
   std::deque<std::string> dirty_;
+  std::vector<std::string> roots_;
+  uint64_t quiet_scans_ = 0;
   uint64_t overflows_ = 0;
   uint64_t failed_watches_ = 0;
   bool watch_failed_ = false;  // since the last listing of everything began
