@@ -282,7 +282,7 @@ void Agent::SealIfDue(bool now) {
       return;
     }
   }
-  if (!now && batch_.bytes() < batch_limit_) {
+  if (!now && batch_.bytes() < batch_limit_ && !batch_.full()) {
     const bool idle = under_way_.empty() && sealed_.empty();
     const int64_t age = MonotonicNs() - batch_.opened_ns();
     if (age < (idle ? config_.batch_wait_idle_ns : config_.batch_wait_ns)) return;

@@ -89,6 +89,8 @@ class BatchBuilder {
   // it behind all ranges.
   void MarkHeldFlushed(BatchOrigin* origin, const std::vector<uint64_t>& hashes);
   bool wants_seal() const { return wants_seal_; }
+  // It has rows of that many logs that their place in the manifest counts for more than their text.
+  bool full() const { return lines_ > 0 && origins_.size() >= kMaxOrigins; }
   void AddCursor(std::string_view source, std::string_view cursor);
 
   uint64_t lines() const { return lines_; }
@@ -118,6 +120,7 @@ class BatchBuilder {
   static void SetColumn(Column* column, size_t row, std::string_view value, bool look_up);
   static void Finish(Built* built);
   ManifestChain* ChainOf(BatchOrigin* origin);
+  static constexpr size_t kMaxOrigins = 1000;
   // Marks on streams and origins are good for one batch of one builder.
   static uint64_t NewEpoch();
 

@@ -8,6 +8,7 @@
 namespace skald::agent {
 namespace {
 
+constexpr std::string_view kStreamLabel = "stream";
 // Label sets of one log remembered; with more, they are made anew.
 constexpr size_t kMaxStagedStreams = 1000;
 // What a record may add to its message: CRI's time, output and tag; JSON's keys, attributes and escapes.
@@ -24,22 +25,46 @@ Chain::Chain(std::string key, LogLabels labels, LogFormat format, std::shared_pt
       max_line_size_(max_line_size),
       pipeline_(std::move(pipeline)),
       rules_(rules) {
-  UseLabels(std::move(labels));
+  UseLabels(Shorten(std::move(labels)));
 }
 
-void Chain::UseLabels(LogLabels labels) {
-  labels_ = std::move(labels);
-  const Labels& given = labels_.of[0];
+Chain::GivenLabels Chain::Shorten(LogLabels labels) {
+  GivenLabels given;
+  for (int output = 1; output < kOutputs; ++output) {
+    Labels& of = labels.of[output];
+    Labels rest = of;
+    rest.Remove(kStreamLabel);
+    if (of.Has(kStreamLabel) && rest == labels.of[0]) {
+      given.stream[output] = of.Get(kStreamLabel);
+      of = Labels();
+    }
+  }
+  given.labels = std::move(labels);
+  return given;
+}
+
+Chain::Lane& Chain::LaneOf(Output output) {
+  const int index = static_cast<int>(output);
+  std::unique_ptr<Lane>& lane = lanes_[index];
+  if (lane != nullptr) return *lane;
+  lane = std::make_unique<Lane>();
+  const std::string& stream = given_.stream[index];
+  lane->labels = given_.labels.of[stream.empty() ? index : 0];
+  if (!stream.empty()) lane->labels.Set(kStreamLabel, stream);
+  lane->stream.SetLabels(lane->labels);
+  return *lane;
+}
+
+void Chain::UseLabels(GivenLabels labels) {
+  given_ = std::move(labels);
+  const Labels& given = given_.labels.of[0];
   const auto lookup = [&given](std::string_view name) -> std::optional<std::string_view> {
     if (!given.Has(name)) return std::nullopt;
     return given.Get(name);
   };
   level_.clear();
   if (const auto level = levels_.OfStream(lookup)) level_ = *level;
-  for (int output = 0; output < kOutputs; ++output) {
-    streams_[output] = BatchStream();
-    streams_[output].SetLabels(labels_.of[output]);
-  }
+  for (std::unique_ptr<Lane>& lane : lanes_) lane = nullptr;
 }
 
 void Chain::Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
@@ -51,7 +76,8 @@ void Chain::Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const P
   }
   pipeline_ = std::move(pipeline);
   if (format != LogFormat::kAuto) format_ = format;
-  if (labels != labels_) UseLabels(std::move(labels));
+  GivenLabels given = Shorten(std::move(labels));
+  if (given != given_) UseLabels(std::move(given));
 }
 
 void Chain::DetectFormatFrom(std::string_view first_line) {
@@ -95,7 +121,7 @@ class Chain::Sink : public EntrySink {
       : chain_(chain), output_(output), batch_(batch), counters_(counters) {}
   void Emit(Entry* entry) override {
     if (batch_ == nullptr) return;
-    const Labels& given = chain_->labels_.of[static_cast<int>(output_)];
+    const Labels& given = chain_->LaneOf(output_).labels;
     if (entry->labels != given) chain_->rules_->Guard(given, entry);
     BatchRow row;
     row.time_ns = entry->time_ns;
@@ -136,8 +162,8 @@ void Chain::AddRow(BatchStream* stream, const BatchRow& row, BatchBuilder* batch
 }
 
 BatchStream* Chain::StreamFor(Output output, const Labels& labels) {
-  const int index = static_cast<int>(output);
-  if (labels == labels_.of[index]) return &streams_[index];
+  Lane& lane = LaneOf(output);
+  if (labels == lane.labels) return &lane.stream;
   if (staged_streams_.size() >= kMaxStagedStreams) staged_streams_.clear();
   std::string text = labels.ToString();
   const auto [found, is_new] = staged_streams_.try_emplace(text);
@@ -162,24 +188,24 @@ void Chain::Emit(Output output, BatchRow row, const EntryOrigin& origin, BatchBu
     }
   }
   row.level = level_;
-  const int index = static_cast<int>(output);
-  if (labels_.dropped[index]) {
+  if (given_.labels.dropped[static_cast<int>(output)]) {
     CountDrop("relabel_configs", row.text.size(), counters);
     return;
   }
   if (pipeline_ == nullptr) {
-    if (batch != nullptr) AddRow(&streams_[index], row, batch, counters);
+    if (batch != nullptr) AddRow(&LaneOf(output).stream, row, batch, counters);
     return;
   }
-  entry_.labels = labels_.of[index];
-  entry_.time_ns = row.time_ns;
-  entry_.line = row.text;
-  entry_.metadata.clear();
-  entry_.cut_bytes = row.cut_bytes;
-  entry_.partial = row.partial;
-  entry_.origin = origin;
+  if (entry_ == nullptr) entry_ = std::make_unique<Entry>();
+  entry_->labels = LaneOf(output).labels;
+  entry_->time_ns = row.time_ns;
+  entry_->line = row.text;
+  entry_->metadata.clear();
+  entry_->cut_bytes = row.cut_bytes;
+  entry_->partial = row.partial;
+  entry_->origin = origin;
   Sink sink(this, output, batch, counters);
-  pipeline_->Run(&entry_, &held_, &sink);
+  pipeline_->Run(entry_.get(), &held_, &sink);
 }
 
 // Stages that join lines are positioned by the line that what they hold began with: from there on the lines
@@ -198,14 +224,16 @@ void Chain::TrimTrail() {
   if (trail_.empty()) return;
   std::optional<EntryOrigin> first = held_.first();
   // A held line may yet begin in a message that is not whole.
-  for (const Message& message : messages_) {
-    if (message.active && (!first || message.origin.ordinal < first->ordinal)) first = message.origin;
+  for (const auto& message : messages_) {
+    if (message != nullptr && (!first || message->origin.ordinal < first->ordinal)) first = message->origin;
   }
   if (!first) {
     trail_.clear();
     return;
   }
-  while (!trail_.empty() && trail_.front().span.file_id != first->file_id) trail_.pop_front();
+  trail_.erase(trail_.begin(), std::find_if(trail_.begin(), trail_.end(), [&](const Trail& trail) {
+                 return trail.span.file_id == first->file_id;
+               }));
   if (trail_.empty()) return;
   trail_.front().span.begin = std::max(trail_.front().span.begin, first->begin);
 }
@@ -218,15 +246,13 @@ std::vector<Span> Chain::TrailSpans() const {
 }
 
 void Chain::AddPiece(const TailedFile& file, const RawLine& line, const Record& record) {
-  Message& message = messages_[static_cast<int>(record.output)];
-  if (!message.active) {
-    message.active = true;
-    message.time_ns = record.time_ns;
-    message.text.clear();
-    message.cut_bytes = 0;
-    message.spans.clear();
-    message.origin = {ordinal_, file.file_id, line.begin};
+  std::unique_ptr<Message>& pending = messages_[static_cast<int>(record.output)];
+  if (pending == nullptr) {
+    pending = std::make_unique<Message>();
+    pending->time_ns = record.time_ns;
+    pending->origin = {ordinal_, file.file_id, line.begin};
   }
+  Message& message = *pending;
   if (message.spans.empty() || message.spans.back().file_id != file.file_id) {
     message.spans.push_back({file.file_id, line.begin, line.end});
   } else {
@@ -270,15 +296,15 @@ void Chain::ConsumeLine(const TailedFile& file, const RawLine& line, int64_t now
     Emit(Output::kNone, row, origin, batch, counters);
     return;
   }
-  Message& message = messages_[static_cast<int>(record.output)];
-  if (record.partial || message.active) {
+  std::unique_ptr<Message>& message = messages_[static_cast<int>(record.output)];
+  if (record.partial || message != nullptr) {
     AddPiece(file, line, record);
     if (record.partial) return;
-    row.time_ns = message.time_ns;
-    row.text = message.text;
-    row.cut_bytes = message.cut_bytes;
-    Emit(record.output, row, message.origin, batch, counters);
-    message = Message();
+    row.time_ns = message->time_ns;
+    row.text = message->text;
+    row.cut_bytes = message->cut_bytes;
+    Emit(record.output, row, message->origin, batch, counters);
+    message = nullptr;
     return;
   }
   row.time_ns = record.time_ns;
@@ -289,15 +315,15 @@ void Chain::ConsumeLine(const TailedFile& file, const RawLine& line, int64_t now
 
 void Chain::FlushPending(BatchBuilder* batch) {
   for (int output = 0; output < kOutputs; ++output) {
-    Message& message = messages_[output];
-    if (!message.active) continue;
+    std::unique_ptr<Message>& message = messages_[output];
+    if (message == nullptr) continue;
     BatchRow row;
-    row.time_ns = message.time_ns;
-    row.text = message.text;
-    row.cut_bytes = message.cut_bytes;
+    row.time_ns = message->time_ns;
+    row.text = message->text;
+    row.cut_bytes = message->cut_bytes;
     row.partial = true;
-    Emit(static_cast<Output>(output), row, message.origin, batch, nullptr);
-    message = Message();
+    Emit(static_cast<Output>(output), row, message->origin, batch, nullptr);
+    message = nullptr;
   }
   held_.MarkAll();
   FlushHeld(batch, nullptr);
@@ -329,7 +355,7 @@ void Chain::RebuildHeld(const TailedFile& file, const RawLine& line, int64_t now
 }
 
 void Chain::ForgetPieces() {
-  for (Message& message : messages_) message = Message();
+  for (auto& message : messages_) message = nullptr;
 }
 
 void Chain::Rebuild(const TailedFile& file, const RawLine& line, Output output) {
@@ -339,13 +365,13 @@ void Chain::Rebuild(const TailedFile& file, const RawLine& line, Output output) 
 
 bool Chain::HasPending() const {
   return !held_.empty() || std::any_of(std::begin(messages_), std::end(messages_),
-                                       [](const Message& message) { return message.active; });
+                                       [](const auto& message) { return message != nullptr; });
 }
 
 bool Chain::Pins(uint64_t file_id) const {
-  for (const Message& message : messages_) {
-    if (!message.active) continue;
-    for (const Span& span : message.spans) {
+  for (const auto& message : messages_) {
+    if (message == nullptr) continue;
+    for (const Span& span : message->spans) {
       if (span.file_id == file_id) return true;
     }
   }
@@ -356,7 +382,7 @@ bool Chain::Pins(uint64_t file_id) const {
 
 size_t Chain::pending_bytes() const {
   size_t bytes = held_.bytes();
-  for (const Message& message : messages_) bytes += message.text.size();
+  for (const auto& message : messages_) bytes += message == nullptr ? 0 : message->text.size();
   return bytes;
 }
 
@@ -365,8 +391,8 @@ void Chain::Describe(ManifestChain* chain) const {
   if (std::vector<Span> held = TrailSpans(); !held.empty())
     chain->pending_end.push_back({Output::kNone, std::move(held), true});
   for (int output = 0; output < kOutputs; ++output) {
-    if (messages_[output].active)
-      chain->pending_end.push_back({static_cast<Output>(output), messages_[output].spans, false});
+    if (messages_[output] != nullptr)
+      chain->pending_end.push_back({static_cast<Output>(output), messages_[output]->spans, false});
   }
   for (ManifestRange& range : chain->ranges) {
     const TailedFile* file = Find(range.file_id);

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -24,6 +23,7 @@
 #include "agent/stages/pipeline.h"
 #include "agent/state.h"
 #include "agent/target.h"
+#include "agent/text_encoding.h"
 #include "base/labels.h"
 
 namespace skald::agent {
@@ -66,6 +66,7 @@ struct ParseCounters {
   uint64_t torn_bytes = 0;       // incomplete records at the end of files that are no more
   uint64_t truncated_lines = 0;
   uint64_t truncated_bytes = 0;
+  uint64_t replaced_characters = 0;  // that are nothing in their file's encoding
   struct Dropped {
     uint64_t lines = 0;
     uint64_t bytes = 0;
@@ -80,7 +81,7 @@ class Chain : public BatchOrigin {
         size_t max_line_size, const LevelDetector& levels, LineRules* rules);
 
   const std::string& key() const { return key_; }
-  const Labels& labels() const { return labels_.of[0]; }
+  const Labels& labels() const { return given_.labels.of[0]; }
   // Other labels or another pipeline from the next line on. What the old pipeline holds back goes into the
   // batch, which may want to be sealed then. kAuto: the format stays.
   void Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
@@ -92,6 +93,9 @@ class Chain : public BatchOrigin {
   // No target wants it any more: read to its present end, then let go.
   bool unwanted() const { return unwanted_; }
   void SetUnwanted(bool unwanted) { unwanted_ = unwanted; }
+  // Of the files' text; nullptr = UTF-8.
+  const TextEncoding* encoding() const { return encoding_.get(); }
+  void SetEncoding(std::shared_ptr<const TextEncoding> encoding) { encoding_ = std::move(encoding); }
   LogFormat format() const { return format_; }
   // From the first line, where neither the target nor the saved state says.
   void DetectFormatFrom(std::string_view first_line);
@@ -134,7 +138,6 @@ class Chain : public BatchOrigin {
 
  private:
   struct Message {
-    bool active = false;
     int64_t time_ns = 0;  // of the first piece
     std::string text;
     uint64_t cut_bytes = 0;
@@ -161,25 +164,40 @@ class Chain : public BatchOrigin {
   static void CountDrop(std::string_view reason, uint64_t bytes, ParseCounters* counters);
   BatchStream* StreamFor(Output output, const Labels& labels);
 
-  void UseLabels(LogLabels labels);
+  // What lines of one output need.
+  struct Lane {
+    Labels labels;
+    BatchStream stream;
+  };
+  // The labels of outputs that differ by `stream` alone are made where they are needed: most of many thousand
+  // logs have lines of one output.
+  struct GivenLabels {
+    LogLabels labels;              // of[output] is empty where stream[output] is not
+    std::string stream[kOutputs];  // "" = labels.of has it all
+    friend bool operator==(const GivenLabels&, const GivenLabels&) = default;
+  };
+  static GivenLabels Shorten(LogLabels labels);
+  void UseLabels(GivenLabels labels);
+  Lane& LaneOf(Output output);
 
   const std::string key_;
   const LevelDetector& levels_;
-  LogLabels labels_;
+  GivenLabels given_;
+  std::unique_ptr<Lane> lanes_[kOutputs];  // made with the output's first line
   int64_t labels_due_ns_ = 0;
   bool unwanted_ = false;
+  std::shared_ptr<const TextEncoding> encoding_;
   LogFormat format_;
   const size_t max_line_size_;
   std::string level_;  // given to all lines by a label; "" = look at the line
-  BatchStream streams_[kOutputs];
   std::shared_ptr<const Pipeline> pipeline_;
-  Entry entry_;
+  std::unique_ptr<Entry> entry_;  // that goes through the pipeline
   LineRules* const rules_;
   HeldEntries held_;
-  std::deque<Trail> trail_;
+  std::vector<Trail> trail_;
   uint64_t ordinal_ = 0;                                          // of the last line
   absl::flat_hash_map<std::string, BatchStream> staged_streams_;  // by label text
-  Message messages_[kOutputs];
+  std::unique_ptr<Message> messages_[kOutputs];                   // whose end has not come
   RecordParser parser_;
   int64_t last_plain_ns_ = 0;
   std::vector<std::unique_ptr<TailedFile>> files_;

@@ -48,6 +48,7 @@ absl::Status FileTargets::Read(const std::string& path, const std::string& text,
       return absl::OkStatus();
     }
     target->format = options_.format;
+    target->encoding = options_.encoding;
     target->pipeline = options_.pipeline;
     targets->push_back(std::move(*target));
     return absl::OkStatus();

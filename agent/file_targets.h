@@ -20,6 +20,7 @@ struct FileTargetsOptions {
   std::shared_ptr<const Relabelling> relabelling;
   std::shared_ptr<const Pipeline> pipeline;
   LogFormat format = LogFormat::kAuto;
+  std::shared_ptr<const TextEncoding> encoding;
   std::string node_name;
 };
 

@@ -303,6 +303,8 @@ void HttpPage::RegisterMetrics() {
           [](S s) { return s.tail.parse.invalid_records; });
   counter("agent_truncated_lines_total", "Lines cut at max_line_size.",
           [](S s) { return s.tail.parse.truncated_lines; });
+  counter("agent_replaced_characters_total", "What is no character in its file's encoding, sent as U+FFFD.",
+          [](S s) { return s.tail.parse.replaced_characters; });
   counter("agent_journal_entries_total", "Entries read from the systemd journal.",
           [](S s) { return s.journal_entries; });
   counter("agent_state_write_errors_total", "Failures to write the positions.",
@@ -337,6 +339,11 @@ void HttpPage::RegisterMetrics() {
                [](S s, const AddReason& sample) {
                  for (const auto& [reason, counts] : s.refused)
                    sample(reason, static_cast<double>(counts.first));
+               });
+  ReasonMetric("agent_refused_bytes_total", "Bytes of lines the server refused, by its reason.",
+               [](S s, const AddReason& sample) {
+                 for (const auto& [reason, counts] : s.refused)
+                   sample(reason, static_cast<double>(counts.second));
                });
   gauge("agent_guarded_labels", "Labels with too many values, sent as structured metadata.",
         [](S s) { return s.tail.guarded_labels.size(); });

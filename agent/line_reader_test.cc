@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
+#include <tuple>
 
 #include "agent/test_directory.h"
 #include "base/file.h"
@@ -31,7 +33,7 @@ class LineReaderTest : public testing::Test {
     size_ = size;
   }
   LineReader::Result Read(LineReader* reader, bool take_rest = false, uint64_t limit = UINT64_MAX) {
-    auto result = reader->Read(file_, limit, max_line_, take_rest, &block_, path_);
+    auto result = reader->Read(file_, limit, max_line_, take_rest, encoding_.get(), &block_, path_);
     EXPECT_TRUE(result.ok());
     for (const RawLine& line : block_.lines) {
       lines_.emplace_back(line.text);
@@ -39,6 +41,7 @@ class LineReaderTest : public testing::Test {
       EXPECT_EQ(line.begin, last_end_);
       last_end_ = line.end;
     }
+    replaced_ += block_.replaced_characters;
     return *result;
   }
 
@@ -47,10 +50,12 @@ class LineReaderTest : public testing::Test {
   LogFile file_;
   uint64_t size_ = 0;
   size_t max_line_ = 1 << 18;
+  std::shared_ptr<const TextEncoding> encoding_;
   LineBlock block_;
   std::vector<std::string> lines_;
   uint64_t cut_ = 0;
   uint64_t last_end_ = 0;
+  uint64_t replaced_ = 0;
 };
 
 TEST_F(LineReaderTest, CutsLines) {
@@ -160,6 +165,122 @@ TEST_F(LineReaderTest, SameLinesAgainOverARange) {
     EXPECT_EQ(lines_, std::vector<std::string>(want.begin() + static_cast<long>(from),
                                                want.begin() + static_cast<long>(to)));
     EXPECT_EQ(reader.offset(), ends[to]);
+  }
+}
+
+// "line N, with U+0A0A and U+1F642": a newline's byte in other characters, and a pair of units.
+std::u16string Utf16Line(int n) {
+  std::u16string text = u"line ";
+  for (const char c : std::to_string(n)) text += static_cast<char16_t>(c);
+  return text + u" \u0A0A \u010A \U0001F642";
+}
+std::string Utf8Line(int n) { return "line " + std::to_string(n) + " \u0A0A \u010A \U0001F642"; }
+
+std::string Bytes(const std::u16string& text, bool big) {
+  std::string bytes;
+  for (const char16_t unit : text) {
+    const char low = static_cast<char>(unit & 0xFF);
+    const char high = static_cast<char>(unit >> 8);
+    bytes += {big ? high : low, big ? low : high};
+  }
+  return bytes;
+}
+
+TEST_F(LineReaderTest, Utf16InPiecesOfAnySize) {
+  std::mt19937 random(11);
+  for (const bool big : {false, true}) {
+    for (const bool mark : {false, true}) {
+      Truncate(0);
+      lines_.clear();
+      last_end_ = 0;
+      LineReader reader;
+      encoding_ = mark ? nullptr : *TextEncoding::Make(big ? "UTF-16BE" : "utf-16le");
+      std::string bytes = mark ? Bytes(u"\uFEFF", big) : "";
+      std::vector<std::string> want;
+      std::vector<uint64_t> ends;
+      for (int n = 0; n < 300; ++n) {
+        bytes += Bytes(Utf16Line(n) + u"\n", big);
+        want.push_back(Utf8Line(n));
+        ends.push_back(bytes.size());
+      }
+      for (size_t at = 0; at < bytes.size();) {
+        const size_t n = std::min<size_t>(1 + random() % 50, bytes.size() - at);
+        Append(bytes.substr(at, n));
+        at += n;
+        Read(&reader);
+        if (random() % 8 != 0) continue;
+        // As after a restart: from a position alone.
+        const uint64_t offset = reader.offset();
+        EXPECT_TRUE(offset == 0 || std::binary_search(ends.begin(), ends.end(), offset)) << offset;
+        reader = LineReader();
+        ASSERT_TRUE(reader.Seek(file_, offset, path_).ok());
+      }
+      EXPECT_EQ(lines_, want) << big << mark;
+      EXPECT_EQ(reader.offset(), size_);
+    }
+  }
+  EXPECT_EQ(replaced_, 0u);
+}
+
+TEST_F(LineReaderTest, Utf16LimitCountsWhatIsDecoded) {
+  max_line_ = 10;
+  encoding_ = *TextEncoding::Make("utf-16le");
+  LineReader reader;
+  Append(Bytes(u"\u20AC\u20AC\u20AC\u20AC\n0123456789\n01234567\u00E4x\n", false));
+  Read(&reader);
+  // Three characters of three bytes fit; a character is not cut.
+  EXPECT_THAT(lines_, testing::ElementsAre("\u20AC\u20AC\u20AC", "0123456789", "01234567\u00E4"));
+  EXPECT_EQ(cut_, 4u);
+}
+
+TEST_F(LineReaderTest, Utf16LineLongerThanABlock) {
+  max_line_ = 1000;
+  LineReader reader;
+  std::u16string text;
+  while (text.size() < 400'000) text += Utf16Line(static_cast<int>(text.size()));
+  Append(Bytes(u"\uFEFF" + text, false) + "x");
+  while (Read(&reader) == LineReader::Result::kMore) EXPECT_LE(reader.memory_bytes(), 2000u);
+  EXPECT_TRUE(lines_.empty());
+  Append(std::string("\0\n\0", 3) + Bytes(u"next\n", false));
+  while (Read(&reader) == LineReader::Result::kMore) {
+  }
+  ASSERT_EQ(lines_.size(), 2u);
+  EXPECT_TRUE(lines_[0].starts_with(Utf8Line(0)));
+  EXPECT_GT(lines_[0].size(), 996u);
+  TextDecoder decoder(TextEncoding::Utf16LittleEndian());
+  std::string whole;
+  decoder.Decode(Bytes(text + u"x", false), true, &whole);
+  EXPECT_EQ(cut_ + lines_[0].size(), whole.size());
+  EXPECT_TRUE(whole.starts_with(lines_[0]));
+  EXPECT_EQ(lines_[1], "next");
+  EXPECT_EQ(replaced_, 0u);
+}
+
+TEST_F(LineReaderTest, BrokenTextTakesNoLineAway) {
+  encoding_ = *TextEncoding::Make("utf-16be");
+  LineReader reader;
+  Append(Bytes(u"before\n", true) + "\xD8\x3D" + Bytes(u"alone\n", true) + Bytes(u"after\nrest", true) + "x");
+  Read(&reader);
+  EXPECT_THAT(lines_, testing::ElementsAre("before", "\uFFFDalone", "after"));
+  EXPECT_EQ(replaced_, 1u);
+  Read(&reader, true);
+  EXPECT_EQ(lines_.back(), "rest\uFFFD");
+  EXPECT_EQ(reader.offset(), size_);
+}
+
+TEST_F(LineReaderTest, OneByteAndManyBytes) {
+  for (const auto& [encoding, bytes, want] :
+       {std::tuple{"windows-1252", std::string("\xC4pfel \x80\nx\n"), std::string("\u00C4pfel \u20AC")},
+        std::tuple{"Shift_JIS", std::string("\x93\xFA\x96\x7B\nx\n"), std::string("\u65E5\u672C")},
+        std::tuple{"ibm037", std::string("\xC8\x81\x25\xA7\x25"), std::string("Ha")}}) {
+    Truncate(0);
+    lines_.clear();
+    last_end_ = 0;
+    encoding_ = *TextEncoding::Make(encoding);
+    LineReader reader;
+    Append(bytes);
+    Read(&reader);
+    EXPECT_THAT(lines_, testing::ElementsAre(want, "x")) << encoding;
   }
 }
 

@@ -22,7 +22,6 @@ struct Advice {
 };
 // What Promtail has and this agent has not.
 constexpr Advice kAdvice[] = {
-    {"encoding", "lines are taken as UTF-8, bytes that are none are replaced; have the program write UTF-8"},
     {"decompression", "not needed: compressed files are known by their content, beside plain ones"},
     {"gelf", "there is no GELF receiver; send syslog"},
     {"windows_events", "Windows is not supported"},
@@ -46,16 +45,19 @@ class Reader {
     LogFormat format = LogFormat::kAuto;
     pipeline_ = nullptr;
     relabelling_.reset();
+    encoding_ = nullptr;
     if (job["job_name"].IsDefined()) name = job["job_name"].Scalar();
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
       if (key == "pipeline_stages") RETURN_IF_ERROR(ReadStages(name, item.second, &format));
       if (key == "relabel_configs") RETURN_IF_ERROR(ReadRelabelling(item.second));
+      if (key == "encoding") RETURN_IF_ERROR(ReadEncoding(item.second));
     }
     if (jobs_++ == 0) out_->first_pipeline = pipeline_;
     for (const auto& item : job) {
       const std::string key = item.first.Scalar();
-      if (key == "job_name" || key == "pipeline_stages" || key == "relabel_configs") continue;
+      if (key == "job_name" || key == "pipeline_stages" || key == "relabel_configs" || key == "encoding")
+        continue;
       if (key == "static_configs") {
         for (const YAML::Node& one : item.second) RETURN_IF_ERROR(ReadStatic(one, name, format));
       } else if (key == "journal") {
@@ -164,6 +166,14 @@ class Reader {
     return absl::OkStatus();
   }
 
+  absl::Status ReadEncoding(const YAML::Node& name) {
+    if (name.IsNull() || name.Scalar().empty()) return absl::OkStatus();
+    absl::StatusOr<std::shared_ptr<const TextEncoding>> encoding = TextEncoding::Make(name.Scalar());
+    if (!encoding.ok()) return InvalidArgument("{}: encoding: {}", At(name), MessageOf(encoding.status()));
+    encoding_ = std::move(*encoding);
+    return absl::OkStatus();
+  }
+
   std::shared_ptr<const Relabelling> SharedRelabelling() const {
     return relabelling_ ? std::make_shared<const Relabelling>(*relabelling_) : nullptr;
   }
@@ -194,6 +204,7 @@ class Reader {
       return absl::OkStatus();
     }
     (*target)->format = format;
+    (*target)->encoding = encoding_;
     (*target)->pipeline = pipeline_;
     out_->targets.push_back(std::move(**target));
     return absl::OkStatus();
@@ -230,6 +241,7 @@ class Reader {
     options.relabelling = SharedRelabelling();
     options.pipeline = pipeline_;
     options.format = format;
+    options.encoding = encoding_;
     options.node_name = context_.node_name;
     out_->file_targets.push_back(std::move(options));
     return absl::OkStatus();
@@ -242,6 +254,7 @@ class Reader {
     if (!target.ok()) return InvalidArgument("{}: {}", At(where), MessageOf(target.status()));
     target->discovery = discovery;
     target->pipeline = pipeline_;
+    target->encoding = encoding_;
     target->relabelling = SharedRelabelling();
     target->metadata = std::move(metadata);
     out_->targets.push_back(std::move(*target));
@@ -334,6 +347,7 @@ class Reader {
   ScrapeConfigs* const out_;
   std::shared_ptr<const Pipeline> pipeline_;  // of the job being read
   std::optional<Relabelling> relabelling_;    // likewise
+  std::shared_ptr<const TextEncoding> encoding_;
   size_t jobs_ = 0;
 };
 

@@ -31,7 +31,7 @@ void Tailer::MarkReady(TailedFile* file) {
 uint64_t Tailer::ReadSome(uint64_t max_bytes) {
   uint64_t done = 0;
   size_t paused = 0;
-  while (done < max_bytes && paused < ready_.size()) {
+  while (done < max_bytes && paused < ready_.size() && !batch_->full()) {
     if (rules_.paused_until_ns() != 0 && MonotonicNs() < rules_.paused_until_ns()) break;
     Chain* const chain = ready_.front();
     ready_.pop_front();
@@ -76,8 +76,8 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   const uint64_t scanned = file->reader.scanned();
   const size_t long_before = file->reader.memory_bytes();
   const size_t pending_before = chain->pending_bytes();
-  const absl::StatusOr<LineReader::Result> result =
-      file->reader.Read(file->log, UINT64_MAX, chain->max_raw_line(), take_rest, &block_, file->path);
+  const absl::StatusOr<LineReader::Result> result = file->reader.Read(
+      file->log, UINT64_MAX, chain->max_raw_line(), take_rest, chain->encoding(), &block_, file->path);
   if (!result.ok()) {
     if (file->last_error.empty())
       LogWarn("log file cannot be read", "err=\"{}\"", MessageOf(result.status()));
@@ -101,6 +101,7 @@ uint64_t Tailer::ReadBlock(TailedFile* file, bool take_rest) {
   if (file->at_end) file->log.Idle();
   const uint64_t read = file->reader.scanned() - std::min(scanned, file->reader.scanned());
   read_bytes_ += read;
+  parse_.replaced_characters += block_.replaced_characters;
   if (!block_.lines.empty()) {
     chain->DetectFormatFrom(block_.lines.front().text);
     const int64_t wall = clock_.NowNs();
@@ -271,8 +272,8 @@ void Tailer::RestorePending(Chain* chain, const std::vector<PendingMessage>& pen
       LineReader reader;
       if (!reader.Seek(file->log, span.begin, file->path).ok()) continue;
       while (reader.offset() < span.end) {
-        const auto result =
-            reader.Read(file->log, span.end, chain->max_raw_line(), false, &block_, file->path);
+        const auto result = reader.Read(file->log, span.end, chain->max_raw_line(), false, chain->encoding(),
+                                        &block_, file->path);
         if (!result.ok() || *result == LineReader::Result::kChanged) break;
         if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
         for (const RawLine& line : block_.lines) {
@@ -298,7 +299,8 @@ uint64_t Tailer::ReadRangeAgain(const ManifestRange& range, BatchBuilder* batch)
   if (!reader.Seek(file->log, range.begin, file->path).ok()) return range.end - range.begin;
   const int64_t wall = clock_.NowNs();
   while (reader.offset() < range.end) {
-    const auto result = reader.Read(file->log, range.end, chain->max_raw_line(), true, &block_, file->path);
+    const auto result = reader.Read(file->log, range.end, chain->max_raw_line(), true, chain->encoding(),
+                                    &block_, file->path);
     if (!result.ok() || *result == LineReader::Result::kChanged) break;
     if (!block_.lines.empty()) chain->DetectFormatFrom(block_.lines.front().text);
     for (const RawLine& line : block_.lines) chain->Consume(*file, line, wall, batch, nullptr);

@@ -165,7 +165,8 @@ class Tailer : private DirectoryListener {
   void NameGone(TailedFile* file);
   void Unlist(TailedFile* file);
   void RemoveFile(TailedFile* file, bool forget);
-  void FindSavedElsewhere();
+  std::set<uint64_t> NeededAgain() const;
+  void FindSaved(const std::set<uint64_t>& ids);
   void AddRotatedBehindLink(const Candidate& link, const std::filesystem::path& real,
                             std::vector<Candidate>* candidates);
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
@@ -185,6 +186,7 @@ class Tailer : private DirectoryListener {
 
   // tailer_upkeep.cc: timed work.
   void CheckGrowth();
+  bool NoteGrowth(TailedFile* file, const FileStat& stat);
   void CheckRotated();
   bool TryClose(TailedFile* file);
   void LimitHeldDeleted();

@@ -73,17 +73,39 @@ void Tailer::Start() {
   metadata_version_ = MetadataVersion();
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
   const int64_t now = clock_.NowNs();
+  // What must be read again comes first: there may not be descriptors for all.
+  FindSaved(NeededAgain());
   tree_.ScanAll();
-  FindSavedElsewhere();
+  std::set<uint64_t> elsewhere;
+  for (const auto& [id, saved] : saved_) {
+    // What nobody wants any more is only needed for a batch of it that is on its way.
+    if (saved.in_flight || Decide(saved.committed.chain).target >= 0) elsewhere.insert(id);
+  }
+  FindSaved(elsewhere);
   // What lay rotated there before the very first start stays old.
   if (!unopened_ || !had_state_) journal_->NoteScanned(now);
   first_scan_ = false;
   rescan_at_ns_ = MonotonicNs() + options_.rescan_ns;
 }
 
-// Known files that are under no name a target asks for: moved within their directory, rotated behind a link,
-// or the configuration has changed. Only what is recognised is taken.
-void Tailer::FindSavedElsewhere() {
+// Files of batches that were on their way, and of messages without their end.
+std::set<uint64_t> Tailer::NeededAgain() const {
+  std::set<uint64_t> needed;
+  for (const auto& [id, saved] : saved_) {
+    if (saved.in_flight) needed.insert(id);
+  }
+  for (const auto& [key, pending] : journal_->state().pending) {
+    for (const PendingMessage& message : pending) {
+      for (const Span& span : message.spans) needed.insert(span.file_id);
+    }
+  }
+  return needed;
+}
+
+// Known files, where their names were or others of the directory are now. Some are under no name a target
+// asks for: moved within their directory, rotated behind a link, or the configuration has changed. Only what
+// is recognised is taken.
+void Tailer::FindSaved(const std::set<uint64_t>& ids) {
   absl::flat_hash_map<std::string, absl::flat_hash_map<InodeKey, std::string>> listed;
   const auto files_of = [&](const std::string& directory) -> const auto& {
     const auto [found, is_new] = listed.try_emplace(directory);
@@ -97,9 +119,8 @@ void Tailer::FindSavedElsewhere() {
     return found->second;
   };
   std::vector<FilePosition> missing;
-  for (const auto& [id, saved] : saved_) {
-    // What nobody wants any more is only needed for a batch of it that is on its way.
-    if (saved.in_flight || Decide(saved.committed.chain).target >= 0) missing.push_back(saved.committed);
+  for (const uint64_t id : ids) {
+    if (const auto saved = saved_.find(id); saved != saved_.end()) missing.push_back(saved->second.committed);
   }
   for (const FilePosition& position : missing) {
     std::vector<std::string> directories = {DirectoryOf(position.path)};
@@ -277,6 +298,7 @@ Chain* Tailer::ChainFor(const std::string& key, LogFormat saved_format) {
                                     of.format != LogFormat::kAuto ? of.format : saved_format, of.pipeline,
                                     options_.max_line_size, *levels_, &rules_);
     chain->SetUnwanted(decision.target < 0);
+    chain->SetEncoding(of.encoding);
     SetLabelsDue(chain.get(), kind);
   }
   return chain.get();
@@ -472,6 +494,8 @@ void Tailer::NameGone(TailedFile* file) {
   if (file->unlinked_ns == 0) {
     const absl::StatusOr<FileStat> stat = StatDescriptor(file->log.descriptor(), file->path);
     if (stat.ok() && stat->links == 0) file->unlinked_ns = MonotonicNs();
+    // A copy of it may be all that is there after a restart, and is known by this.
+    if (stat.ok()) NoteGrowth(file, *stat);
   }
   MarkReady(file);
 }

@@ -39,6 +39,7 @@ void Tailer::Apply(Chain* chain, Decision decision) {
   } else {
     const Target& target = options_.targets[decision.target];
     const LogLabels::Kind kind = decision.labels.kind;
+    chain->SetEncoding(target.encoding);
     // Labels once known are not given up for provisional ones.
     const bool worse = kind != LogLabels::Kind::kTaken && chain->labels_due_ns() == 0;
     if (!worse) {

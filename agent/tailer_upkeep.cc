@@ -1,5 +1,6 @@
 // The tailer's timed work: the safety net under the events, and letting go of files.
 #include <algorithm>
+#include <utility>
 
 #include "agent/tailer.h"
 #include "base/error.h"
@@ -25,15 +26,7 @@ void Tailer::CheckGrowth() {
     const absl::StatusOr<FileStat> stat =
         file->log.valid() ? StatDescriptor(file->log.descriptor(), file->path) : StatPath(file->path);
     if (!stat.ok() || stat->key != file->key) continue;
-    file->disk_bytes = stat->disk_bytes;
-    const bool grown = !file->log.compressed() && stat->size != file->size;
-    if (grown && stat->size > file->size && file->log.valid()) {
-      // Only of the file that was read: it may have been truncated and have grown again meanwhile.
-      const absl::StatusOr<bool> same =
-          TailMatches(file->log, file->reader.offset(), file->reader.tail_hash(), file->path);
-      if (same.ok() && *same) file->size = stat->size;
-    }
-    NoteHead(file);
+    const bool grown = NoteGrowth(file, *stat);
     if (file->ready) continue;
     if (stat->links == 0 && file->unlinked_ns == 0) file->unlinked_ns = MonotonicNs();
     if (grown || stat->modified_ns != file->modified_ns) {
@@ -41,6 +34,20 @@ void Tailer::CheckGrowth() {
       MarkReady(file);
     }
   }
+}
+
+// What the file shows of itself by now. Whether its size is another one.
+bool Tailer::NoteGrowth(TailedFile* file, const FileStat& stat) {
+  file->disk_bytes = stat.disk_bytes;
+  const bool grown = !file->log.compressed() && stat.size != file->size;
+  if (grown && stat.size > file->size && file->log.valid()) {
+    // Only of the file that was read: it may have been truncated and have grown again meanwhile.
+    const absl::StatusOr<bool> same =
+        TailMatches(file->log, file->reader.offset(), file->reader.tail_hash(), file->path);
+    if (same.ok() && *same) file->size = stat.size;
+  }
+  NoteHead(file);
+  return grown;
 }
 
 bool Tailer::PinnedByState(const Chain& chain, uint64_t file_id) const {
@@ -191,8 +198,11 @@ void Tailer::Maintain() {
   if (now >= rescan_at_ns_) {
     const int64_t wall = clock_.NowNs();
     thorough_ = true;
-    unopened_ = false;
-    tree_.ScanAll();
+    if (std::exchange(unopened_, false)) {
+      tree_.ScanAll();
+    } else {
+      tree_.ScanAgain();
+    }
     thorough_ = false;
     if (!unopened_) journal_->NoteScanned(wall);
     CheckGrowth();

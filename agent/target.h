@@ -14,6 +14,7 @@
 #include "agent/glob.h"
 #include "agent/record.h"
 #include "agent/stages/pipeline.h"
+#include "agent/text_encoding.h"
 #include "base/labels.h"
 #include "base/relabel.h"
 
@@ -47,7 +48,8 @@ struct Target {
   std::vector<GlobPattern> exclude;
   Labels labels;  // win over derived ones
   LogFormat format = LogFormat::kAuto;
-  std::shared_ptr<const Pipeline> pipeline;  // nullptr = lines go out as they are
+  std::shared_ptr<const TextEncoding> encoding;  // nullptr = UTF-8
+  std::shared_ptr<const Pipeline> pipeline;      // nullptr = lines go out as they are
   Discovery discovery = Discovery::kNone;
   std::shared_ptr<const LogMetadata> metadata;     // nullptr = the path alone tells
   std::shared_ptr<const Relabelling> relabelling;  // of discovered labels, in place of derived ones
