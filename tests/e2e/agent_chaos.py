@@ -2,16 +2,19 @@
 """Agent and server under seeded faults, all at once: each line that was written is found exactly once.
 
   tests/e2e/agent_chaos.py                 three seeds, which differ from run to run
-  tests/e2e/agent_chaos.py --seeds 200     so many, one after the other; a number for each
+  tests/e2e/agent_chaos.py --seeds 200     so many, --jobs N at once (default 1); a number for each
   tests/e2e/agent_chaos.py --seed 17       that one (with --seeds N: from that one on)
 
 A seed says which writers there are (pods as the kubelet rotates them, Docker's JSON, plain logs rotated by rename or by copytruncate, all writing in
 torn pieces), over which protocol the agent sends (Skald's own, or Loki's push), under which limits it runs (few descriptors, few inotify watches), and
 what happens when: kill -9 of either side, SIGTERM, a process that stands still, storms of rotations, a network that hangs, refuses, or takes a
-batch and breaks before the answer, answers 429 with Retry-After and 500, a full disk under the agent's state, flipped bytes in it.
+batch and breaks before the answer, answers 429 with Retry-After and 500, or takes a push long after its sender gave up, a full disk under the
+agent's state, flipped bytes in it. All the while, and at the end for a number of lines that is known, the agent's own books must balance:
+read = acknowledged + in flight + dropped, in lines and in bytes.
 """
 import argparse
 import collections
+import concurrent.futures
 import http.client
 import http.server
 import os
@@ -24,14 +27,17 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import Agent, Failure, Server, check, free_port, scratch, wait_until  # noqa: E402
+from harness import Agent, Failure, Server, check, equal, free_port, scratch, wait_until  # noqa: E402
 from exactly_once import DockerWriter, PlainWriter, PodWriter, agent_config, each_line_once, end_writing, wait_for_lines  # noqa: E402
 
 SECONDS = float(os.environ.get("SKALD_CHAOS_SECONDS", "8"))
 # After a full disk the agent tries to write its state again every few seconds; until it has, a crash would double lines.
 STATE_SETTLES = 8
+PUSH_TIMEOUT = 3  # of the agent, over Loki's push
+LAST_LINES = 20  # of each writer, when all else is over
 
 
 class Torn:
@@ -53,8 +59,8 @@ class Torn:
 
 
 class TornPods(PodWriter):
-    def open(self):
-        super().open()
+    def reopen(self):
+        super().reopen()
         self.file = Torn(self.file, self.random)
 
 
@@ -180,7 +186,7 @@ class PushRequest(http.server.BaseHTTPRequestHandler):
         door = self.server
         fault = None
         if door.random.random() < door.faults:
-            fault = door.random.choice(("429", "500", "before", "after", "slow"))
+            fault = door.random.choice(("429", "429", "500", "500", "before", "before", "after", "after", "slow", "slow", "late"))
             door.counts[fault] += 1
         if fault in ("429", "500"):
             self.send_response(int(fault))
@@ -194,6 +200,8 @@ class PushRequest(http.server.BaseHTTPRequestHandler):
             return
         if fault == "slow":
             time.sleep(door.random.uniform(0.1, 1))
+        if fault == "late":
+            time.sleep(PUSH_TIMEOUT + 0.5)  # by then the agent has given it up and sends it again
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower().startswith(("content-", "x-scope"))}
             answer = door.server_process.request("POST", self.path, None, body, headers, timeout=10)
@@ -209,6 +217,60 @@ class PushRequest(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if answer.status != 204:
             self.wfile.write(answer.body)
+
+
+class Books:
+    """What an agent says of itself in one look at its /metrics: lines and bytes, each (read, acknowledged, in flight, dropped, refused)."""
+
+    def __init__(self, text):
+        values = collections.Counter()
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                values[name.partition("{")[0]] += float(value)
+        self.of = {what: tuple(int(values[name]) for name in (f"agent_read_{what}_total", f"agent_acked_{what}_total", f"agent_in_flight_{what}",
+                                                              f"logentry_dropped_{what}_total", f"agent_refused_{what}_total"))
+                   for what in ("lines", "bytes")}
+        self.lost = int(values["agent_lost_bytes_total"])
+
+    @classmethod
+    def ask(cls, agent):
+        """None while the agent does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/metrics", timeout=10) as answer:
+                return cls(answer.read().decode())
+        except (OSError, http.client.HTTPException):
+            return None
+
+    def check(self):
+        for what, (read, *parts) in self.of.items():
+            equal(read, sum(parts), f"{what} read, and acknowledged + in flight + dropped {parts}")
+
+
+class Bookkeeper(threading.Thread):
+    """Looks into the agent's books again and again, whatever happens to it."""
+
+    def __init__(self, agent):
+        super().__init__(daemon=True)
+        self.agent, self.looks, self.failure, self.done = agent, 0, None, threading.Event()
+
+    def run(self):
+        while not self.done.wait(0.2) and self.failure is None:
+            books = Books.ask(self.agent)
+            if books is None:
+                continue
+            self.looks += 1
+            try:
+                books.check()
+            except Failure as failure:
+                self.failure = failure
+
+    def close(self):
+        self.done.set()
+        if self.is_alive():
+            self.join(20)
+        if self.failure is not None:
+            raise self.failure
 
 
 def limited(agent, limit):
@@ -289,7 +351,7 @@ class Run:
         config = agent_config(self.root, self.server).replace(f":{self.server.grpc_port}", f":{self.proxy.port}")
         if self.by_http:
             at = config.index("scrape_configs")
-            config = f"clients: [{{url: 'http://127.0.0.1:{self.door.server_port}/loki/api/v1/push'}}]\n" + config[at:]
+            config = f"clients: [{{url: 'http://127.0.0.1:{self.door.server_port}/loki/api/v1/push', timeout: {PUSH_TIMEOUT}s}}]\n" + config[at:]
         config += f"  - job_name: copied\n    static_configs: [{{labels: {{job: copied, __path__: {self.root}/copied/log/*.log}}}}]\n"
         flags = self.random.choice(((), ("--batch-bytes=4KB", "--batch-wait=20ms"), ("--batch-bytes=64KB", "--rotate-grace=100ms")))
         self.agent = Agent(directory, config, flags=flags)
@@ -303,6 +365,7 @@ class Run:
         if not self.by_http and not self.flips:
             self.writers += [TornPlain(self.root, random.Random(pick())), CopyTruncate(self.root, random.Random(pick()))]
         self.faults = collections.Counter()
+        self.bookkeeper = Bookkeeper(self.agent)
 
     def describe(self):
         kinds = "+".join(sorted({type(writer).__name__ for writer in self.writers}))
@@ -353,6 +416,28 @@ class Run:
             self.disk.free()
             time.sleep(STATE_SETTLES)
 
+    def last_lines(self):
+        """Lines that are known, read by an agent that has nothing else to read: each is in its books, and nothing else. How many there are."""
+        before = None if self.flips else Books.ask(self.agent)
+        lines, size = 0, 0
+        for writer in self.writers:
+            writer.reopen()
+            for _ in range(LAST_LINES):
+                writer.write_line()
+            writer.close()
+            lines += LAST_LINES
+            size += sum(len(text) for text in writer.sent[-LAST_LINES:])
+        wait_for_lines(self.server, self.writers, sum(len(writer.sent) for writer in self.writers), 60)
+        wait_until("nothing is in flight", lambda: (books := Books.ask(self.agent)) is not None and books.of["lines"][2] == 0)
+        books = Books.ask(self.agent)
+        books.check()
+        for what, want in (("lines", lines), ("bytes", size)):
+            if before is not None:
+                equal(books.of[what], (want, want, 0, 0, 0), f"{what} read, acknowledged, in flight, dropped, refused since the last start")
+                equal(before.of[what][0], 0, f"{what} read again after an end in peace")
+        equal(books.lost, 0, "lost bytes since the last start")
+        return lines
+
     def go(self):
         try:
             self.server.start()
@@ -360,6 +445,7 @@ class Run:
             wait_until("the agent runs", lambda: "agent runs" in self.agent.log(), 60)
             for writer in self.writers:
                 writer.start()
+            self.bookkeeper.start()
             end = time.monotonic() + SECONDS
             while time.monotonic() < end:
                 time.sleep(self.random.uniform(0.1, 1))
@@ -374,6 +460,10 @@ class Run:
             self.agent.start()
             time.sleep(1)
             each_line_once(self.server, self.writers)
+            written += self.last_lines()
+            self.bookkeeper.close()
+            check(self.bookkeeper.looks > 0, "the agent's books were never seen")
+            each_line_once(self.server, self.writers)
             return written
         except BaseException:
             print(self.agent.log_tail(25), self.server.log_tail(10), sep="\n", flush=True)
@@ -381,6 +471,7 @@ class Run:
         finally:
             for writer in self.writers:
                 writer.done = True
+            self.bookkeeper.done.set()
             self.agent.signal(signal.SIGCONT)
             self.server.signal(signal.SIGCONT)
             self.agent.kill()
@@ -393,26 +484,35 @@ class Run:
                 self.disk.close()
 
 
+def one_seed(seed):
+    """What there is to say of it; lines and faults, None where it failed."""
+    began, run = time.monotonic(), None
+    try:
+        with scratch("chaos") as directory:
+            run = Run(directory, seed)
+            written = run.go()
+    except (Failure, OSError, http.client.HTTPException) as failure:
+        return f"FAIL  seed {seed}: {run and run.describe()}, {run and dict(run.faults)}\n{type(failure).__name__}: {failure}", None, {}
+    return f"ok    seed {seed}: {written} lines, {time.monotonic() - began:.0f} s, {run.describe()}, {dict(run.faults)}", written, run.faults
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seeds", type=int)
     p.add_argument("--seed", type=int)
+    p.add_argument("--jobs", type=int, default=1)
     a = p.parse_args()
     first = a.seed if a.seed is not None else random.SystemRandom().randrange(1 << 30)
     count = a.seeds or (1 if a.seed is not None else 3)
     failed, lines, faults = [], 0, collections.Counter()
-    for seed in range(first, first + count):
-        began = time.monotonic()
-        try:
-            with scratch("chaos") as directory:
-                run = Run(directory, seed)
-                written = run.go()
-            lines += written
-            faults += run.faults
-            print(f"ok    seed {seed}: {written} lines, {time.monotonic() - began:.0f} s, {run.describe()}, {dict(run.faults)}", flush=True)
-        except (Failure, OSError, http.client.HTTPException) as failure:
-            failed.append(seed)
-            print(f"FAIL  seed {seed}: {run.describe()}, {dict(run.faults)}\n{failure}", flush=True)
+    seeds = range(first, first + count)
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        for seed, (text, written, of_seed) in zip(seeds, pool.map(one_seed, seeds)):
+            print(text, flush=True)
+            if written is None:
+                failed.append(seed)
+            lines += written or 0
+            faults.update(of_seed)
     print(f"{count - len(failed)} of {count} seeds: {lines} lines, each once; faults {dict(faults)}" + (f"; failed: {failed}" if failed else ""))
     sys.exit(1 if failed else 0)
 

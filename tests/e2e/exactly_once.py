@@ -97,9 +97,9 @@ class PodWriter(Writer):
         os.makedirs(self.directory)
         self.restarts = 0
         self.rotated = []
-        self.open()
+        self.reopen()
 
-    def open(self):
+    def reopen(self):
         self.path = os.path.join(self.directory, f"{self.restarts}.log")
         self.file = open(self.path, "ab", buffering=0)
 
@@ -118,7 +118,7 @@ class PodWriter(Writer):
         if self.random.random() < 0.2:
             self.file.close()
             self.restarts += 1
-            self.open()
+            self.reopen()
             return
         old = f"{self.path}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
         if os.path.exists(old):
@@ -128,7 +128,7 @@ class PodWriter(Writer):
         for _ in range(self.random.randrange(3)):
             self.write_line()
         self.file.close()
-        self.open()
+        self.reopen()
         self.rotated.append((time.monotonic(), old))
         while len(self.rotated) > 1 and time.monotonic() - self.rotated[0][0] > self.gzip_after:
             _, path = self.rotated.pop(0)
@@ -152,6 +152,9 @@ class DockerWriter(Writer):
         self.path = os.path.join(self.directory, f"{container}-json.log")
         with open(os.path.join(self.directory, "config.v2.json"), "w", encoding="ascii") as file:
             json.dump({"ID": container, "Name": "/shop", "Config": {"Labels": {}}}, file)
+        self.reopen()
+
+    def reopen(self):
         self.file = open(self.path, "ab", buffering=0)
 
     def write_line(self):
@@ -164,7 +167,7 @@ class DockerWriter(Writer):
             if os.path.exists(f"{self.path}.{n}"):
                 os.rename(f"{self.path}.{n}", f"{self.path}.{n + 1}")
         os.rename(self.path, self.path + ".1")
-        self.file = open(self.path, "ab", buffering=0)
+        self.reopen()
 
     def close(self):
         self.file.close()
@@ -175,7 +178,7 @@ class PlainWriter(DockerWriter):
         Writer.__init__(self, "plain", random_, '{job="plain"}')
         os.makedirs(os.path.join(root, "log"))
         self.path = os.path.join(root, "log", "app.log")
-        self.file = open(self.path, "ab", buffering=0)
+        self.reopen()
 
     def write_line(self):
         self.file.write(self.payload().encode() + b"\n")

@@ -187,6 +187,58 @@ def hole_h_bytes_that_are_no_text(directory):
         check(node.agent.alive(), "the agent ended")
 
 
+def hole_i_newline_bytes_within_characters(directory):
+    """UTF-16, where a newline's byte stands in other characters too: by its mark or by configuration, over rotation and restart, at exact offsets."""
+    for encoding, more in (("utf-16-le", "    encoding: utf-16le\n"), ("utf-16-be", "    encoding: UTF-16BE\n"), ("utf-16", "")):
+        where = os.path.join(directory, encoding)
+        os.makedirs(where)
+        with Node(where, more=more) as node:
+            want, marked = [], set()
+
+            def write(what):
+                lines = [f"{what} {n} \u010a\u0a0a\U0001f642" for n in range(200)]
+                text = "".join(line + "\n" for line in lines)
+                with open(node.path, "ab", buffering=0) as file:
+                    # Python's utf-16 puts the mark first, and each file has it once.
+                    data = text.encode(encoding)
+                    if encoding == "utf-16":
+                        if os.fstat(file.fileno()).st_size > 0:
+                            data = data[2:]
+                        marked.add(os.fstat(file.fileno()).st_ino)
+                    at = len(data) // 2 + 1  # within a unit
+                    file.write(data[:at])
+                    time.sleep(0.3)
+                    file.write(data[at:])
+                want.extend(lines)
+
+            write("first")
+            node.expect(want)
+            node.agent.kill()
+            write("while it is away")
+            node.start_agent()
+            node.expect(want)
+            os.rename(node.path, node.path + ".1")
+            write("rotated")
+            node.expect(want)
+            node.agent.signal(signal.SIGSTOP)
+            write("before it is compressed")
+            with open(node.path, "rb") as plain, gzip.open(node.path + ".1.gz", "wb") as packed:
+                packed.write(plain.read())
+            os.remove(node.path + ".1")
+            os.remove(node.path)
+            write("last")
+            node.agent.kill()
+            node.start_agent()
+            node.expect(want)
+            if marked:
+                check(len(marked) > 1, "not more than one file had the mark")
+            # Half of a pair of units takes nothing else with it.
+            with open(node.path, "ab") as file:
+                big = encoding.endswith("be")
+                file.write((b"\xd8\x3d" if big else b"\x3d\xd8") + " alone\n".encode("utf-16-be" if big else "utf-16-le"))
+            node.expect(want + ["\ufffd alone"])
+
+
 def hole_j_metrics_do_not_grow_with_files(directory):
     """A hundred files that come and go leave no series behind."""
     with Node(directory, "*/*.log") as node:
@@ -209,6 +261,37 @@ def hole_j_metrics_do_not_grow_with_files(directory):
         for n in range(50):
             shutil.rmtree(os.path.join(node.root, f"pod-{n}"))
         equal(series(), before, "lines of /metrics")
+
+
+def descriptors_are_used_up(directory):
+    """What was on its way is read again before others take the descriptors."""
+    node = Node(directory, "*/app.log")
+    limited(node.agent, "descriptors")
+    pods = [f"old-{n}" for n in range(20)]
+    want = []
+    with node:
+        os.makedirs(os.path.join(node.root, "first"))
+        node.write(["first"], "first/app.log")
+        node.expect(["first"])
+        want.append("first")
+        # The server takes nothing more, and forgets what stands in its sockets.
+        node.server.signal(signal.SIGSTOP)
+        for pod in pods:
+            os.makedirs(os.path.join(node.root, pod))
+            node.write(numbered(f"on its way, {pod}", 20), f"{pod}/app.log")
+            want += numbered(f"on its way, {pod}", 20)
+        time.sleep(2)  # they are sent by now
+        node.agent.kill()
+        node.server.kill()
+        for n in range(40):
+            pod = f"a-new-{n}"
+            os.makedirs(os.path.join(node.root, pod))
+            node.write([f"new {n}"], f"{pod}/app.log")
+            want.append(f"new {n}")
+        node.server.start()
+        node.start_agent()
+        node.expect(want, 120)
+        check("gone with their file" not in node.agent.log(), "lines are gone")
 
 
 def watches_are_used_up(directory):
@@ -240,4 +323,5 @@ def watches_are_used_up(directory):
 if __name__ == "__main__":
     main(hole_a_rotated_between_open_and_the_first_end, hole_b_rotated_twice_while_behind, hole_c_written_to_after_it_was_renamed,
          hole_d_another_file_under_the_same_name, hole_e_killed_between_reading_and_delivery, hole_f_gone_from_the_pattern_while_behind,
-         hole_g_pattern_matches_rotated_names, hole_h_bytes_that_are_no_text, hole_j_metrics_do_not_grow_with_files, watches_are_used_up)
+         hole_g_pattern_matches_rotated_names, hole_h_bytes_that_are_no_text, hole_i_newline_bytes_within_characters,
+         hole_j_metrics_do_not_grow_with_files, descriptors_are_used_up, watches_are_used_up)
