@@ -15,4 +15,9 @@ void KeepLittleFreeMemory() {
   ::mallopt(M_ARENA_MAX, static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 2u, 16u)));
 }
 
+void ReturnFreedMemory() {
+  constexpr size_t kMuch = size_t{16} << 20;
+  if (::mallinfo2().fordblks >= kMuch) ::malloc_trim(0);
+}
+
 }  // namespace skald

@@ -107,8 +107,12 @@ int main(int argc, char** argv) {
   skald::LogInfo("skald is ready", "version={} http={} grpc={} data_dir={} config={}",
                  skald::server::kVersion, (*server)->http_address(), (*server)->grpc_address(),
                  settings.data_dir, loaded->file.empty() ? "none" : loaded->file);
-  int signal = 0;
-  sigwait(&signals, &signal);
+  constexpr timespec kLookForFreedMemory{.tv_sec = 20, .tv_nsec = 0};
+  int signal = -1;
+  while (signal < 0) {
+    signal = sigtimedwait(&signals, nullptr, &kLookForFreedMemory);
+    if (signal < 0) skald::ReturnFreedMemory();
+  }
   skald::LogInfo("stopping", "signal={}", signal);
   // A second signal ends the process at once.
   std::signal(SIGTERM, SIG_DFL);
