@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/coding.h"
+#include "base/crc32c.h"
 #include "base/file.h"
 #include "base/testing/temp_dir.h"
 
@@ -46,6 +48,23 @@ TEST(DeleteLog, StandsAfterReopening) {
 
   ASSERT_TRUE(WriteFileAtomically(path, "not a list").ok());
   EXPECT_TRUE(absl::IsDataLoss(DeleteLog::Open(path).status()));
+}
+
+// Version 1 had neither when a request was carried out nor how many lines went.
+TEST(DeleteLog, Version1) {
+  std::string bytes("SDEL\x01\x01", 6);
+  const std::string id = "0000002a";
+  const std::string query = R"({app="a"} |= "x")";
+  bytes += static_cast<char>(id.size());
+  bytes += id;
+  bytes += "\x01t";
+  bytes += static_cast<char>(query.size());
+  bytes += query;
+  bytes += "\x09\x14\x0e";  // -5, 10 and 7 as zigzag varints
+  PutFixed<uint32_t>(&bytes, Crc32c(bytes));
+  const auto decoded = DecodeDeleteRequests(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, std::vector<DeleteRequest>{(DeleteRequest{id, "t", query, -5, 10, 7})});
 }
 
 }  // namespace
