@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -446,6 +447,8 @@ absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& rea
   if (scan.needs_order) scan.order = SliceOrder(selection);
   DuplicateFilter duplicates(selection);
   scan.duplicates = &duplicates;
+  std::mutex duplicate_mu;
+  MemoryAccount duplicate_memory(context.budget);  // guarded by duplicate_mu
 
   const ScanTasks tasks = ScanTasksOf(selection, scan.needs_order);
   const auto run_task = [&](Worker* worker, size_t task) -> absl::Status {
@@ -455,6 +458,8 @@ absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& rea
         if (context.limiter != nullptr && context.limiter->TimeIsUp()) break;
       }
       RETURN_IF_ERROR(worker->RunBlock(tasks.blocks[i]));
+      const std::lock_guard lock(duplicate_mu);
+      RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
     }
     return absl::OkStatus();
   };
@@ -462,12 +467,10 @@ absl::StatusOr<Gathered> Gather(const QueryContext& context, const ReadPlan& rea
   out.workers.resize(WorkerCount(context, tasks.size()));
   for (std::unique_ptr<Worker>& worker : out.workers)
     worker = std::make_unique<Worker>(scan, context.budget, context.cancel);
-  MemoryAccount duplicate_memory(context.budget);
   RETURN_IF_ERROR(
       RunTasks(context, static_cast<uint32_t>(out.workers.size()), tasks.size(),
                [&](uint32_t worker, size_t task) { return run_task(out.workers[worker].get(), task); }));
   for (const std::unique_ptr<Worker>& worker : out.workers) context.stats->Add(worker->stats());
-  RETURN_IF_ERROR(duplicate_memory.Hold(duplicates.bytes()));
   out.series = MergeWorkers(scan.kernel, out.workers);
   return out;
 }
