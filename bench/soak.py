@@ -49,6 +49,7 @@ compactor:
   delete_request_cancel_period: 30s
 limits_config:
   max_query_series: 50000
+  query_timeout: 15m
   reject_old_samples: false
   ingestion_rate_mb: 0
   per_stream_rate_limit: 0
@@ -276,7 +277,7 @@ class Soak:
 
     def count(self, query, span, at=None):
         answer = self.server.get("/loki/api/v1/query", {"query": f"sum(count_over_time({query}[{span}]))", "time": at or time.time_ns()},
-                                 headers={"Cache-Control": "no-cache"}, timeout=600)
+                                 headers={"Cache-Control": "no-cache"}, timeout=1000)
         check(answer.status == 200, f"{query}: {answer.status} {answer.text[:200]}")
         result = answer.json()["data"]["result"]
         return int(float(result[0]["value"][1])) if result else 0
