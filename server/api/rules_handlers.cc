@@ -289,12 +289,15 @@ HttpResponse DeleteNamespace(RulesService* service, const HttpRequest& request, 
 
 using Work = HttpResponse (*)(RulesService*, const HttpRequest&, const std::string&, const Params&);
 
-Route MakeRoute(RulesService* service, Work work) {
+// reads: rules of several tenants at once, a|b, can be looked at; they are written as files.
+Route MakeRoute(RulesService* service, Work work, bool reads) {
   Route route;
-  route.handle = [service, work](const HttpRequestPtr& request, const ResponderPtr& responder) {
-    const TenantOrError tenant =
-        ResolveTenant(service->auth_enabled(), request->Header("X-Scope-OrgID"), false);
-    if (tenant.tenant.empty()) return responder->Send(StateError(tenant.status, "server_error", "no org id"));
+  route.handle = [service, work, reads](const HttpRequestPtr& request, const ResponderPtr& responder) {
+    const std::string_view header = request->Header("X-Scope-OrgID");
+    const TenantOrError tenant = reads ? ResolveTenants(service->auth_enabled(), header)
+                                       : ResolveTenant(service->auth_enabled(), header, false);
+    if (tenant.tenant.empty())
+      return responder->Send(StateError(tenant.status, "server_error", tenant.message));
     HttpRequest for_params;
     for_params.raw_query = request->raw_query;
     const absl::StatusOr<Params> params = Params::Of(for_params);
@@ -308,7 +311,7 @@ Route MakeRoute(RulesService* service, Work work) {
 
 void AddRulesRoutes(RulesService* service, Router* router) {
   const auto add = [&](const char* method, const std::string& path, Work work) {
-    router->Add({method}, path, MakeRoute(service, work));
+    router->Add({method}, path, MakeRoute(service, work, method == std::string_view("GET")));
   };
   for (const std::string prefix : {"/loki/api/v1/rules", "/api/prom/rules"}) {
     add("GET", prefix, ListRules);

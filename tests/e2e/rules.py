@@ -385,6 +385,46 @@ def files_and_api_change_rules_at_once(directory):
         check("Always" not in names(), "the rule is gone")
 
 
+def rules_of_several_tenants(directory):
+    """A rule for `a|b` sees lines of both as they come, late ones too, and not what deletes hide."""
+    server = Server(directory, "auth_enabled: true\nquerier: {multi_tenant_queries_enabled: true}\nruler: {evaluation_interval: 1s}\n")
+    folder = os.path.join(server.data, "rules", "a|b")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "r.yaml"), "w", encoding="utf-8") as file:
+        file.write("""
+groups:
+- name: g
+  rules:
+  - alert: Lines
+    expr: sum by (__tenant_id__) (count_over_time({app="x"}[1h])) > 0
+  - alert: Counter
+    expr: sum(rate_counter({app="x"} | logfmt | unwrap n [1h])) > 0
+""")
+
+    def values(name):
+        answer = server.get("/prometheus/api/v1/rules", headers={"X-Scope-OrgID": "a|b"})
+        found = [rule for group in answer.json()["data"]["groups"] for rule in group["rules"] if rule["name"] == name]
+        return {alert["labels"].get("__tenant_id__", ""): float(alert["value"]) for rule in found for alert in rule["alerts"]}
+
+    def push(tenant, ago, n):
+        server.push_ok([({"app": "x"}, [(time.time_ns() - ago * NS, f"n={n}")])], headers={"X-Scope-OrgID": tenant})
+
+    with running(server):
+        push("a", 100, 1)
+        wait_until("the first line", lambda: values("Lines") == {"a": 1})
+        push("b", 50, 5)
+        wait_until("one of each", lambda: values("Lines") == {"a": 1, "b": 1})
+        push("a", 5, 7)
+        wait_until("two of a", lambda: values("Lines") == {"a": 2, "b": 1})
+        wait_until("its counter rises", lambda: 0 < values("Counter").get("", 0) < 0.01)
+        push("b", 3000, 2)
+        wait_until("a late line", lambda: values("Lines") == {"a": 2, "b": 2})
+        now = time.time_ns() // NS
+        answer = server.request("POST", "/loki/api/v1/delete", {"query": '{app="x"}', "start": now - 1000, "end": now}, headers={"X-Scope-OrgID": "b"})
+        equal(answer.status, 204, "delete")
+        wait_until("a delete hides", lambda: values("Lines") == {"a": 2, "b": 1})
+
+
 ALWAYS = """
 groups:
 - name: g
@@ -466,7 +506,7 @@ def drills_cause_what_they_name(directory):
 
 
 if __name__ == "__main__":
-    tests = [files_and_api_change_rules_at_once, drills_cause_what_they_name]
+    tests = [files_and_api_change_rules_at_once, rules_of_several_tenants, drills_cause_what_they_name]
     if shutil.which("prometheus-alertmanager") and shutil.which("openssl"):
         tests += [tls_and_passwords_are_checked]
     if shutil.which("prometheus-alertmanager"):
