@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "base/file.h"
+#include "base/oauth2.h"
 
 namespace skald {
 namespace {
@@ -98,6 +99,18 @@ HttpResult HttpPoster::Post(const std::string& body,
   return Perform(request);
 }
 
+HttpResult HttpPoster::Post(const std::string& body,
+                            const std::vector<std::pair<std::string, std::string>>& headers,
+                            const TakeBody& take) {
+  Request request;
+  request.url = target_.url;
+  request.timeout_ms = target_.timeout_ms;
+  request.headers = &headers;
+  request.post = &body;
+  request.take = &take;
+  return Perform(request);
+}
+
 HttpResult HttpPoster::Get(const std::string& path, const TakeBody& take, const std::function<bool()>& stop,
                            int64_t timeout_ms) {
   Request request;
@@ -109,6 +122,24 @@ HttpResult HttpPoster::Get(const std::string& path, const TakeBody& take, const 
 }
 
 HttpResult HttpPoster::Perform(const Request& request) {
+  if (target_.oauth2 == nullptr) return PerformOnce(request, "");
+  HttpResult result;
+  for (const bool last : {false, true}) {
+    const absl::StatusOr<std::string> authorization = target_.oauth2->Authorization();
+    if (!authorization.ok()) {
+      result = {};
+      result.error = std::string(authorization.status().message());
+      return result;
+    }
+    result = PerformOnce(request, *authorization);
+    // A token may be taken back before its time: once, another one is asked for.
+    if (result.status != 401 || last) break;
+    target_.oauth2->Forget(*authorization);
+  }
+  return result;
+}
+
+HttpResult HttpPoster::PerformOnce(const Request& request, const std::string& authorization) {
   HttpResult result;
   CURL* curl = handle_->curl;
   if (curl == nullptr) {
@@ -132,11 +163,15 @@ HttpResult HttpPoster::Perform(const Request& request) {
   if (request.post != nullptr) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.post->data());
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.post->size()));
+  }
+  if (request.take == nullptr) {
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnBody);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &result.body);
   } else {
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, OnStream);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &stream);
+  }
+  if (request.stop != nullptr) {
     curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, OnProgress);
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, request.stop);
@@ -161,7 +196,9 @@ HttpResult HttpPoster::Perform(const Request& request) {
     for (const auto& [name, value] : *request.headers) add(name, value);
   }
   add("Expect", "");
-  const std::string credentials = secret(target_.credentials, target_.credentials_file);
+  const std::string credentials =
+      authorization.empty() ? secret(target_.credentials, target_.credentials_file) : std::string();
+  if (!authorization.empty()) add("Authorization", authorization);
   if (!credentials.empty()) add("Authorization", target_.authorization_type + " " + credentials);
   const std::string password = secret(target_.basic_password, target_.basic_password_file);
   if (!target_.basic_username.empty()) {
@@ -173,6 +210,14 @@ HttpResult HttpPoster::Perform(const Request& request) {
   if (!target_.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, target_.ca_file.c_str());
   if (!target_.cert_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLCERT, target_.cert_file.c_str());
   if (!target_.key_file.empty()) curl_easy_setopt(curl, CURLOPT_SSLKEY, target_.key_file.c_str());
+  const auto use_pem = [curl](CURLoption option, const std::string& pem) {
+    if (pem.empty()) return;
+    curl_blob blob{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_COPY};
+    curl_easy_setopt(curl, option, &blob);
+  };
+  use_pem(CURLOPT_CAINFO_BLOB, target_.ca_pem);
+  use_pem(CURLOPT_SSLCERT_BLOB, target_.cert_pem);
+  use_pem(CURLOPT_SSLKEY_BLOB, target_.key_pem);
   curl_slist* connect_to = nullptr;
   std::string url = request.url;
   if (!target_.server_name.empty()) {

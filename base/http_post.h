@@ -13,6 +13,8 @@
 
 namespace skald {
 
+class OAuth2Tokens;
+
 // Where to and how. Files are read at each request, so that rotated secrets take effect.
 struct HttpTarget {
   std::string url;
@@ -23,9 +25,13 @@ struct HttpTarget {
   std::string authorization_type = "Bearer";
   std::string credentials;
   std::string credentials_file;
+  std::shared_ptr<OAuth2Tokens> oauth2;  // base/oauth2.h; wins over credentials; null = none
   std::string ca_file;
   std::string cert_file;
   std::string key_file;
+  std::string ca_pem;  // each in place of its file
+  std::string cert_pem;
+  std::string key_pem;
   std::string server_name;
   bool insecure_skip_verify = false;
   std::vector<std::pair<std::string, std::string>> headers;
@@ -53,10 +59,13 @@ class HttpPoster {
   HttpPoster& operator=(const HttpPoster&) = delete;
 
   HttpResult Post(const std::string& body, const std::vector<std::pair<std::string, std::string>>& headers);
+  // With the whole body of a 2xx given to take, piece by piece; false ends it.
+  using TakeBody = std::function<bool(std::string_view)>;
+  HttpResult Post(const std::string& body, const std::vector<std::pair<std::string, std::string>>& headers,
+                  const TakeBody& take);
   // GET of the target's url with `path` behind it. take gets the body of a 2xx, piece by piece, and ends the
   // request by false; other bodies go into the result. stop is asked about once a second, and whenever
   // something comes. Ends after timeout_ms at the latest, which is no error for an answer that has begun.
-  using TakeBody = std::function<bool(std::string_view)>;
   HttpResult Get(const std::string& path, const TakeBody& take, const std::function<bool()>& stop,
                  int64_t timeout_ms);
 
@@ -64,6 +73,7 @@ class HttpPoster {
   struct Handle;
   struct Request;
   HttpResult Perform(const Request& request);
+  HttpResult PerformOnce(const Request& request, const std::string& authorization);
   const HttpTarget target_;
   std::unique_ptr<Handle> handle_;
 };
