@@ -117,6 +117,22 @@ OtlpAction ActionFor(const OtlpRules& rules, std::string_view name) {
   return OtlpAction::kStructuredMetadata;
 }
 
+std::vector<std::string> DefaultServiceNameLabels() {
+  return {"service",
+          "app",
+          "application",
+          "app_name",
+          "name",
+          "app_kubernetes_io_name",
+          "container",
+          "container_name",
+          "k8s_container_name",
+          "component",
+          "workload",
+          "job",
+          "k8s_job_name"};
+}
+
 OtlpRule OtlpConfig::DefaultResourceRule() {
   OtlpRule rule;
   rule.action = OtlpAction::kIndexLabel;

@@ -1,4 +1,5 @@
-// What becomes of the attributes of OTLP logs: limits_config.otlp_config of the server, and the agent's receiver.
+// What becomes of the attributes of OTLP logs: limits_config.otlp_config of the server, and the agent's
+// receiver.
 #pragma once
 
 #include <absl/container/flat_hash_set.h>
@@ -32,6 +33,9 @@ using OtlpRules = std::vector<OtlpRule>;
 
 // The action of the first rule that matches; kStructuredMetadata without one.
 OtlpAction ActionFor(const OtlpRules& rules, std::string_view name);
+
+// Labels that may say which service a stream is of, the most trusted first, where nothing else is configured.
+std::vector<std::string> DefaultServiceNameLabels();
 
 // Immutable in practice.
 struct OtlpConfig {

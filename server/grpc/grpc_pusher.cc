@@ -1,7 +1,7 @@
 #include "server/grpc/grpc_pusher.h"
 
+#include "proto/grpc_raw.h"
 #include "server/grpc/grpc_push.h"
-#include "server/grpc/grpc_raw.h"
 #include "server/tenant/tenant.h"
 
 namespace skald::server {

@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "base/coding.h"
-#include "base/utf8.h"
+#include "proto/push/otlp_answer.h"
 #include "server/tenant/tenant.h"
 
 namespace skald::server {
@@ -14,10 +13,7 @@ HttpResponse OtlpError(int status, std::string_view message) {
   // The protocol's senders try again on 503 and give up on 500.
   response.status = status == 500 ? 503 : status;
   response.content_type = "application/octet-stream";
-  std::string valid;
-  AppendValidUtf8(&valid, message, "\xEF\xBF\xBD");
-  PutVarint(&response.body, 2 << 3 | 2);  // google.rpc.Status.message
-  PutText(&response.body, valid);
+  response.body = OtlpErrorBody(message);
   return response;
 }
 

@@ -38,19 +38,7 @@ struct Limits {
   std::string max_line_size_truncate_identifier;
   bool increment_duplicate_timestamp = false;
   bool discover_log_levels = true;
-  std::vector<std::string> discover_service_name = {"service",
-                                                    "app",
-                                                    "application",
-                                                    "app_name",
-                                                    "name",
-                                                    "app_kubernetes_io_name",
-                                                    "container",
-                                                    "container_name",
-                                                    "k8s_container_name",
-                                                    "component",
-                                                    "workload",
-                                                    "job",
-                                                    "k8s_job_name"};
+  std::vector<std::string> discover_service_name = DefaultServiceNameLabels();
   std::vector<std::string> log_level_fields = LevelDetector::Options().fields;
   int64_t log_level_from_json_max_depth = 2;
   bool allow_structured_metadata = true;

@@ -1,8 +1,8 @@
-#include "server/grpc/grpc_raw.h"
+#include "proto/grpc_raw.h"
 
 #include <vector>
 
-namespace skald::server {
+namespace skald {
 
 grpc::StatusCode GrpcCodeOf(int http_status) {
   switch (http_status) {
@@ -35,4 +35,4 @@ grpc::ByteBuffer EmptyMessage() {
   return {&empty, 1};
 }
 
-}  // namespace skald::server
+}  // namespace skald

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-namespace skald::server {
+namespace skald {
 
 // The status code next to an HTTP status. Loki puts the HTTP status itself where gRPC wants a code of its
 // own; senders act on the nearest real code all the same.
@@ -19,4 +19,4 @@ std::optional<std::string> BytesOf(const grpc::ByteBuffer& request);
 // A message without fields.
 grpc::ByteBuffer EmptyMessage();
 
-}  // namespace skald::server
+}  // namespace skald
