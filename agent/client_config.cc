@@ -6,6 +6,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "agent/http_client_config.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/status_macros.h"
@@ -82,26 +83,6 @@ class Reader {
     } else if (key == "headers") {
       for (const auto& header : value)
         target.headers.emplace_back(header.first.Scalar(), header.second.Scalar());
-    } else if (key == "bearer_token") {
-      target.credentials = value.Scalar();
-    } else if (key == "bearer_token_file") {
-      target.credentials_file = value.Scalar();
-    } else if (key == "basic_auth") {
-      ReadTexts(value, {{"username", &target.basic_username},
-                        {"password", &target.basic_password},
-                        {"password_file", &target.basic_password_file}});
-    } else if (key == "authorization") {
-      ReadTexts(value, {{"type", &target.authorization_type},
-                        {"credentials", &target.credentials},
-                        {"credentials_file", &target.credentials_file}});
-    } else if (key == "tls_config") {
-      std::string skip;
-      ReadTexts(value, {{"ca_file", &target.ca_file},
-                        {"cert_file", &target.cert_file},
-                        {"key_file", &target.key_file},
-                        {"server_name", &target.server_name},
-                        {"insecure_skip_verify", &skip}});
-      target.insecure_skip_verify = ParseConfigBool(skip).value_or(false);
     } else if (key == "backoff_config") {
       for (const auto& item : value) {
         const std::string name = item.first.Scalar();
@@ -118,24 +99,11 @@ class Reader {
     } else if (key == "drop_rate_limited_batches") {
       if (ParseConfigBool(value.Scalar()).value_or(false))
         Warn(key_node, "drop_rate_limited_batches has no effect: a rate limit delays lines, it drops none");
-    } else if (key == "oauth2") {
-      return InvalidArgument("{}: oauth2 is not done; use authorization or bearer_token_file", At(key_node));
-    } else if (key != "follow_redirects" && key != "enable_http2") {
-      Unknown(key_node);
+    } else {
+      ASSIGN_OR_RETURN(const bool known, ReadHttpClientKey(key_node, value, place_, &target, warnings_));
+      if (!known) Unknown(key_node);
     }
     return absl::OkStatus();
-  }
-
-  void ReadTexts(const YAML::Node& map, const std::vector<std::pair<std::string_view, std::string*>>& known) {
-    for (const auto& item : map) {
-      const auto place = std::find_if(known.begin(), known.end(),
-                                      [&](const auto& one) { return one.first == item.first.Scalar(); });
-      if (place == known.end()) {
-        Unknown(item.first);
-      } else {
-        *place->second = item.second.Scalar();
-      }
-    }
   }
 
   const std::string_view place_;

@@ -3,14 +3,22 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/oauth2.h"
+
 namespace skald::agent {
 namespace {
 
 std::string KeyOf(const HttpTarget& server) {
-  std::string key = fmt::format(
-      "{} {} {} {} {} {} {} {} {} {} {} {} ", server.url, server.ca_file, server.cert_file, server.key_file,
-      server.credentials, server.credentials_file, server.basic_username, server.basic_password,
-      server.basic_password_file, server.server_name, server.insecure_skip_verify, server.unix_socket);
+  std::string key = fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} ", server.url, server.ca_file,
+                                server.cert_file, server.key_file, server.credentials,
+                                server.credentials_file, server.basic_username, server.basic_password,
+                                server.basic_password_file, server.server_name, server.insecure_skip_verify,
+                                server.unix_socket, server.ca_pem, server.cert_pem, server.key_pem);
+  if (server.oauth2 != nullptr) {
+    const OAuth2Options& oauth2 = server.oauth2->options();
+    key += fmt::format("{} {} {} {} {} ", oauth2.token_url, oauth2.client_id, oauth2.client_secret,
+                       oauth2.client_secret_file, fmt::join(oauth2.scopes, " "));
+  }
   for (const auto& [name, value] : server.headers) key += name + ":" + value + " ";
   return key;
 }

@@ -1,5 +1,6 @@
 // Discovery against programs that speak the real protocols: Docker's API on a Unix socket, a Kubernetes API
 // server over HTTPS, with faults.
+#include <absl/strings/escaping.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <thread>
 
 #include "agent/docker_discovery.h"
+#include "agent/http_client_config.h"
 #include "agent/kubernetes_watch.h"
 #include "agent/testing/script.h"
 #include "base/clock.h"
@@ -166,6 +168,23 @@ class KubernetesTest : public ApiTest {
   KubernetesOptions options_;
   std::unique_ptr<HttpPoster> control_;
 };
+
+TEST_F(KubernetesTest, IsAskedAsAKubeconfigSays) {
+  Control(Pod("u1", "web", "one"));
+  const absl::StatusOr<std::string> ca = ReadWholeFile(options_.server.ca_file);
+  ASSERT_TRUE(ca.ok()) << ca.status();
+  std::ofstream(root_ + "/kubeconfig") << fmt::format(
+      "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n"
+      "clusters: [{{name: c, cluster: {{server: '{}', certificate-authority-data: {}}}}}]\n"
+      "users: [{{name: u, user: {{token: t1}}}}]\n",
+      options_.server.url, absl::Base64Escape(*ca));
+  KubernetesOptions options = options_;
+  options.server = {};
+  ASSERT_TRUE(ReadKubeconfig(root_ + "/kubeconfig", &options.server).ok());
+  KubernetesWatch watch(options);
+  watch.Start();
+  AwaitApp(watch, "u1", "one");
+}
 
 TEST_F(KubernetesTest, ListsWatchesAndKeepsToItsNode) {
   Control(Pod("u1", "web", "one"));

@@ -4,6 +4,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include "agent/http_client_config.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -22,6 +23,8 @@ class Reader {
   absl::Status Kubernetes(const YAML::Node& config, KubernetesOptions* options) {
     if (!config.IsMap()) return InvalidArgument("{}: a map is expected", At(config));
     bool has_server = false;
+    if (config["kubeconfig_file"].IsDefined() && config["api_server"].IsDefined())
+      return InvalidArgument("{}: kubeconfig_file and api_server exclude each other", At(config));
     for (const auto& item : config) {
       const std::string key = item.first.Scalar();
       if (key == "role") {
@@ -44,8 +47,9 @@ class Reader {
           if (selector["field"].IsDefined()) options->field_selector = selector["field"].Scalar();
         }
       } else if (key == "kubeconfig_file") {
-        Warn(item.first,
-             "kubeconfig_file is not read: write api_server, tls_config and authorization from it here");
+        if (const absl::Status read = ReadKubeconfig(item.second.Scalar(), &options->server); !read.ok())
+          return InvalidArgument("{}: {}", At(item.second), MessageOf(read));
+        has_server = true;
       } else if (key == "attach_metadata") {
         Warn(item.first, "attach_metadata has no effect: labels of nodes are not asked for");
       } else {
@@ -148,47 +152,9 @@ class Reader {
     return absl::OkStatus();
   }
 
-  absl::Status Http(const YAML::Node& key_node, const YAML::Node& value, HttpTarget* target) {
-    const std::string key = key_node.Scalar();
-    const auto texts = [&](std::initializer_list<std::pair<std::string_view, std::string*>> known) {
-      for (const auto& item : value) {
-        bool found = false;
-        for (const auto& [name, text] : known) {
-          if (name != item.first.Scalar()) continue;
-          *text = item.second.Scalar();
-          found = true;
-        }
-        if (!found) Warn(item.first, item.first.Scalar() + " is not known here and is ignored");
-      }
-    };
-    if (key == "bearer_token") {
-      target->credentials = value.Scalar();
-    } else if (key == "bearer_token_file") {
-      target->credentials_file = value.Scalar();
-    } else if (key == "authorization") {
-      texts({{"type", &target->authorization_type},
-             {"credentials", &target->credentials},
-             {"credentials_file", &target->credentials_file}});
-    } else if (key == "basic_auth") {
-      texts({{"username", &target->basic_username},
-             {"password", &target->basic_password},
-             {"password_file", &target->basic_password_file}});
-    } else if (key == "tls_config") {
-      std::string skip;
-      texts({{"ca_file", &target->ca_file},
-             {"cert_file", &target->cert_file},
-             {"key_file", &target->key_file},
-             {"server_name", &target->server_name},
-             {"insecure_skip_verify", &skip}});
-      target->insecure_skip_verify = ParseConfigBool(skip).value_or(false);
-    } else if (key == "oauth2") {
-      return InvalidArgument("{}: oauth2 is not done; use authorization or bearer_token_file", At(key_node));
-    } else if (key == "proxy_url" || key == "no_proxy" || key == "proxy_from_environment" ||
-               key == "proxy_connect_header") {
-      Warn(key_node, key + " is not read: set the variables HTTPS_PROXY and NO_PROXY");
-    } else if (key != "follow_redirects" && key != "enable_http2") {
-      Warn(key_node, key + " is not known here and is ignored");
-    }
+  absl::Status Http(const YAML::Node& key, const YAML::Node& value, HttpTarget* target) {
+    ASSIGN_OR_RETURN(const bool known, ReadHttpClientKey(key, value, place_, target, warnings_));
+    if (!known) Warn(key, key.Scalar() + " is not known here and is ignored");
     return absl::OkStatus();
   }
 

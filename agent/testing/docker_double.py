@@ -4,7 +4,6 @@
 docker_double.py SOCKET STATE: STATE is {"containers": [as /containers/json has them, with LogPath and LogConfig beside], "filtered": [ids], "down": bool,
 "services": [as /services has them] where the node is a Swarm's manager, "services_status": an error's status in their place}.
 """
-import http.server
 import json
 import os
 import socketserver
@@ -12,35 +11,16 @@ import sys
 import time
 import urllib.parse
 
+from json_handler import JsonHandler, read_state
+
 SOCKET, STATE = sys.argv[1:3]
 
 
 def state():
-    while True:
-        try:
-            with open(STATE, encoding="utf-8") as file:
-                return json.load(file)
-        except ValueError:
-            time.sleep(0.005)  # being written
+    return read_state(STATE)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def address_string(self):
-        return "unix"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, value, status=200):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
+class Handler(JsonHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)

@@ -14,6 +14,8 @@ import threading
 import time
 import urllib.parse
 
+from json_handler import JsonHandler
+
 DIRECTORY = sys.argv[1]
 
 
@@ -70,20 +72,7 @@ def selected(pod, query):
     return True
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, value, status=200):
-        body = json.dumps(value).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
+class Handler(JsonHandler):
     def status(self, code, reason):
         self.answer({"kind": "Status", "status": "Failure", "reason": reason, "code": code}, code)
 

@@ -5,46 +5,22 @@ nomad_double.py STATE [PORT_OR_SOCKET]: STATE is {"node": its id, "allocations":
 "hides_itself": bool}. Listens at 127.0.0.1 and prints the port, or on a Unix socket.
 """
 import http.server
-import json
-import os
 import socketserver
 import sys
 import time
 import urllib.parse
+
+from json_handler import JsonHandler, read_state
 
 STATE = sys.argv[1]
 AT = sys.argv[2] if len(sys.argv) > 2 else "0"
 
 
 def state():
-    while True:
-        try:
-            with open(STATE, encoding="utf-8") as file:
-                return json.load(file)
-        except ValueError:
-            time.sleep(0.005)  # being written
+    return read_state(STATE)
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def address_string(self):
-        return "somebody"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, value, status=200):
-        body = json.dumps(value).encode()
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-        except OSError:
-            self.close_connection = True  # who asked has gone meanwhile
-
+class Handler(JsonHandler):
     def do_GET(self):
         url = urllib.parse.urlsplit(self.path)
         query = urllib.parse.parse_qs(url.query)
