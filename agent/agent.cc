@@ -422,7 +422,10 @@ AgentStats Agent::Stats() const {
   if (systemd_ != nullptr) {
     systemd_->feed().AddDropped(&stats.dropped);
   }
-  if (spooled_ != nullptr) spooled_->AddDropped(&stats.dropped);
+  if (spooled_ != nullptr) {
+    spooled_->AddDropped(&stats.dropped);
+    stats.spool_lines = spooled_->read_lines();
+  }
   for (const auto& [reason, dropped] : stats.dropped) {
     stats.read_lines += dropped.lines;
     stats.read_bytes += dropped.bytes;

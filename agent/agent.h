@@ -75,6 +75,7 @@ struct AgentStats {
   uint64_t batches_under_way = 0;
   uint64_t journal_entries = 0;
   uint64_t spool_records = 0;  // read
+  uint64_t spool_lines = 0;    // in them
   uint64_t state_write_errors = 0;
   int64_t last_ack_age_ns = -1;  // -1 = none yet
   PushStats push;

@@ -359,8 +359,9 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   config.Text(
       {.flag = "spool-dir",
        .yaml = "spool.directory",
-       .help = "Where what receivers took (syslog, pushes, Kafka) is kept until it is delivered. Default: "
-               "spool in the state directory."},
+       .help =
+           "Where what receivers took (syslog, pushes, OTLP, Kafka) is kept until it is delivered. Default: "
+           "spool in the state directory."},
       &settings.spool.directory);
   config.Bytes({.flag = "spool-max-bytes", .yaml = "spool.max_bytes", .help = "How much of it is kept."},
                &settings.spool.max_bytes);

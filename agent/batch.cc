@@ -37,6 +37,21 @@ Rows SortedByTime(const Rows& rows, std::vector<MetadataColumn>* columns) {
   return sorted;
 }
 
+// What the row brings, or its metadata, or the text; "" = none. levels: nullptr = nothing is looked for.
+std::string_view LevelOf(const LevelDetector* levels, const BatchRow& row) {
+  if (!row.level.empty()) return row.level;
+  const bool bare = row.metadata == nullptr || row.metadata->empty();
+  if (bare) return levels == nullptr ? std::string_view() : levels->OfLine(row.text);
+  const auto lookup = [&row](std::string_view name) -> std::optional<std::string_view> {
+    for (const auto& [key, value] : *row.metadata) {
+      if (key == name) return value;
+    }
+    return std::nullopt;
+  };
+  if (const auto said = lookup(kLevelColumn)) return NormalizeLevel(*said);
+  return levels == nullptr ? std::string_view() : levels->OfMetadataOrLine(lookup, row.text);
+}
+
 }  // namespace
 
 void BatchStream::SetLabels(const Labels& of) {
@@ -119,11 +134,8 @@ void BatchBuilder::Add(BatchStream* stream, const BatchRow& row) {
   const size_t n = built.rows.size();
   if (n > 0 && built.rows.time_ns.back() > row.time_ns) built.sorted = false;
   built.rows.Append(row.time_ns, row.text);
-  if (!row.level.empty()) {
-    SetColumn(&built.level, n, row.level, true);
-  } else if (levels_ != nullptr) {
-    SetColumn(&built.level, n, levels_->OfLine(row.text), true);
-  }
+  if (const std::string_view level = LevelOf(levels_, row); !level.empty())
+    SetColumn(&built.level, n, level, true);
   if (row.partial) SetColumn(&built.partial, n, "true", true);
   if (row.cut_bytes > 0) SetColumn(&built.cut, n, std::to_string(row.cut_bytes), false);
   if (row.metadata != nullptr) {

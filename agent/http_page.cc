@@ -307,6 +307,8 @@ void HttpPage::RegisterMetrics() {
           [](S s) { return s.tail.parse.replaced_characters; });
   counter("agent_journal_entries_total", "Entries read from the systemd journal.",
           [](S s) { return s.journal_entries; });
+  counter("agent_spool_read_lines_total", "Lines read from the spool; the others that were taken wait in it.",
+          [](S s) { return s.spool_lines; });
   counter("agent_state_write_errors_total", "Failures to write the positions.",
           [](S s) { return s.state_write_errors; });
   ReasonMetric("agent_lost_bytes_total", "Bytes that will never be sent, by reason.",

@@ -42,6 +42,11 @@ void RegisterIntakeMetrics(const void* owner, const Spool* spool, const Receiver
       "Bytes of the spool's files that no record could be made of.", &SpoolStats::corrupt_bytes);
   add(MetricKind::kCounter, "agent_spool_write_errors_total", "Failures to write the spool.",
       &SpoolStats::write_errors);
+  metrics->Callback(owner, MetricKind::kCounter, "agent_receiver_lines_total",
+                    "Lines that came. received = taken into the spool + dropped + thrown away for its fill.",
+                    [counters] { return ByReason(counters->received(), "source", false); });
+  metrics->Callback(owner, MetricKind::kCounter, "agent_receiver_bytes_total", "Bytes of lines that came.",
+                    [counters] { return ByReason(counters->received(), "source", true); });
   metrics->Callback(owner, MetricKind::kCounter, "agent_receiver_dropped_lines_total",
                     "Lines that receivers did not keep, by reason.",
                     [counters] { return ByReason(counters->dropped(), "reason", false); });

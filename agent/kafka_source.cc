@@ -190,13 +190,16 @@ void KafkaSource::Run() {
       std::string_view reason;
       const Labels* const sent = labels_.Of(labels, &reason);
       if (sent == nullptr) {
-        counters_->CountDropped(reason, 1, text.size());
+        counters_->CountDropped(options_.job.source, reason, 1, text.size());
       } else {
         entries.Add(*sent, std::move(entry));
       }
     }
     if (offsets->cnt == 0) continue;
-    if (!entries.empty() && !Keep(entries)) return;
+    if (!entries.empty()) {
+      if (!Keep(entries)) return;
+      counters_->CountKept(options_.job.source, entries.lines(), entries.bytes());
+    }
     // What is committed late comes again after a crash, and is not lost.
     ::rd_kafka_commit(consumer_, offsets.get(), /*async=*/1);
   }

@@ -28,14 +28,26 @@ void ReceiverCounters::Count(std::string_view reason, uint64_t lines, uint64_t b
   found->second.bytes += bytes;
 }
 
-void ReceiverCounters::CountDropped(std::string_view reason, uint64_t lines, uint64_t bytes) {
+void ReceiverCounters::CountKept(std::string_view source, uint64_t lines, uint64_t bytes) {
   const std::lock_guard<std::mutex> lock(mu_);
+  Count(source, lines, bytes, &received_);
+}
+
+void ReceiverCounters::CountDropped(std::string_view source, std::string_view reason, uint64_t lines,
+                                    uint64_t bytes) {
+  const std::lock_guard<std::mutex> lock(mu_);
+  Count(source, lines, bytes, &received_);
   Count(reason, lines, bytes, &dropped_);
 }
 
 void ReceiverCounters::CountMalformed(std::string_view source) {
   const std::lock_guard<std::mutex> lock(mu_);
   Count(source, 1, 0, &malformed_);
+}
+
+ReceiverCounters::ByReason ReceiverCounters::received() const {
+  const std::lock_guard<std::mutex> lock(mu_);
+  return received_;
 }
 
 ReceiverCounters::ByReason ReceiverCounters::dropped() const {

@@ -45,17 +45,21 @@ class ReceiverCounters {
   };
   using ByReason = std::map<std::string, Counts, std::less<>>;
 
+  // Lines that came and went to the spool; where a rule throws them away there, the spool counts that.
+  void CountKept(std::string_view source, uint64_t lines, uint64_t bytes);
   // Lines that came and are not kept; "udp_overflow" has no bytes.
-  void CountDropped(std::string_view reason, uint64_t lines, uint64_t bytes);
+  void CountDropped(std::string_view source, std::string_view reason, uint64_t lines, uint64_t bytes);
   // What came in a form that is not the source's, and was passed on as it is, or refused.
   void CountMalformed(std::string_view source);
+  ByReason received() const;  // by source: kept and dropped
   ByReason dropped() const;
   ByReason malformed() const;
 
- private:
   static void Count(std::string_view reason, uint64_t lines, uint64_t bytes, ByReason* counts);
 
+ private:
   mutable std::mutex mu_;
+  ByReason received_;
   ByReason dropped_;
   ByReason malformed_;
 };

@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "agent/kafka_source.h"
+#include "agent/otlp_receiver.h"
 #include "agent/push_receiver.h"
 #include "agent/syslog_receiver.h"
 #include "base/config.h"
@@ -89,6 +90,32 @@ class Reader {
     return absl::OkStatus();
   }
 
+  absl::Status Otlp(const YAML::Node& block, ReceiverJob job, ReceiverConfigs* out) {
+    OtlpReceiverOptions& options = out->otlp.emplace_back();
+    options.job = std::move(job);
+    for (const auto& item : block) {
+      const std::string key = item.first.Scalar();
+      const YAML::Node& value = item.second;
+      if (key == "http") {
+        RETURN_IF_ERROR(OtlpEndpoint(value, "0.0.0.0:4318", &options.http));
+      } else if (key == "grpc") {
+        RETURN_IF_ERROR(OtlpEndpoint(value, "0.0.0.0:4317", &options.grpc));
+      } else if (key == "labels") {
+        RETURN_IF_ERROR(ReadLabels(value, &options.job.labels));
+      } else if (key == "use_incoming_timestamp") {
+        options.use_incoming_timestamp = value.as<bool>();
+      } else if (key == "otlp_config") {
+        if (const absl::Status read = ReadOtlpConfig(value, &options.attributes); !read.ok())
+          return Bad(value, "otlp_config: {}", MessageOf(read));
+      } else {
+        Warn(item.first, key);
+      }
+    }
+    if (options.http || options.grpc) return absl::OkStatus();
+    RETURN_IF_ERROR(OtlpEndpoint({}, "0.0.0.0:4318", &options.http));
+    return OtlpEndpoint({}, "0.0.0.0:4317", &options.grpc);
+  }
+
   absl::Status Kafka(const YAML::Node& block, ReceiverJob job, ReceiverConfigs* out) {
     KafkaSourceOptions& options = out->kafka.emplace_back();
     options.job = std::move(job);
@@ -121,6 +148,23 @@ class Reader {
   }
 
  private:
+  absl::Status OtlpEndpoint(const YAML::Node& map, const char* usual,
+                            std::optional<OtlpReceiverOptions::Endpoint>* out) {
+    OtlpReceiverOptions::Endpoint endpoint;
+    endpoint.listen = usual;
+    for (const auto& item : map) {
+      const std::string key = item.first.Scalar();
+      if (key == "endpoint") {
+        endpoint.listen = item.second.Scalar();
+      } else if (key == "tls_config") {
+        RETURN_IF_ERROR(Tls(item.second, &endpoint.tls));
+      } else {
+        Warn(item.first, key);
+      }
+    }
+    *out = std::move(endpoint);
+    return absl::OkStatus();
+  }
   absl::Status KafkaAuthentication(const YAML::Node& map, KafkaSourceOptions* options) {
     std::string type = "none";
     bool tls = false;
@@ -229,7 +273,7 @@ class Reader {
 }  // namespace
 
 bool IsReceiverBlock(std::string_view key) {
-  return key == "syslog" || key == "loki_push_api" || key == "kafka";
+  return key == "syslog" || key == "loki_push_api" || key == "otlp" || key == "kafka";
 }
 
 absl::Status ReadReceiver(std::string_view key, const YAML::Node& block, std::string_view place,
@@ -245,6 +289,7 @@ absl::Status ReadReceiver(std::string_view key, const YAML::Node& block, std::st
   job.relabelling = relabelling;
   Reader reader(key, place, warnings);
   if (key == "syslog") return reader.Syslog(block, std::move(job), out);
+  if (key == "otlp") return reader.Otlp(block, std::move(job), out);
   if (key == "kafka") return reader.Kafka(block, std::move(job), out);
   return reader.Push(block, std::move(job), out);
 }

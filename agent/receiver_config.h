@@ -1,4 +1,4 @@
-// The blocks of scrape_configs that receive: syslog, loki_push_api, kafka.
+// The blocks of scrape_configs that receive: syslog, loki_push_api, otlp, kafka.
 #pragma once
 
 #include <absl/status/status.h>

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agent/kafka_source.h"
+#include "agent/otlp_receiver.h"
 #include "agent/push_receiver.h"
 #include "agent/syslog_receiver.h"
 #include "base/log.h"
@@ -19,15 +20,17 @@ ReceiverConfigs::~ReceiverConfigs() = default;
 ReceiverConfigs::ReceiverConfigs(ReceiverConfigs&&) noexcept = default;
 ReceiverConfigs& ReceiverConfigs::operator=(ReceiverConfigs&&) noexcept = default;
 
-bool ReceiverConfigs::empty() const { return syslog.empty() && push.empty() && kafka.empty(); }
+bool ReceiverConfigs::empty() const {
+  return syslog.empty() && push.empty() && otlp.empty() && kafka.empty();
+}
 
 size_t ReceiverConfigs::CountOf(std::string_view source) const {
   const auto counts = [source](const auto& one) {
     return one.job.source == source || one.job.source.starts_with(std::string(source) + "#");
   };
-  return static_cast<size_t>(std::count_if(syslog.begin(), syslog.end(), counts) +
-                             std::count_if(push.begin(), push.end(), counts) +
-                             std::count_if(kafka.begin(), kafka.end(), counts));
+  return static_cast<size_t>(
+      std::count_if(syslog.begin(), syslog.end(), counts) + std::count_if(push.begin(), push.end(), counts) +
+      std::count_if(otlp.begin(), otlp.end(), counts) + std::count_if(kafka.begin(), kafka.end(), counts));
 }
 
 struct Receivers::Sockets {
@@ -35,6 +38,7 @@ struct Receivers::Sockets {
   boost::asio::io_context context{1};
   std::vector<std::unique_ptr<SyslogReceiver>> syslog;
   std::vector<std::unique_ptr<PushReceiver>> push;
+  std::vector<std::unique_ptr<OtlpReceiver>> otlp;
   std::vector<std::unique_ptr<KafkaSource>> kafka;
   std::thread thread;
 };
@@ -59,6 +63,14 @@ absl::StatusOr<std::unique_ptr<Receivers>> Receivers::Start(ReceiverConfigs conf
         PushReceiver::Listen(std::move(options), &sockets.context, spool, &receivers->counters_, clock));
     LogInfo("pushes are received", "port={}", receiver->port());
     sockets.push.push_back(std::move(receiver));
+  }
+  for (OtlpReceiverOptions& options : configs.otlp) {
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<OtlpReceiver> receiver,
+        OtlpReceiver::Listen(std::move(options), &sockets.context, spool, &receivers->counters_, clock));
+    LogInfo("OpenTelemetry's logs are received", "http_port={} grpc_port={}", receiver->http_port(),
+            receiver->grpc_port());
+    sockets.otlp.push_back(std::move(receiver));
   }
   for (KafkaSourceOptions& options : configs.kafka) {
     ASSIGN_OR_RETURN(std::unique_ptr<KafkaSource> source,

@@ -16,6 +16,7 @@
 namespace skald::agent {
 
 struct KafkaSourceOptions;
+struct OtlpReceiverOptions;
 struct PushReceiverOptions;
 struct SyslogReceiverOptions;
 
@@ -28,6 +29,7 @@ struct ReceiverConfigs {
 
   std::vector<SyslogReceiverOptions> syslog;
   std::vector<PushReceiverOptions> push;
+  std::vector<OtlpReceiverOptions> otlp;
   std::vector<KafkaSourceOptions> kafka;
 
   bool empty() const;

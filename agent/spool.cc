@@ -224,7 +224,12 @@ void Spool::Work() {
     failing_ = !status.ok();
     if (stopping_ && (waiting_.empty() || failing_)) break;
   }
+  std::deque<Waiting> left;
+  left.swap(waiting_);
   lock.unlock();
+  for (const Waiting& one : left) {
+    if (one.done) one.done(Unavailable("the agent is stopping"));
+  }
   if (dirty_ && options_.sync) (void)SyncData(file_.get(), options_.directory);
 }
 

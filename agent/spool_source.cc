@@ -64,6 +64,7 @@ uint64_t SpoolSource::ReadSome(uint64_t max_bytes, BatchBuilder* batch) {
     AddRecord(record, true, batch);
     batch->AddCursor(kName, std::to_string(record.number));
     bytes += record.bytes();
+    read_lines_ += record.lines();
     ++read;
   }
   return read;
@@ -79,6 +80,7 @@ bool SpoolSource::ReadAgain(const CursorRange& range, BatchBuilder* batch) {
   while (reader_->position() < last && reader_->Next(&record) && record.number <= last) {
     whole |= record.number == first;
     AddRecord(record, false, batch);
+    read_lines_ += record.lines();
   }
   reader_->Seek(last);
   return whole;

@@ -45,6 +45,8 @@ class SpoolSource {
   int64_t held_due_ns() const;
   bool paused() const;
   void AddDropped(EntryFeed::Dropped* dropped) const;
+  // Lines of the records that were read, each once.
+  uint64_t read_lines() const { return read_lines_; }
 
  private:
   void AddRecord(const SpoolRecord& record, bool counting, BatchBuilder* batch);
@@ -52,6 +54,7 @@ class SpoolSource {
   const std::unique_ptr<SpoolReader> reader_;
   const SpoolPipelines pipelines_;
   LineRules* const rules_;
+  uint64_t read_lines_ = 0;
   std::map<std::string, std::unique_ptr<EntryFeed>, std::less<>> feeds_;  // by job
 };
 

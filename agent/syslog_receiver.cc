@@ -55,7 +55,7 @@ class SyslogEntries {
     const bool whole = options_.use_whole_message && message.rfc5424;
     entry.line = whole ? text : message.text;
     while (entry.line.ends_with('\n') || entry.line.ends_with('\r')) entry.line.pop_back();
-    if (entry.line.empty()) return counters_->CountDropped("empty_message", 1, 0);
+    if (entry.line.empty()) return CountDropped("empty_message", 1, 0);
     // Of one sender, order is kept: no two messages have the same time.
     last_ns_ = std::max(now_ns, last_ns_ + 1);
     entry.time_ns = options_.use_incoming_timestamp && message.has_time ? message.time_ns : last_ns_;
@@ -69,17 +69,25 @@ class SyslogEntries {
     }
     std::string_view reason;
     const Labels* const sent = labels_.Of(labels, &reason);
-    if (sent == nullptr) return counters_->CountDropped(reason, 1, entry.line.size());
+    if (sent == nullptr) return CountDropped(reason, 1, entry.line.size());
     out->Add(*sent, std::move(entry));
   }
 
   // False: there is no room now.
   bool Take(const ReceivedEntries& entries) {
-    return spool_->Append(options_.job.source, entries.streams()).ok();
+    if (!spool_->Append(options_.job.source, entries.streams()).ok()) return false;
+    counters_->CountKept(options_.job.source, entries.lines(), entries.bytes());
+    return true;
   }
-  void CountFull(const ReceivedEntries& entries) { spool_->CountFull(entries.lines(), entries.bytes()); }
+  // There was none, and what came is gone.
+  void CountFull(const ReceivedEntries& entries) {
+    counters_->CountKept(options_.job.source, entries.lines(), entries.bytes());
+    spool_->CountFull(entries.lines(), entries.bytes());
+  }
+  void CountDropped(std::string_view reason, uint64_t lines, uint64_t bytes) {
+    counters_->CountDropped(options_.job.source, reason, lines, bytes);
+  }
   const SyslogReceiverOptions& options() const { return options_; }
-  ReceiverCounters* counters() { return counters_; }
 
  private:
   static void SetUnlessEmpty(std::string_view name, std::string_view value, Labels* labels) {
@@ -329,7 +337,7 @@ class UdpReceiver final : public SyslogReceiver {
       std::memcpy(&total, CMSG_DATA(one), sizeof(total));
       const uint32_t more = total - kernel_drops_;
       kernel_drops_ = total;
-      if (more > 0) entries_.counters()->CountDropped("udp_overflow", more, 0);
+      if (more > 0) entries_.CountDropped("udp_overflow", more, 0);
     }
   }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""What comes to the agent by the network or standard input and no file has: syslog, pushes, Kafka. It is kept on the agent's disk before it
+"""What comes to the agent by the network or standard input and no file has: syslog, pushes, OpenTelemetry's logs. It is kept on the agent's disk before it
 is acknowledged, and reaches the server once, whatever is killed in between."""
+import gzip
 import http.client
 import json
 import os
@@ -9,12 +10,14 @@ import shutil
 import socket
 import ssl
 import subprocess
+import struct
 import sys
 import time
+import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import BIN_DIR, NS, Agent, Failure, Process, Server, check, equal, free_port, json_push, main, proto_push, seed  # noqa: E402
-from harness import snappy_literals, wait_until  # noqa: E402
+from harness import BIN_DIR, NS, Agent, Failure, Process, Server, check, equal, free_port, json_push, main, proto_field, proto_push, seed  # noqa: E402
+from harness import snappy_literals, varint, wait_until  # noqa: E402
 
 RELABEL = """\
     relabel_configs:
@@ -289,11 +292,99 @@ def pushes_in_each_form(directory):
         equal(stamps, [now, now + 1, now + 2], "times")
 
 
-def push_until(port, text, deadline):
+def otlp_job(port, grpc_port, more=""):
+    return f"""\
+  - job_name: otel
+    otlp:
+      http: {{endpoint: 127.0.0.1:{port}}}
+      grpc: {{endpoint: 127.0.0.1:{grpc_port}}}
+      labels: {{via: agent}}
+{more}"""
+
+
+def otlp_json(records, resource):
+    """An ExportLogsServiceRequest in JSON. A record is (ns, line, severity number, attributes)."""
+    def attributes(of):
+        return [{"key": key, "value": value if isinstance(value, dict) else {"stringValue": value}} for key, value in of.items()]
+    return json.dumps({"resourceLogs": [{"resource": {"attributes": attributes(resource)}, "scopeLogs": [{
+        "scope": {"name": "by.hand", "version": "7"},
+        "logRecords": [{"timeUnixNano": str(ns), "severityNumber": severity, "body": {"stringValue": line}, "attributes": attributes(of),
+                        "traceId": "0102030405060708090a0b0c0d0e0f10", "spanId": "0102030405060708"} for ns, line, severity, of in records]}]}]}).encode()
+
+
+def otlp_proto(records, resource):
+    """The same in protobuf."""
+    def attributes(number, of):
+        def value(one):
+            if isinstance(one, dict):
+                return b"\x18" + varint(int(one["intValue"]))
+            return proto_field(1, one.encode())
+        return b"".join(proto_field(number, proto_field(1, key.encode()) + proto_field(2, value(one))) for key, one in of.items())
+    logs = b"".join(proto_field(2, b"\x09" + struct.pack("<Q", ns) + b"\x10" + varint(severity) + proto_field(5, proto_field(1, line.encode()))
+                                + attributes(6, of) + proto_field(9, bytes(range(1, 17))) + proto_field(10, bytes(range(1, 9))))
+                    for ns, line, severity, of in records)
+    scope = proto_field(1, proto_field(1, b"by.hand") + proto_field(2, b"7"))
+    return proto_field(1, proto_field(1, attributes(1, resource)) + proto_field(2, scope + logs))
+
+
+def otlp_in_each_form(directory):
+    """What the agent makes of OpenTelemetry's logs is what the server makes of them at its own door."""
+    port, grpc_port = free_port(), free_port()
+    with World(directory, otlp_job(port, grpc_port)) as (server, _):
+        connect(port).close()
+        connect(grpc_port).close()
+        now = time.time_ns()
+        records = [(now, "paid", 9, {"http.status": {"intValue": "200"}, "user": "u7"}), (now + 1, "no luck today", 17, {}),
+                   (now + 2, "level=debug by its text", 13, {"custom-name": "x"})]
+        want = {}
+        for kind, make in (("application/json", otlp_json), ("application/x-protobuf", otlp_proto)):
+            for coding in (None, "gzip"):
+                headers = {"Content-Encoding": coding} if coding else {}
+
+                def body_for(service, make=make, coding=coding):
+                    plain = make(records, {"service.name": service, "k8s.pod.name": "shop-1", "host.name": "h1"})
+                    return gzip.compress(plain) if coding else plain
+
+                name = f"{make.__name__}-{coding}"
+                direct = server.request("POST", "/otlp/v1/logs", body=body_for(f"direct-{name}"), headers={"Content-Type": kind, **headers})
+                equal(direct.status // 100, 2, f"the server takes {name}: {direct.text}")
+                equal(post(port, "/v1/logs", body_for(f"agent-{name}"), kind, headers)[0], 200, f"the agent takes {name}")
+                want[name] = 3
+        # Without a service there is a name made up, as at the server's door.
+        equal(post(port, "/v1/logs", otlp_json([(now, "nameless", 0, {})], {}), "application/json; charset=utf-8")[0], 200, "JSON with a charset")
+        wait_for(server, '{service_name="unknown_service", via="agent"}', 1)
+        for name, count in want.items():
+            wait_for(server, f'{{service_name="agent-{name}"}}', count)
+            found = []
+            for way in ("direct", "agent"):
+                streams = {}
+                for stream in streams_of(server, f'{{service_name="{way}-{name}"}}'):
+                    labels = {key: value for key, value in stream["stream"].items() if key not in ("service_name", "via")}
+                    streams.update({(value[0], value[1]): labels for value in stream["values"]})
+                found.append(streams)
+            equal(len(found[0]), count, f"lines of {name}")
+            equal(found[1], found[0], f"{name} by the agent, and at the server's door")
+        levels = {line: labels["detected_level"] for (_, line), labels in found[1].items()}
+        equal(levels, {"paid": "info", "no luck today": "error", "level=debug by its text": "warn"}, "levels by severity numbers")
+        for path, body, kind, status in (("/v1/logs", b"{", "application/json", 400), ("/v1/logs", b"\xff", "application/x-protobuf", 400),
+                                         ("/v1/logs", b"x", "text/plain", 415), ("/v1/traces", b"{}", "application/json", 404)):
+            equal(post(port, path, body, kind)[0], status, f"{path} with {body!r} of {kind}")
+
+
+def by_push(port, text):
+    return post(port, "/loki/api/v1/push", json_push([({"job": "p"}, [(time.time_ns(), text)])]))
+
+
+def by_otlp(port, text):
+    status, headers = post(port, "/v1/logs", otlp_json([(time.time_ns(), text, 9, {})], {"service.name": "p"}))
+    return (204 if status == 200 else status), headers
+
+
+def push_until(port, text, deadline, send=by_push):
     """Until it is acknowledged, as senders do."""
     while True:
         try:
-            status, headers = post(port, "/loki/api/v1/push", json_push([({"job": "p"}, [(time.time_ns(), text)])]))
+            status, headers = send(port, text)
             if status == 204:
                 return
             check(status == 503 and "Retry-After" in headers, f"answer {status} {headers}")
@@ -304,22 +395,31 @@ def push_until(port, text, deadline):
 
 
 def acknowledged_pushes_survive(directory):
-    """kill -9 of the agent and of the server: what was answered 204 is there, and once where it was sent once."""
-    random_ = random.Random(seed())
     port = free_port()
-    with World(directory, push_job(port)) as (server, agent):
+    survive(directory, port, push_job(port), by_push)
+
+
+def acknowledged_otlp_survives(directory):
+    port = free_port()
+    survive(directory, port, otlp_job(port, free_port()), by_otlp)
+
+
+def survive(directory, port, job, send):
+    """kill -9 of the agent and of the server: what was acknowledged is there, and once where it was sent once."""
+    random_ = random.Random(seed())
+    with World(directory, job) as (server, agent):
         connect(port).close()
         unsure = set()
         for n in range(300):
             text = f"push {n}"
             try:
-                status, _ = post(port, "/loki/api/v1/push", json_push([({"job": "p"}, [(time.time_ns(), text)])]))
+                status, _ = send(port, text)
                 check(status in (204, 503), f"{text}: {status}")
                 if status == 503:
-                    push_until(port, text, time.monotonic() + 60)
+                    push_until(port, text, time.monotonic() + 60, send)
             except (OSError, http.client.HTTPException):
                 unsure.add(text)
-                push_until(port, text, time.monotonic() + 60)
+                push_until(port, text, time.monotonic() + 60, send)
             dice = random_.random()
             if dice < 0.02:
                 agent.kill()
@@ -363,6 +463,89 @@ def server_away(directory):
         equal(sorted(got), sorted(["first", *taken]), "what was acknowledged")
         push_until(port, "room again", time.monotonic() + 60)
         wait_for(server, '{via="agent"}', len(taken) + 2)
+
+
+def books_of(agent):
+    """What the agent counts, by name, over all labels."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{agent.port}/metrics", timeout=30) as answer:
+        books = {}
+        for line in answer.read().decode().splitlines():
+            if not line.startswith("#"):
+                name, value = line.rsplit(" ", 1)
+                books[name] = float(value)
+                books[name.partition("{")[0]] = books.get(name.partition("{")[0], 0) + (float(value) if "{" in name else 0)
+        return books
+
+
+def check_books(books):
+    """Nothing is anywhere that is not counted there: what came, what is in the spool, what was read from it, what became of that."""
+    of = lambda name: books.get(name, 0)  # noqa: E731
+    for what, taken in (("lines", "agent_spool_lines_total"), ("bytes", "agent_spool_line_bytes_total")):
+        equal(of(f"agent_receiver_{what}_total"), of(taken) + of(f"agent_receiver_dropped_{what}_total") + of(f"agent_spool_full_{what}_total"),
+              f"{what} that came, and those taken, dropped or thrown away")
+        refused = of("agent_refused_lines_total" if what == "lines" else 'agent_lost_bytes_total{reason="server_rejected"}')
+        equal(of(f"agent_read_{what}_total"), of(f"agent_acked_{what}_total") + of(f"agent_in_flight_{what}") + of(f"logentry_dropped_{what}_total")
+              + refused, f"{what} read, and those acknowledged, in flight, dropped or refused")
+    equal(of("agent_read_lines_total"), of("agent_spool_read_lines_total"), "lines read, and those read from the spool")
+
+
+def every_line_is_accounted_for(directory):
+    """received = spooled + dropped + thrown away, and read = acknowledged + in flight + dropped + refused, for every receiver."""
+    push, otlp, grpc, tcp, udp = (free_port() for _ in range(5))
+    stages = "    pipeline_stages:\n      - drop: {expression: dropped}\n"
+    jobs = push_job(push) + "      - drop: {expression: dropped}\n" + otlp_job(otlp, grpc, stages) + syslog_job(tcp) + syslog_job(udp, "udp", name="udp")
+    server = Server(directory, config="limits_config: {max_line_size: 100}\n")
+    agent = agent_with(directory, server, jobs, flags=("--spool-max-bytes=256KiB",))
+    try:
+        server.start()
+        agent.start()
+        for port in (push, otlp, tcp):
+            connect(port).close()
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+        def send_some(n):
+            for text in (f"kept {n}", f"dropped {n}", f"too long {n} " + "x" * 200):
+                equal(by_push(push, text)[0], 204, "a push")
+                equal(by_otlp(otlp, text)[0], 204, "an OTLP request")
+            equal(post(push, "/loki/api/v1/push", json_push([({"env": "secret"}, [(time.time_ns(), "by relabelling")])]))[0], 204, "a secret")
+            with connect(tcp) as stream:
+                stream.sendall(f"<13>1 - h a - - - tcp {n}\n<13>1 - h a - - - \nno syslog\n".encode())
+            datagrams.sendto(f"<13>1 - h a - - - udp {n}".encode(), ("127.0.0.1", udp))
+
+        def settled(lines):
+            books = books_of(agent)
+            return books if books.get("agent_receiver_lines_total") == lines and books.get("agent_in_flight_lines") == 0 \
+                and books.get("agent_spool_read_lines_total") == books.get("agent_spool_lines_total") else None
+
+        for n in range(5):
+            send_some(n)
+        # Of each round 6 + 1 + 3 + 1 lines.
+        books = wait_until("all is delivered", lambda: settled(55), 60)
+        check_books(books)
+        for source, lines in (("loki_push_api/pushes", 20), ("otlp/otel", 15), ("syslog/syslog", 15), ("syslog/udp", 5)):
+            equal(books.get(f'agent_receiver_lines_total{{source="{source}"}}'), lines, f"lines of {source}")
+        equal([books.get(name) for name in ('agent_receiver_dropped_lines_total{reason="relabel_configs"}',
+                                            'agent_receiver_dropped_lines_total{reason="empty_message"}', "logentry_dropped_lines_total",
+                                            "agent_refused_lines_total", "agent_acked_lines_total")], [5, 5, 10, 10, 25], "what became of them")
+        # The server goes away: what comes is in flight or in the spool, until that is full.
+        server.kill()
+        taken = 0
+        while by_push(push, f"{taken} " + "y" * 80)[0] == 204:
+            taken += 1
+            check(taken < 20000, "the spool does not get full")
+        books = wait_until("the last one is counted", lambda: (b := books_of(agent))["agent_receiver_lines_total"] == 55 + taken and b, 30)
+        check_books(books)
+        check(books["agent_in_flight_lines"] + books["agent_spool_lines_total"] - books["agent_spool_read_lines_total"] == taken,
+              f"{taken} lines wait, and {books}")
+        server.start()
+        check_books(wait_until("all is delivered", lambda: settled(55 + taken), 60))
+        equal(server.count('{via="agent"} |= "yyy"', at=time.time_ns() + 60 * NS), taken, "lines of the outage")
+    except BaseException:
+        print(agent.log_tail(30), server.log_tail(10), sep="\n", flush=True)
+        raise
+    finally:
+        agent.kill()
+        server.kill()
 
 
 def standard_input(directory):
@@ -412,5 +595,5 @@ scrape_configs:
 
 
 if __name__ == "__main__":
-    main(syslog_by_logger, syslog_by_rsyslog, syslog_over_tls, syslog_edges, pushes_in_each_form, acknowledged_pushes_survive, server_away,
-         standard_input)
+    main(syslog_by_logger, syslog_by_rsyslog, syslog_over_tls, syslog_edges, pushes_in_each_form, otlp_in_each_form, acknowledged_pushes_survive,
+         acknowledged_otlp_survives, server_away, every_line_is_accounted_for, standard_input)
