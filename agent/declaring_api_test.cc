@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <fstream>
 
+#include <yaml-cpp/yaml.h>
+
+#include "agent/discovery_config.h"
 #include "agent/nomad_watch.h"
 #include "agent/swarm_services.h"
 #include "agent/testing/script.h"
@@ -250,6 +253,31 @@ TEST_F(NomadTest, TokensAndNodes) {
   NomadWatch watch(by_file);  // of the node named n1
   watch.Start();
   EXPECT_TRUE(Comes(watch, "shop=1 shop_web_api= "));
+}
+
+TEST(NomadConfig, KeysOfPrometheusAndOurs) {
+  const auto read = [](const std::string& text, NomadOptions* options, std::string* directory,
+                       std::vector<std::string>* warnings) {
+    return ReadNomadSd(YAML::Load(text), "agent.yaml", options, directory, warnings);
+  };
+  NomadOptions options;
+  std::string directory = "/opt/nomad/data/alloc";
+  std::vector<std::string> warnings;
+  EXPECT_TRUE(read("{}", &options, &directory, &warnings).ok());
+  EXPECT_EQ(options.server.url, "");
+  EXPECT_TRUE(read("{server: 'https://nomad:4646', alloc_dir: /alloc, namespace: prod,\n"
+                   " authorization: {credentials_file: /token}, tls_config: {ca_file: /ca}}",
+                   &options, &directory, &warnings)
+                  .ok());
+  EXPECT_EQ(options.server.url, "https://nomad:4646");
+  EXPECT_EQ(options.server.credentials_file, "/token");
+  EXPECT_EQ(options.server.ca_file, "/ca");
+  EXPECT_EQ(directory, "/alloc");
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(warnings[0].starts_with("agent.yaml:1:")) << warnings[0];
+  EXPECT_NE(warnings[0].find("namespace has no effect"), std::string::npos) << warnings[0];
+  const absl::Status bad = read("{server: 'nomad:4646'}", &options, &directory, &warnings);
+  EXPECT_NE(std::string(bad.message()).find("http://127.0.0.1:4646"), std::string::npos) << bad;
 }
 
 TEST_F(NomadTest, SettingsOfItsOwnTools) {
