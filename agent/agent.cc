@@ -26,7 +26,7 @@ constexpr int64_t kTouchNs = 5 * kNsPerSecond;
 constexpr int64_t kStalledLoopNs = 10 * kNsPerSecond;
 constexpr int64_t kStalledAckNs = 300 * kNsPerSecond;
 // Of encoded batches that wait for their turn.
-constexpr uint64_t kReadAheadBytes = uint64_t{3} << 20;
+constexpr uint64_t kReadAheadBytes = uint64_t{1} << 20;
 
 }  // namespace
 

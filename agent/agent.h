@@ -52,7 +52,7 @@ struct AgentConfig {
   std::string http_listen = "127.0.0.1:9080";  // "" = off
   bool detect_level = true;
   uint64_t memory_limit = uint64_t{128} << 20;
-  uint64_t batch_bytes = uint64_t{1} << 20;  // of lines
+  uint64_t batch_bytes = uint64_t{512} << 10;  // of lines
   int64_t batch_wait_ns = kNsPerSecond;
   int64_t batch_wait_idle_ns = 100 * kNsPerMs;  // when nothing is under way
   int64_t window = 4;                           // batches under way

@@ -140,6 +140,31 @@ scrape_configs:
   EXPECT_FALSE(LoadYaml("scrape_configs: [{job_name: x, relabel_configs: [{action: cry}]}]").ok());
 }
 
+TEST(AgentConfig, EncodingOfAJobsFiles) {
+  const auto settings = LoadYaml(R"(
+scrape_configs:
+  - job_name: windows
+    static_configs: [{labels: {__path__: /var/log/w.log}}]
+    file_sd_configs: [{files: [/etc/w.json]}]
+    encoding: UTF-16
+  - job_name: western
+    encoding: iso-8859-1
+    static_configs: [{labels: {__path__: /var/log/l.log}}]
+  - job_name: usual
+    encoding: utf-8
+    static_configs: [{labels: {__path__: /var/log/u.log}}]
+)");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const AgentConfig& agent = settings->agent;
+  ASSERT_EQ(agent.tail.targets.size(), 3u);
+  EXPECT_EQ(agent.tail.targets[0].encoding.get(), &TextEncoding::Utf16BigEndian());
+  ASSERT_EQ(agent.file_targets.size(), 1u);
+  EXPECT_EQ(agent.file_targets[0].encoding.get(), &TextEncoding::Utf16BigEndian());
+  ASSERT_NE(agent.tail.targets[1].encoding, nullptr);
+  EXPECT_EQ(agent.tail.targets[1].encoding->name(), "iso-8859-1");
+  EXPECT_EQ(agent.tail.targets[2].encoding, nullptr);
+}
+
 TEST(AgentConfig, SeveralEnds) {
   const auto settings = LoadYaml(R"(
 server: {address: 'skald:9095'}
@@ -192,10 +217,11 @@ scrape_configs:
 TEST(AgentConfig, WrongFilesAreErrorsWithAPlace) {
   for (const char* yaml :
        {"scrape_configs: 3", "scrape_configs:\n  - static_configs:\n      - labels: {'1x': a, __path__: /a}",
-        "scrape_configs:\n  - journal: {max_age: soon}", "batch: {window: 0}",
-        "scrape_configs: [{job_name: [", "clients: [{name: x}]", "clients: [{url: 'ftp://x'}]",
-        "clients: [{url: 'http://x', batchwait: soon}]", "clients: [{url: 'http://x', oauth2: {}}]",
-        "clients: [{url: 'http://x', name: ../y}]",
+        "scrape_configs: [{job_name: x, encoding: nonsense}]",
+        "scrape_configs: [{job_name: x, encoding: [a]}]", "scrape_configs:\n  - journal: {max_age: soon}",
+        "batch: {window: 0}", "scrape_configs: [{job_name: [", "clients: [{name: x}]",
+        "clients: [{url: 'ftp://x'}]", "clients: [{url: 'http://x', batchwait: soon}]",
+        "clients: [{url: 'http://x', oauth2: {}}]", "clients: [{url: 'http://x', name: ../y}]",
         "clients: [{url: 'http://x', name: a}, {url: 'http://y', name: a}]"}) {
     const auto settings = LoadYaml(yaml);
     EXPECT_FALSE(settings.ok()) << yaml;

@@ -39,7 +39,7 @@ Chain::GivenLabels Chain::Shorten(LogLabels labels) {
       of = Labels();
     }
   }
-  given.labels = std::move(labels);
+  given.labels = labels;  // a copy has no more room than it needs
   return given;
 }
 
@@ -49,9 +49,10 @@ Chain::Lane& Chain::LaneOf(Output output) {
   if (lane != nullptr) return *lane;
   lane = std::make_unique<Lane>();
   const std::string& stream = given_.stream[index];
-  lane->labels = given_.labels.of[stream.empty() ? index : 0];
-  if (!stream.empty()) lane->labels.Set(kStreamLabel, stream);
-  lane->stream.SetLabels(lane->labels);
+  Labels labels = given_.labels.of[stream.empty() ? index : 0];
+  if (!stream.empty()) labels.Set(kStreamLabel, stream);
+  lane->stream.SetLabels(labels);
+  if (pipeline_ != nullptr) lane->labels = std::move(labels);
   return *lane;
 }
 
@@ -73,6 +74,7 @@ void Chain::Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const P
     FlushDue(INT64_MAX, batch, counters);
     held_ = HeldEntries();
     trail_.clear();
+    for (std::unique_ptr<Lane>& lane : lanes_) lane = nullptr;
   }
   pipeline_ = std::move(pipeline);
   if (format != LogFormat::kAuto) format_ = format;

@@ -166,7 +166,7 @@ class Chain : public BatchOrigin {
 
   // What lines of one output need.
   struct Lane {
-    Labels labels;
+    Labels labels;  // for the pipeline, if there is one
     BatchStream stream;
   };
   // The labels of outputs that differ by `stream` alone are made where they are needed: most of many thousand

@@ -152,6 +152,7 @@ std::string ExplainPath(const AgentSettings& settings, const std::vector<Target>
     const LogFormat format = target.format == LogFormat::kAuto ? FormatOfPath(path) : target.format;
     out += fmt::format("  format {}{}\n", LogFormatName(format),
                        target.format == LogFormat::kAuto ? " (by the path; the first line decides)" : "");
+    if (target.encoding != nullptr) out += fmt::format("  encoding {}\n", target.encoding->name());
     out += "  stages: " + StagesOf(settings, target) + "\n";
     const absl::StatusOr<FileStat> stat = StatPath(path);
     out += stat.ok() ? fmt::format("  the file has {} bytes\n", stat->size) : "  there is no such file now\n";

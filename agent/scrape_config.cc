@@ -167,7 +167,9 @@ class Reader {
   }
 
   absl::Status ReadEncoding(const YAML::Node& name) {
-    if (name.IsNull() || name.Scalar().empty()) return absl::OkStatus();
+    if (name.IsNull()) return absl::OkStatus();
+    if (!name.IsScalar()) return InvalidArgument("{}: encoding is not a name", At(name));
+    if (name.Scalar().empty()) return absl::OkStatus();
     absl::StatusOr<std::shared_ptr<const TextEncoding>> encoding = TextEncoding::Make(name.Scalar());
     if (!encoding.ok()) return InvalidArgument("{}: encoding: {}", At(name), MessageOf(encoding.status()));
     encoding_ = std::move(*encoding);
