@@ -15,6 +15,7 @@ import uuid
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from harness import BIN_DIR, NS, Agent, Process, Server, check, equal, free_port, main, wait_until  # noqa: E402
+from receivers import books_of, check_books  # noqa: E402
 
 PLACE = os.path.join(os.path.dirname(BIN_DIR), "kafka-broker")
 POM = """<project><modelVersion>4.0.0</modelVersion><groupId>test</groupId><artifactId>broker</artifactId><version>1</version><dependencies>
@@ -155,6 +156,12 @@ scrape_configs:
         got = lines('{topic="orders"}')
         equal(sorted(set(got)), sorted(f"order {n} level=info" for n in range(6000)), "messages")
         equal(len(got), 6000, "messages, each once")
+        # What comes after the kill is in the books of the new start.
+        broker.produce("orders", ["the last one"])
+        wait_until("the last message", lambda: len(lines('{topic="orders"}')) > 6000, 120, 0.5)
+        books = wait_until("all is acknowledged", lambda: (now := books_of(agent)).get("agent_in_flight_lines") == 0 and now, 60, 0.5)
+        check_books(books)
+        check(books.get('agent_receiver_lines_total{source="kafka/events"}', 0) > 0, "nothing is counted of the job")
     except BaseException:
         print(agent.log_tail(30), broker.log_tail(10), sep="\n", flush=True)
         raise
