@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -548,6 +549,42 @@ def every_line_is_accounted_for(directory):
         server.kill()
 
 
+def datagrams_that_do_not_fit_are_counted(directory):
+    """What the kernel throws away of UDP while the agent does not come to read is counted to the last datagram."""
+    port = free_port()
+    with World(directory, syslog_job(port, "udp", relabel="")) as (server, agent):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+        def counted():
+            books = books_of(agent)
+            return books.get("agent_receiver_lines_total", 0), books.get('agent_receiver_dropped_lines_total{reason="udp_overflow"}', 0)
+
+        # It listens to datagrams before its page answers.
+        connect(agent.port).close()
+        sender.sendto(b"<13>1 - h a - - - first", ("127.0.0.1", port))
+        wait_until("the first datagram", lambda: counted()[0] == 1, 30)
+        before = counted()
+        agent.signal(signal.SIGSTOP)
+        sent = 20000
+        for n in range(sent):
+            sender.sendto(f"<13>1 - h a - - - {n} ".encode() + b"x" * 1000, ("127.0.0.1", port))
+        agent.signal(signal.SIGCONT)
+
+        def settled():
+            if counted()[0] - before[0] == sent + settled.more:
+                return True
+            # The kernel tells of its drops with the next datagram.
+            sender.sendto(b"<13>1 - h a - - - and now", ("127.0.0.1", port))
+            settled.more += 1
+            return False
+
+        settled.more = 0
+        wait_until(f"{sent} datagrams are counted", settled, 60, 0.3)
+        received, dropped = counted()
+        check(dropped > 0, "all of them did fit")
+        wait_until("lines of those that were read", lambda: server.count('{job="syslog"}', at=time.time_ns() + 60 * NS) == received - dropped, 60)
+
+
 def standard_input(directory):
     server = Server(directory)
     server.start()
@@ -596,4 +633,4 @@ scrape_configs:
 
 if __name__ == "__main__":
     main(syslog_by_logger, syslog_by_rsyslog, syslog_over_tls, syslog_edges, pushes_in_each_form, otlp_in_each_form, acknowledged_pushes_survive,
-         acknowledged_otlp_survives, server_away, every_line_is_accounted_for, standard_input)
+         acknowledged_otlp_survives, server_away, every_line_is_accounted_for, datagrams_that_do_not_fit_are_counted, standard_input)
