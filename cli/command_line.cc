@@ -49,7 +49,6 @@ const char* Advice(const std::string& argument) {
       {"--store-config", "it reads Loki's object store past its server; ask the server: --addr"},
       {"--remote-schema", "it reads Loki's object store past its server; ask the server: --addr"},
       {"--schema-store", "it reads Loki's object store past its server; ask the server: --addr"},
-      {"--stdin", "push the lines to a server, or use grep and jq"},
       {"--cpuprofile", "perf record -g skaldctl ... does it"},
       {"--memprofile", "heaptrack skaldctl ... does it"},
   };
@@ -168,8 +167,10 @@ absl::Status CommandLine::Finish() {
                       (parallel_ != nullptr && parallel_->count() > 0);
   if (options_.in_parts && limit_->count() > 0 && options_.limit > 0 && !options_.quiet)
     std::cerr << "--limit does not count for an export in parts: it takes all lines\n";
+  if (options_.from_stdin && limit_->count() == 0) options_.limit = 0;
   if (aggregate_by_labels_) options_.aggregate_by = "labels";
-  if (options_.query == "-") {
+  // logcli's fmt reads its query.
+  if (options_.query == "-" || (format_ != nullptr && format_->parsed() && options_.query.empty())) {
     options_.query.assign(std::istreambuf_iterator<char>(std::cin), {});
   }
   return absl::OkStatus();
@@ -193,7 +194,10 @@ CLI::App* CommandLine::AddGroup(const std::string& name, const std::string& help
 }
 
 void CommandLine::AddGlobalFlags() {
+  // logcli's, so that its command lines are taken: there is no log here to have a level.
+  app_.add_option("--log.level", ignored_)->group("");
   app_.add_flag("-q,--quiet", options_.quiet, "Print the answer alone");
+  app_.add_flag("--stdin", options_.from_stdin, "query: of lines on standard input, in place of a server's");
   app_.add_flag("--stats", options_.statistics, "Print what a query cost");
   app_.add_option("-o,--output", mode_,
                   "default: time, labels, line; raw: the line; jsonl: one object a line; table: columns")
@@ -226,7 +230,9 @@ void CommandLine::AddLabelFlags(CLI::App* verb) {
       ->allow_extra_args(false);
   verb->add_option("--exclude-label", options_.printer.exclude_labels, "Do not print this label (repeatable)")
       ->allow_extra_args(false);
-  verb->add_option("--labels-length", options_.printer.labels_width, "Width of the label column");
+  verb->add_flag("--include-common-labels", options_.printer.common_labels,
+                 "Print labels that all lines share beside each line too");
+  verb->add_option("--labels-length", options_.printer.labels_width, "Least width of the label column");
   verb->add_flag("--colored-output", colored_, "The same as --color always");
 }
 
@@ -377,8 +383,9 @@ void CommandLine::AddDelete() {
 }
 
 void CommandLine::AddLocalVerbs() {
-  AddQueryText(AddVerb(&app_, "fmt", "Check a query and print it well laid out; needs no server", kFormatHelp,
-                       RunFormat));
+  format_ = AddVerb(&app_, "fmt", "Check a query and print it well laid out; needs no server", kFormatHelp,
+                    RunFormat);
+  AddQueryText(format_)->required(false);
   CLI::App* fsck = AddVerb(&app_, "fsck", "Check a stopped server's data directory", kFsckHelp, RunFsck);
   fsck->add_option("directory", options_.files, "The data directory")->required()->expected(1);
   fsck->add_flag("--repair", options_.repair, "Put what is sound into new files, and the damaged ones aside");

@@ -55,6 +55,7 @@ class CommandLine {
   std::unique_ptr<ConnectionFlags> connection_;
   Command run_;
   std::string mode_ = "default";
+  std::string ignored_;
   std::string timezone_ = "Local";
   std::string time_format_ = "rfc3339";
   std::string color_ = "auto";
@@ -63,6 +64,7 @@ class CommandLine {
   bool aggregate_by_labels_ = false;
   std::string shell_;
   CLI::Option* limit_ = nullptr;     // of query
+  CLI::App* format_ = nullptr;       // the verb fmt
   CLI::Option* parallel_ = nullptr;  // --parallel-duration
 };
 

@@ -1,7 +1,9 @@
 #include "cli/commands.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <iostream>
 #include <map>
 #include <set>
 
@@ -12,6 +14,7 @@
 #include "cli/command_helpers.h"
 #include "cli/entry_pager.h"
 #include "cli/pretty_json.h"
+#include "cli/stdin_query.h"
 #include "cli/table.h"
 #include "cli/time_flags.h"
 #include "query/logql/parser.h"
@@ -34,6 +37,11 @@ void PrintCommonLabels(const Options& options, const Labels& common, std::ostrea
       options.printer.mode != OutputMode::kDefault)
     return;
   notes << "Common labels: " << common.ToString() << '\n';
+  const auto note = [&](const char* what, const std::vector<std::string>& names) {
+    if (!names.empty()) notes << what << fmt::format("{}\n", fmt::join(names, ","));
+  };
+  note("Ignoring labels key: ", options.printer.exclude_labels);
+  note("Print only labels key: ", options.printer.include_labels);
 }
 
 absl::Status PrintResult(const Options& options, const QueryAnswer& answer, Streams streams) {
@@ -57,6 +65,7 @@ RangeQuery ToRangeQuery(const Options& options, TimeRange range) {
 }  // namespace
 
 absl::Status RunQuery(const Options& options, Streams streams) {
+  if (options.from_stdin) return RunStdinQuery(options, std::cin, streams);
   if (options.follow) return RunTail(options, streams);
   if (options.in_parts) return RunExport(options, streams);
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));

@@ -29,6 +29,7 @@ struct Options {
   uint64_t batch = 1000;
   bool forward = false;
   bool follow = false;
+  bool from_stdin = false;  // query: lines are read, in place of a server's
   std::string step;
   std::string interval;
   std::string at = "now";              // instant-query

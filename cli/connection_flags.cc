@@ -93,6 +93,8 @@ ConnectionFlags::ConnectionFlags(CLI::App* app, Connection* connection) : connec
   app->add_flag("--envproxy", c.proxy_of_environment, "Use the proxy that http_proxy names (LOKI_ENV_PROXY)");
   app->add_option("--query-tags", c.query_tags,
                   "Sent as X-Query-Tags, for the server's statistics (LOKI_QUERY_TAGS)");
+  app->add_option("--header", headers_, "A header of each request, as 'Name: value' (repeatable)")
+      ->allow_extra_args(false);
   app->add_flag("--nocache", c.no_cache, "Sent as Cache-Control: no-cache (LOKI_NO_CACHE)");
   app->add_flag("--compress", c.compress, "Ask for gzip answers");
   app->add_option("--retries", c.retries,
@@ -115,6 +117,14 @@ absl::Status ConnectionFlags::Finish() {
   }
   if (connection_->client_certificate.empty() != connection_->client_key.empty())
     return InvalidArgument("--cert and --key go together: give both");
+  for (const std::string& header : headers_) {
+    const size_t colon = header.find(':');
+    if (colon == 0 || colon == std::string::npos || header.find_first_of("\r\n") != std::string::npos)
+      return InvalidArgument("--header {} is not of the form 'Name: value'", header);
+    const size_t value = header.find_first_not_of(" \t", colon + 1);
+    connection_->headers.emplace_back(header.substr(0, colon),
+                                      value == std::string::npos ? "" : header.substr(value));
+  }
   RETURN_IF_ERROR(ReadBackoff("--min-backoff", min_backoff_, &connection_->min_backoff_ns));
   return ReadBackoff("--max-backoff", max_backoff_, &connection_->max_backoff_ns);
 }

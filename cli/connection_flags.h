@@ -4,6 +4,7 @@
 #include <absl/status/status.h>
 
 #include <string>
+#include <vector>
 
 #include "cli/http_client.h"
 
@@ -23,6 +24,7 @@ class ConnectionFlags {
  private:
   Connection* const connection_;
   std::string bearer_token_file_;
+  std::vector<std::string> headers_;
   std::string min_backoff_;
   std::string max_backoff_;
 };

@@ -104,6 +104,7 @@ std::vector<std::pair<std::string, std::string>> CurlHandle::RequestHeaders(cons
   else if (!connection.username.empty() && connection.auth_header != kAuthorization)
     out.emplace_back(connection.auth_header,
                      "Basic " + absl::Base64Escape(connection.username + ":" + connection.password));
+  out.insert(out.end(), connection.headers.begin(), connection.headers.end());
   if (connection.no_cache) out.emplace_back("Cache-Control", "no-cache");
   if (!connection.query_tags.empty()) out.emplace_back("X-Query-Tags", connection.query_tags);
   return out;

@@ -61,7 +61,7 @@ bool IsShown(const PrinterOptions& options, const std::string& name, const std::
              const Labels& common) {
   if (Contains(options.exclude_labels, name)) return false;
   if (!options.include_labels.empty()) return Contains(options.include_labels, name);
-  return !common.Has(name) || common.Get(name) != value;
+  return options.common_labels || !common.Has(name) || common.Get(name) != value;
 }
 
 std::string EntryPrinter::ColumnOf(const Labels& labels, const Labels& common) const {
@@ -84,7 +84,7 @@ void EntryPrinter::Print(const std::vector<Entry>& entries, const Labels& common
       auto [at, added] = columns.try_emplace(entry.labels.get());
       if (!added) continue;
       at->second = ColumnOf(*entry.labels, common);
-      if (options_.labels_width == 0) width = std::max(width, at->second.size());
+      width = std::max(width, at->second.size());
     }
   }
   std::string text;

@@ -25,7 +25,8 @@ struct PrinterOptions {
   bool local_time = true;
   TimeFormat time_format = TimeFormat::kRfc3339;  // of kDefault and kTable
   bool color = false;
-  uint64_t labels_width = 0;                     // pads the label column; 0 = to the widest of a batch
+  bool common_labels = false;                    // beside each line too
+  uint64_t labels_width = 0;                     // of the label column at least: the widest of a batch fits
   std::vector<std::string> include_labels = {};  // empty: all
   std::vector<std::string> exclude_labels = {};
 };
@@ -40,7 +41,8 @@ bool IsLevelLabel(std::string_view name);
 // The terminal's colour code for a level: 31 red for errors, 33 yellow for warnings; 0 for none.
 int ColorOfLevel(std::string_view level);
 
-// Whether a label has a place beside its line: asked for, or neither excluded nor common to all lines.
+// Whether a label has a place beside its line: asked for, or neither excluded nor, unless those are wanted
+// too, common to all lines.
 bool IsShown(const PrinterOptions& options, const std::string& name, const std::string& value,
              const Labels& common);
 

@@ -24,6 +24,7 @@ inline constexpr char kQueryHelp[] = R"help(Examples:
   skaldctl query '{app="api"}'                           the newest 30 lines of the last hour
   skaldctl query --since 24h --limit 0 -o jsonl '{app="api"} |= "timeout"' > lines.jsonl
   skaldctl query -o table '{app="api"} | json | status >= 500'
+  skaldctl query --stdin -o raw '| json | status >= 500 | line_format "{{.msg}}"' < api.log
   skaldctl query --step 1m -o table 'sum by (app) (rate({app=~".+"} |= "error" [5m]))'
   skaldctl query --from 2026-11-01 --to 2026-11-02 --parallel-max-workers 4 --parallel-duration 15m \
     --part-path-prefix /tmp/day --merge-parts -o raw '{app="api"}' > day.log

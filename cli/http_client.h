@@ -18,8 +18,9 @@ struct Connection {
   std::string username;
   std::string password;
   std::string bearer_token;
-  std::string query_tags;                     // X-Query-Tags
-  std::string auth_header = "Authorization";  // the header that carries user or token
+  std::string query_tags;                                    // X-Query-Tags
+  std::string auth_header = "Authorization";                 // the header that carries user or token
+  std::vector<std::pair<std::string, std::string>> headers;  // of each request, beside the others
   std::string ca_certificate;
   std::string client_certificate;
   std::string client_key;

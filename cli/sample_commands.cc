@@ -53,10 +53,13 @@ absl::Status PrintValues(std::string_view body, std::ostream& out) {
   if (parser.parse(body.data(), body.size()).get(document)) return Unreadable(body);
   dom::array values;
   if (document["values"].get(values)) return absl::OkStatus();
+  std::vector<std::string_view> lines;
   for (const dom::element value : values) {
     std::string_view text;
-    if (!value.get(text)) out << text << '\n';
+    if (!value.get(text)) lines.push_back(text);
   }
+  std::sort(lines.begin(), lines.end());
+  for (const std::string_view line : lines) out << line << '\n';
   return absl::OkStatus();
 }
 

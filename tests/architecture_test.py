@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "rules": {"base", "proto", "text", "storage", "query/logql", "query/exec"},
     "server": {"base", "proto", "proto/push", "text", "storage", "query/logql", "query/exec", "rules"},
     "agent": {"base", "proto", "proto/push", "text"},
-    "cli": {"base", "text", "query/logql", "rules"},
+    "cli": {"base", "text", "query/logql", "query/exec", "rules"},
     "bench": {"base", "proto", "text", "storage", "query/logql", "query/exec"},
     "tests": {"base", "proto", "proto/push", "text", "storage", "query/logql", "query/exec", "rules", "server", "agent", "cli"},
 }

@@ -69,6 +69,31 @@ def verbs(directory):
         check("Unique Values" in good(server, "series", *RANGE, "--analyze-labels", "{}"), "no label analysis")
         equal(good(server, "fmt", '{a="b"}|json|n=5,d<1m'), '{a="b"} | json | ( n==5 , d<1m0s )\n', "fmt")
         equal(good(server, "fmt", "-", stdin='{a="b"}|="x"'), '{a="b"} |= "x"\n', "a query from standard input")
+        equal(good(server, "fmt", stdin='{a="b"}|="x"'), '{a="b"} |= "x"\n', "and without an argument")
+
+
+def lines_from_standard_input(_):
+    lines = 'level=info took=5s\nlevel=error took=1ms\nno fields\nlevel=error took=2s'
+    equal(good(None, "query", "--stdin", "-o", "raw", "| logfmt | took > 1s", stdin=lines), "level=info took=5s\nlevel=error took=2s\n", "stages alone")
+    equal(good(None, "--stdin", "query", "--no-labels", "--limit=1", "-o", "raw", '{any="thing"} |= "error" | line_format "<{{__line__}}>"', stdin=lines),
+          "<level=error took=1ms>\n", "a selector takes all lines")
+    many = "".join(f"n={i}\n" for i in range(25_000))
+    equal(good(None, "query", "--stdin", "-o", "raw", '|~ "n=.*99$"', stdin=many).count("\n"), 250, "all of many lines, in several turns")
+    refused = ctl(None, "query", "--stdin", 'rate({a="b"}[1m])', stdin="x\n")
+    check(refused.returncode == 1 and "takes log queries" in refused.stderr, refused.stderr)
+
+
+def labels_beside_lines(directory):
+    server = Server(directory)
+    with running(server):
+        load(server, 2)
+        run = ctl(server, "query", *RANGE, "-z", "UTC", "--limit=1", "--include-common-labels", "--exclude-label=detected_level", '{app="api"}')
+        check('{app="api", env="prod", service_name="api"} api line 1' in run.stdout, run.stdout)
+        check("Ignoring labels key: detected_level\n" in run.stderr, run.stderr)
+        run = ctl(server, "--log.level=debug", "query", *RANGE, "--limit=1", "--labels-length=5", "--header=X-Any: thing", "--include-label=app", '{app="api"}')
+        check('{app="api"} api line 1' in run.stdout and "Print only labels key: app\n" in run.stderr, run.stdout + run.stderr)
+        refused = ctl(server, "--header", "nothing", "labels")
+        check(refused.returncode == 1 and "'Name: value'" in refused.stderr, refused.stderr)
 
 
 @contextlib.contextmanager
@@ -586,5 +611,5 @@ def clear_errors(directory):
 
 
 if __name__ == "__main__":
-    main(verbs, more_verbs, rules_of_the_server, deletes, fsck_checks_a_stopped_server, exports_go_on_after_kill, connections, shells_complete,
+    main(verbs, lines_from_standard_input, labels_beside_lines, more_verbs, rules_of_the_server, deletes, fsck_checks_a_stopped_server, exports_go_on_after_kill, connections, shells_complete,
          agents_move, tail_follows, tail_of_no_server, tail_reconnects, tenants_and_environment, clear_errors)
