@@ -75,9 +75,20 @@ std::string EncodeWriteRequest(const std::vector<OutSample>& samples) {
   return out;
 }
 
+namespace {
+
+double NewestSeconds(const std::vector<OutSample>& samples) {
+  int64_t newest_ms = 0;
+  for (const OutSample& sample : samples) newest_ms = std::max(newest_ms, sample.t_ms);
+  return static_cast<double>(newest_ms) / 1000;
+}
+
+}  // namespace
+
 RemoteWriter::RemoteWriter(RemoteWriteOptions options, RuleDb* db, Metrics* metrics)
     : options_(std::move(options)),
       queue_(db, "remote_write " + options_.name, options_.capacity),
+      metrics_(metrics),
       sent_(metrics->Counter("loki_ruler_remote_write_samples_total", "Samples taken by a receiver.",
                              {{"client", options_.name}})),
       failed_(metrics->Counter("loki_ruler_remote_write_samples_failed_total",
@@ -102,11 +113,37 @@ void RemoteWriter::Enqueue(RuleDbBatch* batch, const std::string& tenant,
                   [&](OutSample& sample) { return !options_.relabelling->Apply(&sample.labels); });
   }
   const std::vector<OutSample>& samples = options_.relabelling ? relabelled : evaluated;
+  CountTaken(tenant, samples);
   for (size_t begin = 0; begin < samples.size(); begin += options_.max_samples) {
     const size_t end = std::min(samples.size(), begin + options_.max_samples);
     queue_.Append(batch, Encode(tenant, samples.data() + begin, samples.data() + end));
   }
   pending_.Set(static_cast<double>(queue_.size()));
+}
+
+void RemoteWriter::CountTaken(const std::string& tenant, const std::vector<OutSample>& samples) {
+  if (samples.empty()) return;
+  metrics_
+      ->Counter("loki_ruler_wal_samples_appended_total", "Samples of recordings that were queued.",
+                {{"tenant", tenant}})
+      .Add(static_cast<double>(samples.size()));
+  metrics_
+      ->Gauge("loki_ruler_wal_prometheus_remote_storage_highest_timestamp_in_seconds",
+              "Time of the newest sample that was queued.", {{"tenant", tenant}})
+      .Set(NewestSeconds(samples));
+}
+
+void RemoteWriter::CountSent(const std::string& tenant, const std::vector<OutSample>& samples) {
+  if (samples.empty()) return;
+  const MetricLabels labels = {{"remote_name", options_.name}, {"tenant", tenant}};
+  metrics_
+      ->Counter("loki_ruler_wal_prometheus_remote_storage_samples_total", "Samples taken by a receiver.",
+                labels)
+      .Add(static_cast<double>(samples.size()));
+  metrics_
+      ->Gauge("loki_ruler_wal_prometheus_remote_storage_queue_highest_sent_timestamp_seconds",
+              "Time of the newest sample that a receiver took.", labels)
+      .Set(NewestSeconds(samples));
 }
 
 void RemoteWriter::Run() {
@@ -168,6 +205,7 @@ bool RemoteWriter::SendOnce(HttpPoster* poster, int attempt, int64_t* retry_afte
       return false;
     }
   }
+  if (result.ok()) CountSent(tenant, samples);
   (result.ok() ? sent_ : failed_).Add(static_cast<double>(samples.size()));
   if (const absl::Status status = queue_.Pop(last); !status.ok()) {
     LogError("queue of recordings not shortened", "error=\"{}\"", MessageOf(status));

@@ -47,10 +47,14 @@ class RemoteWriter {
 
  private:
   void Run();
+  // Under the names that Loki's ruler has for the log of its recordings.
+  void CountTaken(const std::string& tenant, const std::vector<OutSample>& samples);
+  void CountSent(const std::string& tenant, const std::vector<OutSample>& samples);
   bool SendOnce(HttpPoster* poster, int attempt, int64_t* retry_after_ms);
 
   const RemoteWriteOptions options_;
   DurableQueue queue_;
+  Metrics* const metrics_;
   MetricCounter& sent_;
   MetricCounter& failed_;
   MetricCounter& retried_;

@@ -86,6 +86,7 @@ absl::StatusOr<std::string> DeleteService::Create(DeleteRequest request) {
   const std::string tenant = request.tenant;
   RETURN_IF_ERROR(log_->Add(std::move(request)));
   RETURN_IF_ERROR(Show(tenant));
+  ++counts_[tenant].received;
   return id;
 }
 
@@ -136,6 +137,7 @@ absl::Status DeleteService::PurgeDue(const PurgeOptions& options) {
       status = log_->Complete(request.tenant, request.id, now_ns, *removed, now_ns - kKeepProcessedNs);
     if (status.ok()) status = Show(request.tenant);
     if (status.ok()) {
+      ++counts_[request.tenant].processed;
       LogInfo("delete request was carried out", "tenant={} request={} removed_lines={} query=\"{}\"",
               request.tenant, request.id, *removed, request.query);
     } else {
@@ -144,7 +146,13 @@ absl::Status DeleteService::PurgeDue(const PurgeOptions& options) {
       result = std::move(status);
     }
   }
+  ++(result.ok() ? good_looks_ : failed_looks_);
   return result;
+}
+
+std::map<std::string, DeleteService::Counts> DeleteService::counts() const {
+  const std::lock_guard lock(mu_);
+  return counts_;
 }
 
 void DeleteService::Start(PurgeOptions options) {

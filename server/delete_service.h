@@ -4,8 +4,10 @@
 
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -52,6 +54,15 @@ class DeleteService {
   // Lines are seen again when it returns. NotFound; FailedPrecondition when it is older than a day and not
   // forced, and when it is being carried out or was.
   absl::Status Cancel(std::string_view tenant, std::string_view id, bool force);
+  // Since the start, by tenant.
+  struct Counts {
+    uint64_t received = 0;
+    uint64_t processed = 0;
+  };
+  std::map<std::string, Counts> counts() const;
+  // Looks for requests that are due, since the start: those that went well, those that did not.
+  uint64_t good_looks() const { return good_looks_; }
+  uint64_t failed_looks() const { return failed_looks_; }
   // In order of their creation.
   std::vector<DeleteRequest> List(std::string_view tenant) const { return log_->Of(tenant); }
   // Of all tenants.
@@ -67,9 +78,12 @@ class DeleteService {
   const std::unique_ptr<DeleteLog> log_;
   DeleteView* const view_;
   const Clock* const clock_;
-  std::mutex mu_;               // one change at a time, so that view_ follows log_
-  std::string purging_tenant_;  // guarded by mu_; of the request that is being carried out ...
-  std::string purging_id_;      // ... and its id; "" = none
+  std::atomic<uint64_t> good_looks_{0};
+  std::atomic<uint64_t> failed_looks_{0};
+  mutable std::mutex mu_;                 // one change at a time, so that view_ follows log_
+  std::string purging_tenant_;            // guarded by mu_; of the request that is being carried out ...
+  std::string purging_id_;                // ... and its id; "" = none
+  std::map<std::string, Counts> counts_;  // guarded by mu_
 
   std::mutex thread_mu_;
   std::condition_variable wake_;

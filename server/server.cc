@@ -78,6 +78,8 @@ absl::Status Server::Open(std::string config_yaml) {
                           rows.rows->time_ns.back());
     results_->Publish(rows.tenant, *rows.labels, rows.rows->time_ns.front(), rows.rows->time_ns.back());
   };
+  store_numbers_ = ObserveStore(static_cast<double>(options.block_text_bytes), &Clock::System(), &metrics_);
+  options.observer = store_numbers_.get();
   options.lines_removed = [this](int64_t min_ns, int64_t max_ns) { results_->ForgetTimes(min_ns, max_ns); };
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {

@@ -58,6 +58,7 @@ class Server {
   TailHub tails_;
   std::unique_ptr<MemoryBudget> memory_;  // of the process
   std::unique_ptr<exec::ResultCache> results_;
+  std::unique_ptr<StoreObserver> store_numbers_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<DeleteView> visible_;  // the store without what was deleted: what questions see
   std::unique_ptr<DeleteService> deletes_;

@@ -148,11 +148,19 @@ absl::Status Compactor::Run(bool everything) {
   const std::lock_guard run(run_mu_);
   absl::Status result = DeleteOrphans();
   // Taking away comes first, and does not wait for what a merge cannot do.
-  for (const auto& step : {std::function<absl::Status()>([this] { return RetireByAge(); }),
-                           std::function<absl::Status()>([this] { return RetireBySize(); }),
-                           std::function<absl::Status()>([&] { return MergeDue(everything); })}) {
-    if (absl::Status status = step(); !status.ok() && result.ok()) result = std::move(status);
-  }
+  const auto round = [&](Maintenance what, const std::function<absl::Status()>& run_round) {
+    const int64_t began_ns = MonotonicNs();
+    absl::Status status = run_round();
+    if (environment_.observer != nullptr && !stop_)
+      environment_.observer->OnMaintenance(what, status.ok(), MonotonicNs() - began_ns);
+    result.Update(std::move(status));
+  };
+  round(Maintenance::kRetention, [this] {
+    absl::Status status = RetireByAge();
+    status.Update(RetireBySize());
+    return status;
+  });
+  round(Maintenance::kCompaction, [&] { return MergeDue(everything); });
   if (!result.ok() && !stop_) {
     const std::lock_guard lock(mu_);
     ++stats_.failures;

@@ -28,6 +28,7 @@
 #include "storage/retention.h"
 #include "storage/segment_cache.h"
 #include "storage/segment_merge.h"
+#include "storage/store_observer.h"
 
 namespace skald {
 
@@ -58,6 +59,7 @@ struct CompactorEnvironment {
   std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
   // Returns when nobody looks for segments any more who read the index before the call.
   std::function<void()> wait_for_readers;
+  StoreObserver* observer = nullptr;  // may be null
 };
 
 struct CompactionStats {

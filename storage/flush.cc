@@ -149,6 +149,27 @@ std::vector<StreamBlocks> EntriesOfSegment(SegmentId segment, const SegmentFoote
   return streams;
 }
 
+std::vector<FlushedBlock> BlocksOf(const SegmentCommit& commit) {
+  std::map<std::pair<SegmentId, uint64_t>, FlushedBlock> blocks;
+  for (const StreamBlocks& stream : commit.streams) {
+    for (const BlockEntry& entry : stream.entries) {
+      const auto [it, first] = blocks.try_emplace({stream.segment, entry.location.offset});
+      FlushedBlock& block = it->second;
+      if (first) {
+        block = {entry.block_rows,  0, entry.location.size, entry.block_text_bytes, entry.slice.min_ns,
+                 entry.slice.max_ns};
+      }
+      ++block.streams;
+      block.min_ns = std::min(block.min_ns, entry.slice.min_ns);
+      block.max_ns = std::max(block.max_ns, entry.slice.max_ns);
+    }
+  }
+  std::vector<FlushedBlock> out;
+  out.reserve(blocks.size());
+  for (const auto& [place, block] : blocks) out.push_back(block);
+  return out;
+}
+
 SegmentInfo InfoOfSegment(SegmentId segment, const SegmentFooter& footer, uint64_t bytes) {
   SegmentInfo info;
   info.id = segment;

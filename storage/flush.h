@@ -9,6 +9,7 @@
 #include "storage/head.h"
 #include "storage/label_index.h"
 #include "storage/segment_footer.h"
+#include "storage/store_observer.h"
 
 namespace skald {
 
@@ -22,6 +23,9 @@ absl::StatusOr<SegmentCommit> WriteHeads(const HeadSet& heads, const SegmentProp
 // The index entries of all streams of a segment. ids: one for each of footer.streams.
 std::vector<StreamBlocks> EntriesOfSegment(SegmentId segment, const SegmentFooter& footer,
                                            const std::vector<StreamId>& ids);
+
+// The blocks that the commit tells the index of.
+std::vector<FlushedBlock> BlocksOf(const SegmentCommit& commit);
 
 SegmentInfo InfoOfSegment(SegmentId segment, const SegmentFooter& footer, uint64_t bytes);
 

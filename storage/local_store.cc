@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "proto/rows_codec.h"
 #include "storage/filenames.h"
+#include "storage/flush.h"
 #include "storage/limits.h"
 #include "storage/recovery.h"
 #include "storage/rows_merge.h"
@@ -124,6 +125,7 @@ void LocalStore::StartCompactor() {
     segment_count_.fetch_add(added.size() - removed.size());  // wraps where it falls
   };
   environment.lines_removed = options_.lines_removed;
+  environment.observer = options_.observer;
   environment.wait_for_readers = [this] { gate_.WaitForEarlier(); };
   compactor_ = std::make_unique<Compactor>(options, std::move(environment));
   compactor_->Start();
@@ -134,7 +136,10 @@ void LocalStore::StartShards() {
   environment.index = index_.get();
   environment.blobs = blobs_.get();
   environment.new_segment_group = [this] { return NewSegmentGroup(); };
-  environment.flushed = [this](const SegmentCommit& commit) { OnFlushed(commit); };
+  environment.flushed = [this](const SegmentCommit& commit, FlushReason reason) {
+    OnFlushed(commit, reason);
+  };
+  environment.observer = options_.observer;
   environment.fresh_rows = options_.fresh_rows;
   environment.progress = [this] {
     if (options_.memory != nullptr) {
@@ -374,11 +379,12 @@ void LocalStore::Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::fun
   }
 }
 
-void LocalStore::OnFlushed(const SegmentCommit& commit) {
+void LocalStore::OnFlushed(const SegmentCommit& commit, FlushReason reason) {
   for (const SegmentInfo& info : commit.segments) {
     segment_count_.fetch_add(1);
     segment_bytes_.fetch_add(info.bytes);
   }
+  if (options_.observer != nullptr) options_.observer->OnFlush(reason, BlocksOf(commit));
   ReleaseLog();
 }
 
@@ -454,6 +460,7 @@ StoreStats LocalStore::Stats() const {
     stats.appended_rows += s.appended_rows;
     stats.duplicate_rows += s.duplicate_rows;
     stats.flush_failures += s.flush_failures;
+    stats.flushing += s.flushing;
   }
   const WalStats wal = wal_->Stats();
   stats.segments = segment_count_;
@@ -498,7 +505,8 @@ absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const Roaring& ids) c
 
 absl::StatusOr<Selection> LocalStore::Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                              TimeRange range) const {
-  absl::StatusOr<Selection> selection = SelectFromIndex(tenant, matchers, range);
+  absl::StatusOr<Selection> selection = ObserveIndex(
+      options_.observer, IndexQuestion::kBlocks, [&] { return SelectFromIndex(tenant, matchers, range); });
   if (selection.status().code() == absl::StatusCode::kDataLoss && !index_damaged_.exchange(true)) {
     LogError("label index is damaged; it is made anew at the next start", "error=\"{}\"",
              MessageOf(selection.status()));
@@ -541,64 +549,76 @@ absl::StatusOr<Selection> LocalStore::SelectFromIndex(std::string_view tenant,
 absl::StatusOr<std::vector<StreamRef>> LocalStore::Series(std::string_view tenant,
                                                           const std::vector<Matcher>& matchers,
                                                           TimeRange range) const {
-  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
-  return Streams(ids);
+  return ObserveIndex(options_.observer, IndexQuestion::kStreams,
+                      [&]() -> absl::StatusOr<std::vector<StreamRef>> {
+                        ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+                        return Streams(ids);
+                      });
 }
 
 absl::StatusOr<std::vector<StreamRef>> LocalStore::StoredSeries(std::string_view tenant,
                                                                 const std::vector<Matcher>& matchers,
                                                                 TimeRange range, int64_t idle_ns) const {
-  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
-  Roaring stored;
-  // A stream may stand in the view twice, with what is being flushed and with what came since.
-  HeadView view;
-  for (const auto& shard : shards_) shard->View(ids, {range.begin_ns, kMaxTimeNs}, &view);
-  struct InMemory {
-    bool in_range = false;
-    int64_t last_ns = 0;
-  };
-  std::unordered_map<uint32_t, InMemory> in_memory;
-  for (const HeadView::Stream& stream : view.streams) {
-    InMemory& found = in_memory[Raw(stream.id)];
-    const auto add = [&](int64_t min_ns, int64_t max_ns) {
-      found.in_range = found.in_range || range.Overlaps(min_ns, max_ns);
-      found.last_ns = std::max(found.last_ns, max_ns);
-    };
-    for (const auto& chunk : stream.chunks) add(chunk->min_ns, chunk->max_ns);
-    for (const auto& block : stream.sealed) add(block->header.min_ns, block->header.max_ns);
-  }
-  for (const auto& [id, found] : in_memory) {
-    if (found.in_range && found.last_ns < range.end_ns - idle_ns) stored.add(id);
-  }
-  RETURN_IF_ERROR(index_->Blocks(
-      ids, range, [&](StreamId stream, SegmentId, const BlockEntry&) { stored.add(Raw(stream)); }));
-  return Streams(stored);
+  return ObserveIndex(
+      options_.observer, IndexQuestion::kStreams, [&]() -> absl::StatusOr<std::vector<StreamRef>> {
+        ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+        Roaring stored;
+        // A stream may stand in the view twice, with what is being flushed and with what came since.
+        HeadView view;
+        for (const auto& shard : shards_) shard->View(ids, {range.begin_ns, kMaxTimeNs}, &view);
+        struct InMemory {
+          bool in_range = false;
+          int64_t last_ns = 0;
+        };
+        std::unordered_map<uint32_t, InMemory> in_memory;
+        for (const HeadView::Stream& stream : view.streams) {
+          InMemory& found = in_memory[Raw(stream.id)];
+          const auto add = [&](int64_t min_ns, int64_t max_ns) {
+            found.in_range = found.in_range || range.Overlaps(min_ns, max_ns);
+            found.last_ns = std::max(found.last_ns, max_ns);
+          };
+          for (const auto& chunk : stream.chunks) add(chunk->min_ns, chunk->max_ns);
+          for (const auto& block : stream.sealed) add(block->header.min_ns, block->header.max_ns);
+        }
+        for (const auto& [id, found] : in_memory) {
+          if (found.in_range && found.last_ns < range.end_ns - idle_ns) stored.add(id);
+        }
+        RETURN_IF_ERROR(index_->Blocks(
+            ids, range, [&](StreamId stream, SegmentId, const BlockEntry&) { stored.add(Raw(stream)); }));
+        return Streams(stored);
+      });
 }
 
 absl::StatusOr<std::vector<std::string>> LocalStore::LabelNames(std::string_view tenant,
                                                                 const std::vector<Matcher>& matchers,
                                                                 TimeRange range) const {
-  if (matchers.empty()) return index_->LabelNames(tenant, range);
-  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
-  std::vector<std::string> names;
-  for (const uint32_t id : ids) {
-    ASSIGN_OR_RETURN(const std::shared_ptr<const Labels> labels, index_->LabelsOf(StreamId{id}));
-    for (const auto& [name, value] : *labels) {
-      auto at = std::lower_bound(names.begin(), names.end(), name);
-      if (at == names.end() || *at != name) names.insert(at, name);
-    }
-  }
-  return names;
+  return ObserveIndex(
+      options_.observer, IndexQuestion::kLabelNames, [&]() -> absl::StatusOr<std::vector<std::string>> {
+        if (matchers.empty()) return index_->LabelNames(tenant, range);
+        ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+        std::vector<std::string> names;
+        for (const uint32_t id : ids) {
+          ASSIGN_OR_RETURN(const std::shared_ptr<const Labels> labels, index_->LabelsOf(StreamId{id}));
+          for (const auto& [name, value] : *labels) {
+            auto at = std::lower_bound(names.begin(), names.end(), name);
+            if (at == names.end() || *at != name) names.insert(at, name);
+          }
+        }
+        return names;
+      });
 }
 
 absl::StatusOr<std::vector<std::string>> LocalStore::LabelValues(std::string_view tenant,
                                                                  std::string_view name,
                                                                  const std::vector<Matcher>& matchers,
                                                                  TimeRange range) const {
-  if (matchers.empty()) return index_->LabelValues(tenant, name, range);
-  ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
-  if (ids.isEmpty()) return std::vector<std::string>();
-  return index_->LabelValuesAmong(tenant, name, ids, range);
+  return ObserveIndex(options_.observer, IndexQuestion::kLabelValues,
+                      [&]() -> absl::StatusOr<std::vector<std::string>> {
+                        if (matchers.empty()) return index_->LabelValues(tenant, name, range);
+                        ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
+                        if (ids.isEmpty()) return std::vector<std::string>();
+                        return index_->LabelValuesAmong(tenant, name, ids, range);
+                      });
 }
 
 }  // namespace skald

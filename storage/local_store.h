@@ -80,7 +80,7 @@ class LocalStore final : public Store {
   uint64_t HeadBytes() const;
   // Hands a batch that is in the log to its shards. applied is called after the last of them.
   void Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::function<void()> applied);
-  void OnFlushed(const SegmentCommit& commit);
+  void OnFlushed(const SegmentCommit& commit, FlushReason reason);
   void ReleaseLog();
 
   absl::StatusOr<std::vector<StreamRef>> Streams(const Roaring& ids) const;

@@ -88,24 +88,26 @@ void Shard::Run() {
       if (batch->shards_left.fetch_sub(1) == 1) batch->applied();
     }
     const int64_t now_ns = MonotonicNs();
-    bool due;
+    std::optional<FlushReason> due;
     {
       std::lock_guard lock(mu_);
       due = FreezeIsDue(now_ns);
     }
-    if (due) Freeze();
+    if (due) Freeze(*due);
   }
 }
 
 // Under mu_.
-bool Shard::FreezeIsDue(int64_t now_ns) const {
-  if (frozen_ || stopping_) return false;
-  if (active_->empty()) return flush_wanted_ >= active_->serial;
-  return flush_wanted_ >= active_->serial || active_->memory_bytes >= options_.flush_bytes ||
-         now_ns - active_->first_append_ns >= options_.max_age_ms * kNsPerMs;
+std::optional<FlushReason> Shard::FreezeIsDue(int64_t now_ns) const {
+  if (frozen_ || stopping_) return std::nullopt;
+  if (flush_wanted_ >= active_->serial) return FlushReason::kAsked;
+  if (active_->empty()) return std::nullopt;
+  if (active_->memory_bytes >= options_.flush_bytes) return FlushReason::kMemory;
+  if (now_ns - active_->first_append_ns >= options_.max_age_ms * kNsPerMs) return FlushReason::kAge;
+  return std::nullopt;
 }
 
-void Shard::Freeze() {
+void Shard::Freeze(FlushReason reason) {
   {
     std::lock_guard lock(mu_);
     if (active_->empty()) {
@@ -114,6 +116,7 @@ void Shard::Freeze() {
       active_ = std::make_shared<HeadSet>(active_->serial + 1, active_->segment_group);
     } else {
       frozen_ = active_;
+      frozen_for_ = reason;
       active_ = std::make_shared<HeadSet>(frozen_->serial + 1, environment_.new_segment_group());
     }
   }
@@ -217,7 +220,10 @@ void Shard::Apply(const PendingBatch& batch) {
     HeadSet& set = *active_;
     if (created) {
       const bool counted = frozen_ && frozen_->streams.contains(Raw(known.info->id));
-      if (!counted) ++tenant_streams_[batch.tenant];
+      if (!counted) {
+        ++tenant_streams_[batch.tenant];
+        if (environment_.observer != nullptr) environment_.observer->OnStream(batch.tenant);
+      }
       update.memory_delta += static_cast<int64_t>(StreamOverheadBytes(*known.info));
       set.by_key.emplace(head->info->key, head);
       set.streams.emplace(Raw(known.info->id), std::move(created));
@@ -247,11 +253,13 @@ void Shard::RunFlushes() {
   auto retry = kFirstFlushRetry;
   while (true) {
     std::shared_ptr<const HeadSet> heads;
+    FlushReason reason;
     {
       std::unique_lock lock(mu_);
       wake_flusher_.wait(lock, [this] { return stop_flusher_ || frozen_; });
       if (stop_flusher_) return;
       heads = frozen_;
+      reason = frozen_for_;
     }
     SegmentCommit commit;
     const absl::Status status = FlushFrozen(*heads, &commit);
@@ -288,7 +296,7 @@ void Shard::RunFlushes() {
              heads->streams.size(), heads->rows, commit.segments.size(), Raw(commit.flushed));
     const uint64_t serial = heads->serial;
     heads.reset();  // frees the memory here, not under a lock
-    environment_.flushed(commit);
+    environment_.flushed(commit, reason);
     environment_.progress();
     {
       // Who waits for the flush finds the log shortened and the memory given back.
@@ -307,7 +315,8 @@ absl::Status Shard::FlushFrozen(const HeadSet& heads, SegmentCommit* commit) {
   properties.covered = heads.last_lsn;
   ASSIGN_OR_RETURN(*commit, WriteHeads(heads, properties, options_.block_text_bytes, environment_.blobs));
   RETURN_IF_ERROR(Failpoint("flush.before_commit"));
-  RETURN_IF_ERROR(environment_.index->Commit(*commit));
+  RETURN_IF_ERROR(ObserveIndex(environment_.observer, IndexQuestion::kCommit,
+                               [&] { return environment_.index->Commit(*commit); }));
   return Failpoint("flush.after_commit");
 }
 
@@ -372,6 +381,7 @@ ShardStats Shard::Stats() const {
   stats.appended_rows = appended_rows_;
   stats.duplicate_rows = duplicate_rows_;
   stats.flush_failures = failed_flushes_;
+  stats.flushing = frozen_ ? 1 : 0;
   return stats;
 }
 

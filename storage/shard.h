@@ -22,6 +22,7 @@
 #include "storage/head.h"
 #include "storage/label_index.h"
 #include "storage/segment_footer.h"
+#include "storage/store_observer.h"
 
 namespace skald {
 
@@ -64,9 +65,11 @@ struct ShardEnvironment {
   LabelIndex* index = nullptr;
   BlobStore* blobs = nullptr;
   std::function<uint64_t()> new_segment_group;
-  std::function<void(const SegmentCommit&)> flushed;  // after the index knows, and the heads are dropped
-  std::function<void(const FreshRows&)> fresh_rows;   // on the shard's thread, in order; may be null
-  std::function<void()> progress;                     // heads became smaller or a flush failed
+  // After the index knows, and the heads are dropped.
+  std::function<void(const SegmentCommit&, FlushReason)> flushed;
+  std::function<void(const FreshRows&)> fresh_rows;  // on the shard's thread, in order; may be null
+  std::function<void()> progress;                    // heads became smaller or a flush failed
+  StoreObserver* observer = nullptr;
 };
 
 struct ShardStats {
@@ -76,6 +79,7 @@ struct ShardStats {
   uint64_t appended_rows = 0;
   uint64_t duplicate_rows = 0;
   uint64_t flush_failures = 0;
+  uint64_t flushing = 0;  // 1 while heads are written to segments
 };
 
 // What a reader sees of a shard at one moment.
@@ -134,8 +138,8 @@ class Shard {
   void Run();
   void Apply(const PendingBatch& batch);
   absl::Status ResolveStreams(const PendingBatch& batch, std::vector<KnownStream*>* streams);
-  bool FreezeIsDue(int64_t now_ns) const;
-  void Freeze();
+  std::optional<FlushReason> FreezeIsDue(int64_t now_ns) const;
+  void Freeze(FlushReason reason);
   void ForgetIdleStreams();
 
   void RunFlushes();
@@ -159,16 +163,17 @@ class Shard {
       active_;  // the pointer is guarded by mu_; so is the set, which only the shard's thread writes
   std::shared_ptr<const HeadSet> frozen_;  // guarded by mu_; being flushed
   absl::flat_hash_map<std::string, uint64_t>
-      tenant_streams_;           // guarded by mu_; distinct in active_ and frozen_
-  uint64_t flush_wanted_ = 0;    // guarded by mu_; serial up to which sets are to be flushed
-  uint64_t flushed_serial_ = 0;  // guarded by mu_
-  uint64_t failed_flushes_ = 0;  // guarded by mu_
-  absl::Status flush_status_;    // guarded by mu_
-  uint64_t appended_rows_ = 0;   // guarded by mu_
-  uint64_t version_ = 0;         // guarded by mu_; counts what was added to heads
-  uint64_t duplicate_rows_ = 0;  // guarded by mu_
-  bool stopping_ = false;        // guarded by mu_
-  bool stop_flusher_ = false;    // guarded by mu_
+      tenant_streams_;                            // guarded by mu_; distinct in active_ and frozen_
+  FlushReason frozen_for_ = FlushReason::kAsked;  // guarded by mu_; why frozen_ is being flushed
+  uint64_t flush_wanted_ = 0;                     // guarded by mu_; serial up to which sets are to be flushed
+  uint64_t flushed_serial_ = 0;                   // guarded by mu_
+  uint64_t failed_flushes_ = 0;                   // guarded by mu_
+  absl::Status flush_status_;                     // guarded by mu_
+  uint64_t appended_rows_ = 0;                    // guarded by mu_
+  uint64_t version_ = 0;                          // guarded by mu_; counts what was added to heads
+  uint64_t duplicate_rows_ = 0;                   // guarded by mu_
+  bool stopping_ = false;                         // guarded by mu_
+  bool stop_flusher_ = false;                     // guarded by mu_
 
   std::thread thread_;
   std::thread flusher_;

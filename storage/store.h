@@ -15,6 +15,7 @@
 #include "base/types.h"
 #include "proto/rows.h"
 #include "storage/log_source.h"
+#include "storage/store_observer.h"
 
 namespace skald {
 
@@ -59,6 +60,8 @@ struct StoreOptions {
   // Told when stored lines in this time, both inclusive, are gone: by retention, for room on the disk, or
   // removed for a delete. Must not block. May be null.
   std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
+  // Outlives the store; may be null.
+  StoreObserver* observer = nullptr;
 };
 
 // One stream's part of a batch.
@@ -94,6 +97,7 @@ struct StoreStats {
   uint64_t lost_segment_bytes = 0;  // of damaged segments that the last Open saved the rest of
   uint64_t damaged_blocks = 0;      // met by reads since the start
   uint64_t flush_failures = 0;
+  uint64_t flushing = 0;               // shards that are writing their heads to segments
   uint64_t compactions = 0;            // segments written in place of others, since the start
   uint64_t compaction_read_bytes = 0;  // of the segments that were replaced
   uint64_t compaction_written_bytes = 0;
