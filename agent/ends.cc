@@ -11,6 +11,11 @@ namespace skald::agent {
 std::vector<AgentConfig> Ends::ConfigsOf(const AgentSettings& settings) {
   std::vector<AgentConfig> configs = {settings.agent};
   configs.insert(configs.end(), settings.more.begin(), settings.more.end());
+  const auto times = std::make_shared<RequestTimes>(settings.metrics);
+  for (AgentConfig& config : configs) {
+    config.push.times = times;
+    if (config.loki) config.loki->times = times;
+  }
   return configs;
 }
 

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <random>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "proto/logproto.pb.h"
 #include "proto/rows_codec.h"
@@ -183,7 +184,13 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
   std::mt19937_64 random(std::random_device{}());
   int64_t backoff = options_.min_backoff_ns;
   while (true) {
+    const int64_t began_ns = MonotonicNs();
     const HttpResult result = poster_.Post(body, headers);
+    if (options_.times != nullptr) {
+      options_.times->Observe(PublicUrl(options_.target.url),
+                              result.status == 0 ? "failed" : std::to_string(result.status),
+                              MonotonicNs() - began_ns);
+    }
     --*requests_left;
     const bool refuses = result.status == 400 || result.status == 413 || result.status == 422;
     {

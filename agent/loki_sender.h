@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "agent/request_times.h"
 #include "agent/sender.h"
 #include "base/http_post.h"
 #include "base/labels.h"
@@ -26,8 +27,9 @@ namespace skald::agent {
 
 struct LokiSenderOptions {
   HttpTarget target;
-  std::string tenant;      // "" = no X-Scope-OrgID
-  Labels external_labels;  // added where an entry has no such label
+  std::string tenant;                   // "" = no X-Scope-OrgID
+  Labels external_labels;               // added where an entry has no such label
+  std::shared_ptr<RequestTimes> times;  // nullptr = not measured
   int64_t min_backoff_ns = 500 * kNsPerMs;
   int64_t max_backoff_ns = 300 * kNsPerSecond;
 };

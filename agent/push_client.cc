@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <random>
 
 #include "base/clock.h"
@@ -78,8 +79,9 @@ struct PushClient::Connection {
   bool welcomed = false;
   bool progressed = false;
   bool dead = false;
-  uint64_t next_to_send = 0;  // sequences below are under way on this stream
-  int64_t not_before_ns = 0;  // monotonic; after "retry"
+  std::map<uint64_t, int64_t> sent_ns;  // monotonic, by sequence: batches without an answer
+  uint64_t next_to_send = 0;            // sequences below are under way on this stream
+  int64_t not_before_ns = 0;            // monotonic; after "retry"
   int64_t answered_ns =
       0;  // monotonic; when the last answer came or the first batch after an idle time was sent
   char start_tag = 0, read_tag = 0, write_tag = 0, finish_tag = 0, wake_tag = 0;
@@ -299,6 +301,7 @@ bool PushClient::RunStream() {
     error = stats_.last_error;
     if (stopping_) return connection.progressed;
   }
+  while (!connection.sent_ns.empty()) Measure(&connection, connection.sent_ns.begin()->first, "failed");
   LogWarn("connection to the server ended, trying again", "server={} err=\"{}\"", options_.server, error);
   return connection.progressed;
 }
@@ -330,9 +333,17 @@ void PushClient::Pump(Connection* connection) {
   connection->writing = *next;
   connection->next_to_send = (*next)->manifest.sequence + 1;
   connection->write_busy = true;
+  connection->sent_ns[(*next)->manifest.sequence] = MonotonicNs();
   ++stats_.sent_batches;
   stats_.sent_bytes += (*next)->encoded_bytes;
   connection->stream->Write(connection->writing->request, &connection->write_tag);
+}
+
+void PushClient::Measure(Connection* connection, uint64_t sequence, const char* code) const {
+  const auto sent = connection->sent_ns.find(sequence);
+  if (sent == connection->sent_ns.end()) return;
+  if (options_.times != nullptr) options_.times->Observe(options_.server, code, MonotonicNs() - sent->second);
+  connection->sent_ns.erase(sent);
 }
 
 bool PushClient::OnResponse(Connection* connection) {
@@ -383,6 +394,7 @@ bool PushClient::OnResponse(Connection* connection) {
       }
       PushEvent ack;
       ack.sequence = response.ack().sequence();
+      Measure(connection, ack.sequence, "204");
       ack.refusals.assign(response.ack().refusals().begin(), response.ack().refusals().end());
       connection->progressed = true;
       Post(std::move(ack));
@@ -390,6 +402,7 @@ bool PushClient::OnResponse(Connection* connection) {
     }
     case push::PushResponse::kRetry: {
       const uint64_t sequence = response.retry().sequence();
+      Measure(connection, sequence, "503");
       const std::lock_guard<std::mutex> lock(mu_);
       ++stats_.retries;
       stats_.last_error = response.retry().reason();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/declarations.h"
+#include "agent/request_times.h"
 #include "agent/sender.h"
 #include "base/types.h"
 
@@ -27,6 +28,7 @@ struct PushClientOptions {
   bool tls = false;
   std::string tls_ca_file;                     // "" = the system's
   std::string bearer_token_file;               // read at each connection
+  std::shared_ptr<RequestTimes> times;         // nullptr = not measured
   std::shared_ptr<Declarations> declarations;  // said when connected and when they change; nullptr = none
   int64_t min_backoff_ns = 250 * kNsPerMs;
   int64_t max_backoff_ns = 30 * kNsPerSecond;
@@ -62,6 +64,8 @@ class PushClient : public Sender {
   // False if the stream must end.
   bool OnResponse(Connection* connection);
   void Post(PushEvent event);
+  // The batch of the sequence, if it is under way, was answered so.
+  void Measure(Connection* connection, uint64_t sequence, const char* code) const;
   bool WaitFor(int64_t ns);
 
   const PushClientOptions options_;

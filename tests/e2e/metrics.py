@@ -24,6 +24,23 @@ SERVER_NAMES = {
     "loki_discarded_bytes_total": {"reason", "tenant"},
     "loki_ingester_memory_streams": set(),
     "loki_ingester_memory_chunks": set(),
+    "loki_ingester_streams_created_total": {"tenant"},
+    "loki_ingester_flush_queue_length": set(),
+    "loki_ingester_chunks_flushed_total": {"reason"},
+    "loki_ingester_chunk_entries_count": set(),
+    "loki_ingester_chunk_size_bytes_bucket": {"le"},
+    "loki_ingester_chunk_utilization_bucket": {"le"},
+    "loki_ingester_chunk_age_seconds_sum": set(),
+    "loki_chunk_store_index_entries_per_chunk_sum": set(),
+    "loki_index_request_duration_seconds_bucket": {"operation", "status_code", "le"},
+    "loki_boltdb_shipper_request_duration_seconds_bucket": {"operation", "status_code", "le"},
+    "loki_boltdb_shipper_compact_tables_operation_duration_seconds": set(),
+    "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds": set(),
+    "loki_compactor_apply_retention_operation_total": {"status"},
+    "loki_compactor_apply_retention_operation_duration_seconds": set(),
+    "loki_compactor_apply_retention_last_successful_run_timestamp_seconds": set(),
+    "loki_compactor_delete_requests_received_total": {"user"},
+    "loki_compactor_load_pending_requests_attempts_total": {"status"},
     "loki_boltdb_shipper_compact_tables_operation_total": {"status"},
     "loki_boltdb_shipper_compactor_running": set(),
     "loki_compactor_deleted_lines": set(),
@@ -46,10 +63,11 @@ AGENT_NAMES = {
     "promtail_batch_retries_total": {"host"},
     "promtail_dropped_entries_total": {"reason"},
     "promtail_custom_seen_total": {"app"},
+    "promtail_request_duration_seconds_bucket": {"host", "status_code", "le"},
 }
 # Loki's names of routes, which its dashboards choose by.
 ROUTES = {"loki_api_v1_push", "loki_api_v1_query_range", "loki_api_v1_query", "loki_api_v1_labels", "loki_api_v1_label_name_values", "loki_api_v1_series",
-          "loki_api_v1_index_stats", "loki_api_v1_delete", "otlp_v1_logs", "ready"}
+          "loki_api_v1_index_stats", "loki_api_v1_delete", "otlp_v1_logs", "ready", "/logproto.Pusher/Push"}
 RULE = """groups:
   - name: g
     interval: 1s
@@ -114,6 +132,8 @@ scrape_configs:
                      "series?match[]={app=%22a%22}", "index/stats?query={app=%22a%22}"):
             equal(server.get("/loki/api/v1/" + path).status, 200, path)
         equal(server.request("POST", "/otlp/v1/logs", body=OTLP % now, headers={"Content-Type": "application/json"}).status // 100, 2, "OTLP")
+        equal(server.request("POST", "/flush").status // 100, 2, "heads to segments")
+        equal(server.request("POST", "/compact").status // 100, 2, "a round of maintenance")
         deleted = server.request("POST", "/loki/api/v1/delete", {"query": '{app="a"} |= "pushed"', "start": now // NS - 60})
         equal(deleted.status, 204, f"a delete request: {deleted.text}")
         wait_until("the agent's lines are delivered", lambda: any(
