@@ -56,6 +56,7 @@ clients:
   - url: http://loki:3100/loki/api/v1/push
     tenant_id: one
     oauth2: {client_id: x}
+    proxy_url: http://p
 scrape_configs:
   - job_name: system
     static_configs:
@@ -83,7 +84,9 @@ positions:
 clients:
   - url: http://loki:3100/loki/api/v1/push
     tenant_id: one
-    # promtail.yaml:8: oauth2: write a token to a file from time to time and name it in bearer_token_file
+    oauth2:
+      client_id: x
+    # promtail.yaml:9: proxy_url: set https_proxy or http_proxy in the agent's environment
 scrape_configs:
   - job_name: system
     static_configs:
@@ -93,20 +96,20 @@ scrape_configs:
           job: varlogs
           __path__: '/var/log/*log'
     pipeline_stages:
-      # promtail.yaml:15: stage eventlogmessage: events of Windows do not come this way; leave it out
+      # promtail.yaml:16: stage eventlogmessage: events of Windows do not come this way; leave it out
       - match:
           selector: '{job="varlogs"}'
           stages:
-            # promtail.yaml:19: stage unpack: packed lines are unpacked in the question: | unpack
+            # promtail.yaml:20: stage unpack: packed lines are unpacked in the question: | unpack
             - json:
                 expressions:
                   level: lvl
       - cri: {}
-  # promtail.yaml:22: this job reads from nothing that the agent knows
+  # promtail.yaml:23: this job reads from nothing that the agent knows
   - job_name: topics
-    # promtail.yaml:23: gcplog: send it to /loki/api/v1/push by a push subscription's function
+    # promtail.yaml:24: gcplog: send it to /loki/api/v1/push by a push subscription's function
     static_configs: []
-# promtail.yaml:24: tracing: the agent sends no traces; leave it out
+# promtail.yaml:25: tracing: the agent sends no traces; leave it out
 )");
   EXPECT_EQ(migration->notes, 7U);
   EXPECT_FALSE(MigratePromtail("a: [", "p").ok());

@@ -43,6 +43,7 @@ const Names kClient = {"url",
                        "bearer_token",
                        "bearer_token_file",
                        "authorization",
+                       "oauth2",
                        "tls_config",
                        "backoff_config",
                        "external_labels",
@@ -51,7 +52,6 @@ const Names kClient = {"url",
                        "enable_http2",
                        "drop_rate_limited_batches"};
 const Advice kClientAdvice = {
-    {"oauth2", "write a token to a file from time to time and name it in bearer_token_file"},
     {"proxy_url", "set https_proxy or http_proxy in the agent's environment"},
     {"proxy_connect_header", "set it at the proxy"},
 };
