@@ -127,7 +127,8 @@ class Reader {
         }
       }
       for (const RiverBlock& block : endpoint.blocks) {
-        if (block.name != "basic_auth" && block.name != "authorization" && block.name != "tls_config") {
+        if (block.name != "basic_auth" && block.name != "authorization" && block.name != "tls_config" &&
+            block.name != "oauth2") {
           client.Note(At(block.line) + block.name +
                       (block.name == "queue_config" || block.name == "wal"
                            ? ": not needed: the files are the buffer"
@@ -135,6 +136,10 @@ class Reader {
           continue;
         }
         for (const auto& [key, value] : block.attributes) client[block.name][key] = Plain(value, &client);
+        for (const RiverBlock& inner : block.blocks) {
+          for (const auto& [key, value] : inner.attributes)
+            client[block.name][inner.name][key] = Plain(value, &client);
+        }
       }
       if (const RiverValue* labels = write.Find("external_labels"))
         client["external_labels"] = Plain(*labels, &client);

@@ -173,6 +173,13 @@ loki.write "default" {
       username = "me"
       password = sys.env("PASSWORD")
     }
+    oauth2 {
+      client_id = "id"
+      scopes = ["a", "b"]
+      tls_config {
+        ca_file = "/ca.pem"
+      }
+    }
   }
   external_labels = { cluster = "c1" }
 }
@@ -182,13 +189,20 @@ prometheus.exporter.self "me" { }
   ASSERT_TRUE(migration.ok()) << migration.status();
   EXPECT_EQ(migration->yaml, R"(server:
   log_level: info
-# config.alloy:60: prometheus.exporter.self: not about logs, or not known; it stays with Alloy
+# config.alloy:67: prometheus.exporter.self: not about logs, or not known; it stays with Alloy
 clients:
   - url: https://logs.example/loki/api/v1/push
     batchwait: 2s
     basic_auth:
       username: me
       password: '${PASSWORD}'
+    oauth2:
+      client_id: id
+      scopes:
+        - a
+        - b
+      tls_config:
+        ca_file: /ca.pem
     external_labels:
       cluster: c1
 scrape_configs:
