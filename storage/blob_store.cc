@@ -38,6 +38,9 @@ class LocalBlob : public Blob {
     if (got < n) return OutOfRange("{}: ends at {}, has been cut since it was opened", path_, offset + got);
     return absl::OkStatus();
   }
+  void Expect(uint64_t offset, size_t n) const override {
+    ::posix_fadvise(fd_.get(), static_cast<off_t>(offset), static_cast<off_t>(n), POSIX_FADV_WILLNEED);
+  }
 
  private:
   const std::string path_;

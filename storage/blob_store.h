@@ -25,6 +25,8 @@ class Blob {
   // Exactly n bytes from offset on into buffer. OutOfRange if the blob has not that many there; Unavailable
   // for an I/O error.
   virtual absl::Status Read(uint64_t offset, size_t n, char* buffer) const = 0;
+  // These bytes will be read soon: begins to bring them near, where that can be done without waiting.
+  virtual void Expect(uint64_t offset, size_t n) const = 0;
 
  protected:
   Blob(std::string name, uint64_t size) : name_(std::move(name)), size_(size) {}

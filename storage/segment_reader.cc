@@ -82,6 +82,11 @@ absl::StatusOr<uint64_t> FindBlock(const Blob& blob, uint64_t offset, uint64_t e
   return end;
 }
 
+// Bytes that hold a block's header and summary, unless they are larger than they are nearly always.
+size_t SummaryGuess(const BlockLocation& location) {
+  return std::min<size_t>(location.size, location.header_size + location.size / 16 + 1024);
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const SegmentReader>> SegmentReader::Open(
@@ -163,24 +168,28 @@ absl::Status SegmentReader::ReadEncoded(const BlockLocation& location, std::stri
   return absl::OkStatus();
 }
 
-std::shared_ptr<const BlockSummary> SegmentReader::Summary(const BlockLocation& location) const {
+std::shared_ptr<const BlockSummary> SegmentReader::Summary(const BlockLocation& location, bool* read) const {
   const BlockSummaryCache::Key key{number_, location.offset};
+  *read = false;
   if (summaries_ != nullptr) {
     if (std::shared_ptr<const BlockSummary> known = summaries_->Find(key)) return known;
   }
-  absl::StatusOr<BlockSummary> read = ReadSummary(location);
-  if (!read.ok()) return nullptr;
-  auto summary = std::make_shared<const BlockSummary>(*std::move(read));
+  *read = true;
+  absl::StatusOr<BlockSummary> decoded = ReadSummary(location);
+  if (!decoded.ok()) return nullptr;
+  auto summary = std::make_shared<const BlockSummary>(*std::move(decoded));
   if (summaries_ != nullptr) summaries_->Insert(key, summary);
   return summary;
+}
+
+void SegmentReader::ExpectSummary(const BlockLocation& location) const {
+  blob_->Expect(location.offset, SummaryGuess(location));
 }
 
 absl::StatusOr<BlockSummary> SegmentReader::ReadSummary(const BlockLocation& location) const {
   thread_local TextBuffer stored;
   if (stored.capacity() > kKeptScratch) stored = TextBuffer();
-  // Header and summary in one read, where the summary is not larger than they are.
-  const size_t guess = std::min<size_t>(location.size, location.header_size + location.size / 16 + 1024);
-  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, guess, &stored));
+  RETURN_IF_ERROR(ReadBytes(*blob_, location.offset, SummaryGuess(location), &stored));
   ASSIGN_OR_RETURN(const BlockFront front, DecodeBlockFront(stored.view()));
   if (front.size != location.size || front.header_size != location.header_size)
     return DataLoss("another block was expected");

@@ -52,7 +52,10 @@ class SegmentReader {
 
   // What the block at location tells of itself; null where it cannot be read or does not match its checksum:
   // its rows, or what reading them says, tell more.
-  std::shared_ptr<const BlockSummary> Summary(const BlockLocation& location) const;
+  // *read: whether it had to be read, and was not held from before.
+  std::shared_ptr<const BlockSummary> Summary(const BlockLocation& location, bool* read) const;
+  // The block's summary will be asked for soon.
+  void ExpectSummary(const BlockLocation& location) const;
 
   // The patterns of the block at location; null where it has none, or they cannot be read.
   std::shared_ptr<const BlockPatterns> Patterns(const BlockLocation& location, ReadStats* stats) const;

@@ -357,7 +357,9 @@ TEST(SegmentTest, FixturesOfLaterVersions) {
     ASSERT_TRUE(reader.ReadBlock(footer->blocks[0], kAll, &got, nullptr).ok());
     EXPECT_EQ(got.text.view(), want) << version.version;
     EXPECT_EQ(got.time_ns, rows.time_ns) << version.version;
-    const auto summary = reader.Summary(footer->blocks[0].location);
+    bool read = false;
+    const auto summary = reader.Summary(footer->blocks[0].location, &read);
+    EXPECT_TRUE(read);
     ASSERT_NE(summary, nullptr);
     EXPECT_FALSE(summary->grams.empty());
     GramNeed need;

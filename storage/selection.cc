@@ -12,6 +12,9 @@
 namespace skald {
 namespace {
 
+// So many summaries are on their way from a disk while one is waited for.
+constexpr size_t kReadAhead = 32;
+
 Slice MakeSlice(uint32_t stream, const BlockSlice& from) {
   Slice slice;
   slice.stream = stream;
@@ -119,8 +122,20 @@ class SelectionBuilder::StoredBlock final : public Block {
   }
 
   uint64_t text_bytes() const override { return text_bytes_ - rows_; }
+  // The block whose summary is asked for some blocks after this one's.
+  void Precedes(const StoredBlock& later) {
+    later_reader_ = later.reader_;
+    later_location_ = later.location_;
+  }
+
+  // A query over files that are not in memory asks for thousands of summaries, one after another: each that
+  // has to be read lets the disk begin with a later one.
   std::shared_ptr<const BlockSummary> Summary() const override {
-    return reader_ ? reader_->Summary(location_) : nullptr;
+    if (!reader_) return nullptr;
+    bool read = false;
+    std::shared_ptr<const BlockSummary> summary = reader_->Summary(location_, &read);
+    if (read && later_reader_) later_reader_->ExpectSummary(later_location_);
+    return summary;
   }
   std::shared_ptr<const BlockPatterns> Patterns(ReadStats* stats) const override {
     return reader_ ? reader_->Patterns(location_, stats) : nullptr;
@@ -143,6 +158,8 @@ class SelectionBuilder::StoredBlock final : public Block {
   const uint32_t text_bytes_;
   const std::shared_ptr<std::atomic<uint64_t>> damaged_;
   std::shared_ptr<const SegmentReader> reader_;  // null: the file is missing
+  std::shared_ptr<const SegmentReader> later_reader_;
+  BlockLocation later_location_;
 };
 
 SelectionBuilder::SelectionBuilder(std::vector<StreamRef> streams,
@@ -191,8 +208,10 @@ absl::StatusOr<Selection> SelectionBuilder::Finish(SegmentCache* segments, bool 
     }
     block->Finish(it->second);
     slice_lists_.push_back(block->mutable_slices());
-    blocks.push_back(std::move(block));
+    blocks.push_back(block);
   }
+  for (size_t i = 0; i + kReadAhead < stored.size(); ++i)
+    stored[i].second->Precedes(*stored[i + kReadAhead].second);
   blocks.insert(blocks.end(), std::make_move_iterator(selection_.blocks.begin()),
                 std::make_move_iterator(selection_.blocks.end()));
   selection_.blocks = std::move(blocks);
