@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "agent/agent.h"
-#include "agent/push_double.h"
+#include "agent/delivery/push_double.h"
 #include "base/log.h"
 
 namespace skald::agent {

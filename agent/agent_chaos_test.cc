@@ -11,8 +11,8 @@
 #include <random>
 #include <thread>
 
-#include "agent/push_double.h"
-#include "agent/test_directory.h"
+#include "agent/delivery/push_double.h"
+#include "agent/testing/test_directory.h"
 #include "base/clock.h"
 
 namespace skald::agent {

@@ -9,7 +9,7 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include "agent/client_config.h"
+#include "agent/delivery/client_config.h"
 #include "agent/inspector.h"
 #include "agent/promtail_flags.h"
 #include "agent/promtail_keys.h"

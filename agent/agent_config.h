@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "agent/agent.h"
-#include "agent/discoveries.h"
-#include "agent/receivers.h"
+#include "agent/discovery/discoveries.h"
+#include "agent/receivers/receivers.h"
 #include "agent/scrape_config.h"
 #include "agent/stages/stage_metrics.h"
 

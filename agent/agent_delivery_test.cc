@@ -7,10 +7,10 @@
 #include <set>
 
 #include "agent/agent.h"
+#include "agent/delivery/push_double.h"
 #include "agent/http_page.h"
-#include "agent/push_double.h"
 #include "agent/stages/testing.h"
-#include "agent/test_directory.h"
+#include "agent/testing/test_directory.h"
 #include "base/log.h"
 
 namespace skald::agent {

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "agent/agent.h"
-#include "agent/promtail_positions.h"
+#include "agent/tail/promtail_positions.h"
 #include "base/error.h"
 #include "base/log.h"
 

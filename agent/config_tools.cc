@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <set>
 
-#include "agent/rotation_name.h"
-#include "agent/tailer.h"
+#include "agent/files/rotation_name.h"
+#include "agent/tail/tailer.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"

@@ -20,9 +20,9 @@
 #include "agent/dry_run.h"
 #include "agent/ends.h"
 #include "agent/http_page.h"
-#include "agent/intake_metrics.h"
-#include "agent/receivers.h"
-#include "agent/stdin_reader.h"
+#include "agent/receivers/intake_metrics.h"
+#include "agent/receivers/receivers.h"
+#include "agent/receivers/stdin_reader.h"
 #include "base/allocator.h"
 #include "base/error.h"
 #include "base/http_get.h"
@@ -189,7 +189,8 @@ int main(int argc, char** argv) {
       if (receivers != nullptr)
         skald::agent::RegisterIntakeMetrics(page.get(), spool.get(), &receivers->counters(), page->metrics());
     } else {
-      skald::LogError("own page is off", "err=\"{}\"", skald::MessageOf(started.status()));
+      skald::LogError("own page and metrics are off; --http-listen gives them another address", "err=\"{}\"",
+                      skald::MessageOf(started.status()));
     }
   }
   std::unique_ptr<skald::agent::StdinReader> input;

@@ -7,8 +7,8 @@
 
 #include "agent/agent_config.h"
 #include "agent/promtail_flags.h"
-#include "agent/promtail_positions.h"
-#include "agent/tailer_fixture.h"
+#include "agent/tail/promtail_positions.h"
+#include "agent/tail/tailer_fixture.h"
 
 namespace skald::agent {
 namespace {

@@ -6,8 +6,8 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include "agent/discovery_config.h"
-#include "agent/receiver_config.h"
+#include "agent/discovery/discovery_config.h"
+#include "agent/receivers/receiver_config.h"
 #include "base/config.h"
 #include "base/error.h"
 #include "base/relabel.h"

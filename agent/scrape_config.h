@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "agent/discoveries.h"
-#include "agent/file_targets.h"
-#include "agent/journal_source.h"
-#include "agent/receivers.h"
-#include "agent/spool_source.h"
-#include "agent/target.h"
+#include "agent/discovery/discoveries.h"
+#include "agent/discovery/target.h"
+#include "agent/receivers/journal_source.h"
+#include "agent/receivers/receivers.h"
+#include "agent/receivers/spool_source.h"
+#include "agent/tail/file_targets.h"
 
 namespace YAML {
 class Node;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
-#include "agent/json_fields.h"
+#include "agent/discovery/json_fields.h"
 #include "text/html_escape.h"
 
 namespace skald::agent {

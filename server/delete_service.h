@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "storage/delete_log.h"
-#include "storage/delete_view.h"
+#include "storage/deletes/delete_log.h"
+#include "storage/deletes/delete_view.h"
 #include "storage/store.h"
 
 namespace skald::server {

@@ -21,7 +21,7 @@
 #include "server/push/ingest.h"
 #include "server/rules/rules_service.h"
 #include "server/tenant/multi_tenant_source.h"
-#include "storage/delete_view.h"
+#include "storage/deletes/delete_view.h"
 #include "storage/store.h"
 
 namespace skald::server {

@@ -6,11 +6,11 @@
 
 #include "base/failpoint.h"
 #include "base/status_macros.h"
-#include "storage/block_filler.h"
 #include "storage/filenames.h"
 #include "storage/limits.h"
-#include "storage/segment_group.h"
-#include "storage/segment_writer.h"
+#include "storage/segment/block_filler.h"
+#include "storage/segment/segment_group.h"
+#include "storage/segment/segment_writer.h"
 
 namespace skald {
 namespace {

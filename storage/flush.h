@@ -5,10 +5,10 @@
 
 #include <cstdint>
 
-#include "storage/blob_store.h"
 #include "storage/head.h"
-#include "storage/label_index.h"
-#include "storage/segment_footer.h"
+#include "storage/index/label_index.h"
+#include "storage/segment/blob_store.h"
+#include "storage/segment/segment_footer.h"
 #include "storage/store_observer.h"
 
 namespace skald {

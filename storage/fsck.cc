@@ -12,14 +12,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "storage/delete_log.h"
+#include "storage/deletes/delete_log.h"
 #include "storage/filenames.h"
-#include "storage/label_index.h"
+#include "storage/index/label_index.h"
+#include "storage/log/wal_record.h"
 #include "storage/recovery.h"
-#include "storage/segment_group.h"
-#include "storage/segment_reader.h"
-#include "storage/segment_writer.h"
-#include "storage/wal_record.h"
+#include "storage/segment/segment_group.h"
+#include "storage/segment/segment_reader.h"
+#include "storage/segment/segment_writer.h"
 
 namespace skald {
 namespace {

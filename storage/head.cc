@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "storage/label_index.h"
-#include "storage/level_count.h"
+#include "storage/block/level_count.h"
+#include "storage/block/rows_merge.h"
+#include "storage/index/label_index.h"
 #include "storage/limits.h"
-#include "storage/rows_merge.h"
 
 namespace skald {
 namespace {

@@ -13,8 +13,8 @@
 #include "base/labels.h"
 #include "base/types.h"
 #include "proto/rows.h"
-#include "storage/block_codec.h"
-#include "storage/block_entry.h"
+#include "storage/block/block_codec.h"
+#include "storage/block/block_entry.h"
 
 namespace skald {
 

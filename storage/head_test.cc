@@ -5,8 +5,8 @@
 #include <random>
 #include <set>
 
+#include "storage/block/rows_merge.h"
 #include "storage/limits.h"
-#include "storage/rows_merge.h"
 #include "storage/testing/sample_rows.h"
 #include "storage/testing/store_fixture.h"
 

@@ -13,12 +13,12 @@
 #include "base/memory_budget.h"
 #include "base/status_macros.h"
 #include "proto/rows_codec.h"
+#include "storage/block/rows_merge.h"
 #include "storage/filenames.h"
 #include "storage/flush.h"
 #include "storage/limits.h"
 #include "storage/recovery.h"
-#include "storage/rows_merge.h"
-#include "storage/segment_group.h"
+#include "storage/segment/segment_group.h"
 #include "storage/selection.h"
 
 namespace skald {

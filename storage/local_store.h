@@ -14,14 +14,14 @@
 #include <vector>
 
 #include "base/file.h"
-#include "storage/blob_store.h"
-#include "storage/compactor.h"
-#include "storage/label_index.h"
+#include "storage/compaction/compactor.h"
+#include "storage/index/label_index.h"
+#include "storage/log/wal.h"
 #include "storage/read_gate.h"
-#include "storage/segment_cache.h"
+#include "storage/segment/blob_store.h"
+#include "storage/segment/segment_cache.h"
 #include "storage/shard.h"
 #include "storage/store.h"
-#include "storage/wal.h"
 
 namespace skald {
 

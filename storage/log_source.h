@@ -120,8 +120,8 @@ class Block {
   // Null where there is none, or where it cannot be read: the rows tell all.
   virtual std::shared_ptr<const BlockSummary> Summary() const { return nullptr; }
 
-  // What patterns the lines of the block's slices are of, counted (storage/block_patterns.h). Null where it
-  // does not tell: the rows do.
+  // What patterns the lines of the block's slices are of, counted (storage/block/block_patterns.h). Null
+  // where it does not tell: the rows do.
   virtual std::shared_ptr<const BlockPatterns> Patterns(ReadStats*) const { return nullptr; }
 
   // The rows, with at least the wanted columns: either decoded into *scratch, or the block's own (valid as

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/testing/temp_dir.h"
 #include "storage/filenames.h"
-#include "storage/segment_reader.h"
+#include "storage/segment/segment_reader.h"
 #include "storage/testing/store_fixture.h"
 
 namespace skald {

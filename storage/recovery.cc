@@ -14,8 +14,8 @@
 #include "base/status_macros.h"
 #include "storage/filenames.h"
 #include "storage/flush.h"
-#include "storage/segment_group.h"
-#include "storage/segment_reader.h"
+#include "storage/segment/segment_group.h"
+#include "storage/segment/segment_reader.h"
 
 namespace skald {
 namespace {

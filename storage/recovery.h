@@ -9,8 +9,8 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/blob_store.h"
-#include "storage/label_index.h"
+#include "storage/index/label_index.h"
+#include "storage/segment/blob_store.h"
 #include "storage/store.h"
 
 namespace skald {

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "storage/block_codec.h"
+#include "storage/block/block_codec.h"
 #include "storage/filenames.h"
 
 namespace skald {

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "storage/head.h"
-#include "storage/label_index.h"
+#include "storage/index/label_index.h"
 #include "storage/log_source.h"
-#include "storage/segment_cache.h"
+#include "storage/segment/segment_cache.h"
 
 namespace skald {
 

@@ -8,7 +8,7 @@
 
 #include "base/status_macros.h"
 #include "proto/rows_codec.h"
-#include "storage/block_codec.h"
+#include "storage/block/block_codec.h"
 #include "storage/testing/sample_rows.h"
 
 namespace skald {

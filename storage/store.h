@@ -19,10 +19,10 @@
 
 namespace skald {
 
-struct ActiveDelete;   // storage/delete_view.h
+struct ActiveDelete;   // storage/deletes/delete_view.h
 class Clock;           // base/clock.h
 class MemoryBudget;    // base/memory_budget.h
-class RetentionRules;  // storage/retention.h
+class RetentionRules;  // storage/deletes/retention.h
 struct FreshRows;      // storage/shard.h
 
 enum class WalSync { kAlways, kInterval, kOff };

@@ -23,8 +23,8 @@
 #include "base/failpoint.h"
 #include "base/file.h"
 #include "base/testing/temp_dir.h"
-#include "storage/delete_view.h"
-#include "storage/retention.h"
+#include "storage/deletes/delete_view.h"
+#include "storage/deletes/retention.h"
 #include "storage/testing/known_batches.h"
 
 extern char** environ;

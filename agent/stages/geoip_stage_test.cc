@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "agent/stages/testing.h"
-#include "agent/test_directory.h"
+#include "agent/testing/test_directory.h"
 #include "base/file.h"
 
 namespace skald::agent {

@@ -11,7 +11,7 @@
 #include "base/status_macros.h"
 #include "query/exec/duplicate_filter.h"
 #include "query/exec/scan.h"
-#include "storage/block_patterns.h"
+#include "storage/block/block_patterns.h"
 #include "text/pattern_miner.h"
 
 namespace skald::server {

@@ -16,8 +16,8 @@
 namespace skald::server {
 
 struct PatternQuestion {
-  // Lines count in steps of 10 s (storage/block_patterns.h); those of steps that begin in [start, end) are
-  // meant.
+  // Lines count in steps of 10 s (storage/block/block_patterns.h); those of steps that begin in [start, end)
+  // are meant.
   int64_t start_ns = 0;
   int64_t end_ns = 0;
   int64_t step_ns = 0;      // samples stand at multiples of it

@@ -15,7 +15,7 @@
 #include "server/tail/tail_hub.h"
 #include "server/tenant/tenant_budgets.h"
 #include "server/tenant/tenant_limits.h"
-#include "storage/delete_view.h"
+#include "storage/deletes/delete_view.h"
 #include "storage/log_source.h"
 
 namespace skald::server {

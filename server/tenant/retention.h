@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "server/tenant/tenant_limits.h"
-#include "storage/retention.h"
+#include "storage/deletes/retention.h"
 
 namespace YAML {
 class Node;

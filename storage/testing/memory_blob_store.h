@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "storage/blob_store.h"
+#include "storage/segment/blob_store.h"
 
 namespace skald {
 

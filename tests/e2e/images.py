@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The container images and the Compose set-up for real, without Docker: buildah builds deploy/docker/Dockerfile upon a Debian 12 of debootstrap
 (the stage that compiles is given: what is built already), docker-compose starts server, agent and demo shop of compose.yaml on podman's Docker API,
-and the shop's lines arrive. Needs root, Debian's mirror, and a machine that lets podman make containers; skipped elsewhere, with the reason."""
+and the shop's lines arrive. Needs root, Debian's mirror, the packages that docs/docker.md names, and a machine that lets podman make containers; skipped elsewhere, with the reason."""
 import contextlib
 import json
 import os
