@@ -127,18 +127,31 @@ void Tailer::FindSaved(const std::set<uint64_t>& ids) {
     std::error_code error;
     const std::filesystem::path real = std::filesystem::canonical(position.chain, error);
     if (!error && real.string() != position.chain) directories.push_back(real.parent_path().string());
+    const auto take = [&](const std::string& path) {
+      Candidate candidate;
+      candidate.path = path;
+      candidate.chain = position.chain;
+      candidate.rotated = path != position.chain;
+      candidate.target = tree_.TargetOf(position.chain);
+      candidate.only_saved = true;
+      OpenCandidate(candidate);
+    };
+    bool found = false;
     for (const std::string& directory : directories) {
       const auto& files = files_of(directory);
       const auto file = files.find(position.key);
       if (file == files.end() || by_inode_.contains(position.key)) continue;
-      Candidate candidate;
-      candidate.path = file->second;
-      candidate.chain = position.chain;
-      candidate.rotated = candidate.path != position.chain;
-      candidate.target = tree_.TargetOf(position.chain);
-      candidate.only_saved = true;
-      OpenCandidate(candidate);
+      take(file->second);
+      found = true;
       break;
+    }
+    if (found || by_inode_.contains(position.key)) continue;
+    // Compressed or copied meanwhile, it is another file with the same lines: one of its log's rotated ones.
+    for (const std::string& directory : directories) {
+      for (const auto& [key, path] : files_of(directory)) {
+        if (by_inode_.contains(key) || path == position.chain) continue;
+        if (RotatedFrom(directory, NameOf(path)) == position.chain) take(path);
+      }
     }
   }
 }

@@ -91,8 +91,14 @@ rocksdb::Options MakeOptions() {
   // A torn tail of its own log is cut, like ours: what was synced is before it.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(24 << 20);
+  // Few shards: what is as large as one of them is never held.
+  table.block_cache = rocksdb::NewLRUCache(24 << 20, /*num_shard_bits=*/2);
   table.cache_index_and_filter_blocks = true;
+  // In pieces: a million streams have a filter of megabytes, which each new stream would read whole.
+  table.index_type = rocksdb::BlockBasedTableOptions::kTwoLevelIndexSearch;
+  table.partition_filters = true;
+  table.metadata_block_size = 4096;
+  table.pin_top_level_index_and_filter = true;
   table.pin_l0_filter_and_index_blocks_in_cache = true;
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.format_version = 5;
