@@ -132,6 +132,7 @@ class Tailer : private DirectoryListener {
     FileStat stat;
     int target = -1;
     bool only_saved = false;  // take it if it is a known file, else leave it
+    bool needed = false;      // lines of it were on their way: it may use the reserve of descriptors
   };
 
   void OnListing(const std::string& directory, const std::vector<DirectoryEntry>& entries) override;
@@ -166,7 +167,7 @@ class Tailer : private DirectoryListener {
   void Unlist(TailedFile* file);
   void RemoveFile(TailedFile* file, bool forget);
   std::set<uint64_t> NeededAgain() const;
-  void FindSaved(const std::set<uint64_t>& ids);
+  void FindSaved(const std::set<uint64_t>& ids, bool needed);
   void AddRotatedBehindLink(const Candidate& link, const std::filesystem::path& real,
                             std::vector<Candidate>* candidates);
   bool StillFinished(const TailedFile* file, const FileStat& stat, const std::string& path) const;
@@ -237,6 +238,7 @@ class Tailer : private DirectoryListener {
   uint64_t open_limit_ = 0;
   bool unopened_ = false;  // since the last listing of everything began, some file could not be opened
   uint64_t descriptor_limit_ = UINT64_MAX;
+  uint64_t needed_descriptor_limit_ = UINT64_MAX;  // the reserve included, but for connections and state
   uint64_t descriptor_limit_hits_ = 0;
   uint64_t read_bytes_ = 0;
   size_t memory_bytes_ = 0;

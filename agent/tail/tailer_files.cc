@@ -40,6 +40,7 @@ Tailer::Tailer(TailerOptions options, StateJournal* journal, BatchBuilder* batch
     // Connections, state and page need some too.
     descriptor_limit_ = files.rlim_cur > 2 * kReservedDescriptors ? files.rlim_cur - kReservedDescriptors
                                                                   : files.rlim_cur / 2;
+    needed_descriptor_limit_ = std::max(descriptor_limit_, files.rlim_cur - files.rlim_cur / 8);
     if (open_limit_ == 0 || open_limit_ > descriptor_limit_) open_limit_ = descriptor_limit_;
   }
 }
@@ -74,14 +75,14 @@ void Tailer::Start() {
   known_since_ns_ = (had_state_ ? journal_->loaded().alive_ns : clock_.NowNs()) - kClockSlackNs;
   const int64_t now = clock_.NowNs();
   // What must be read again comes first: there may not be descriptors for all.
-  FindSaved(NeededAgain());
+  FindSaved(NeededAgain(), true);
   tree_.ScanAll();
   std::set<uint64_t> elsewhere;
   for (const auto& [id, saved] : saved_) {
     // What nobody wants any more is only needed for a batch of it that is on its way.
     if (saved.in_flight || Decide(saved.committed.chain).target >= 0) elsewhere.insert(id);
   }
-  FindSaved(elsewhere);
+  FindSaved(elsewhere, false);
   // What lay rotated there before the very first start stays old.
   if (!unopened_ || !had_state_) journal_->NoteScanned(now);
   first_scan_ = false;
@@ -105,7 +106,7 @@ std::set<uint64_t> Tailer::NeededAgain() const {
 // Known files, where their names were or others of the directory are now. Some are under no name a target
 // asks for: moved within their directory, rotated behind a link, or the configuration has changed. Only what
 // is recognised is taken.
-void Tailer::FindSaved(const std::set<uint64_t>& ids) {
+void Tailer::FindSaved(const std::set<uint64_t>& ids, bool needed) {
   absl::flat_hash_map<std::string, absl::flat_hash_map<InodeKey, std::string>> listed;
   const auto files_of = [&](const std::string& directory) -> const auto& {
     const auto [found, is_new] = listed.try_emplace(directory);
@@ -134,6 +135,7 @@ void Tailer::FindSaved(const std::set<uint64_t>& ids) {
       candidate.rotated = path != position.chain;
       candidate.target = tree_.TargetOf(position.chain);
       candidate.only_saved = true;
+      candidate.needed = needed;
       OpenCandidate(candidate);
     };
     bool found = false;
@@ -332,7 +334,8 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     return;
   }
   // The lowest free number is given out, so a high one tells how many are open.
-  if (static_cast<uint64_t>(log->descriptor()) >= descriptor_limit_) {
+  if (static_cast<uint64_t>(log->descriptor()) >=
+      (candidate.needed ? needed_descriptor_limit_ : descriptor_limit_)) {
     if (descriptor_limit_hits_++ == 0) {
       LogError(
           "too many log files are open, further ones wait until others are read and closed; raise the limit "
