@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/oauth2.h"
+#include "base/status_macros.h"
 
 namespace skald {
 namespace {
@@ -77,6 +78,11 @@ std::string HttpResult::Text() const {
   if (status == 0) return error;
   return body.empty() ? fmt::format("status {}", status)
                       : fmt::format("status {}: {}", status, Trimmed(body));
+}
+
+absl::StatusOr<std::string> ReadSecret(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, ReadWholeFile(path));
+  return Trimmed(std::move(text));
 }
 
 HttpPoster::HttpPoster(HttpTarget target) : target_(std::move(target)), handle_(std::make_unique<Handle>()) {
@@ -183,9 +189,9 @@ HttpResult HttpPoster::PerformOnce(const Request& request, const std::string& au
 
   const auto secret = [&](const std::string& value, const std::string& file) {
     if (file.empty()) return value;
-    absl::StatusOr<std::string> text = ReadWholeFile(file);
+    const absl::StatusOr<std::string> text = ReadSecret(file);
     if (!text.ok()) result.error = std::string(text.status().message());
-    return text.ok() ? Trimmed(*std::move(text)) : std::string();
+    return text.value_or("");
   };
   curl_slist* list = nullptr;
   const auto add = [&list](const std::string& name, const std::string& value) {

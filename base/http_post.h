@@ -2,6 +2,7 @@
 #pragma once
 
 #include <absl/status/status.h>
+#include <absl/status/statusor.h>
 
 #include <cstdint>
 #include <functional>
@@ -14,6 +15,9 @@
 namespace skald {
 
 class OAuth2Tokens;
+
+// What stands in a file that holds one secret, without the blanks around it.
+absl::StatusOr<std::string> ReadSecret(const std::string& path);
 
 // Where to and how. Files are read at each request, so that rotated secrets take effect.
 struct HttpTarget {

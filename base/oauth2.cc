@@ -8,7 +8,6 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/status_macros.h"
 #include "base/types.h"
 #include "base/url_encode.h"
@@ -78,8 +77,7 @@ HttpResult OAuth2Tokens::Request(bool secret_in_header, const std::string& secre
 absl::Status OAuth2Tokens::Ask() {
   std::string secret = options_.client_secret;
   if (!options_.client_secret_file.empty()) {
-    ASSIGN_OR_RETURN(secret, ReadWholeFile(options_.client_secret_file));
-    while (!secret.empty() && std::isspace(static_cast<unsigned char>(secret.back())) != 0) secret.pop_back();
+    ASSIGN_OR_RETURN(secret, ReadSecret(options_.client_secret_file));
   }
   std::string body;
   HttpResult result = Request(secret_in_header_, secret, &body);

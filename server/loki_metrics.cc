@@ -94,11 +94,11 @@ class StoreNumbers final : public StoreObserver {
       Flushed(reason);
   }
 
-  void OnStream(std::string_view tenant) override {
+  void OnNewStreams(std::string_view tenant, uint64_t count) override {
     metrics_
         ->Counter("loki_ingester_streams_created_total", "Streams that had no lines in memory and got some.",
                   {{"tenant", std::string(tenant)}})
-        .Add();
+        .Add(static_cast<double>(count));
   }
 
   void OnFlush(FlushReason reason, const std::vector<FlushedBlock>& blocks) override {

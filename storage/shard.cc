@@ -203,6 +203,7 @@ void Shard::Apply(const PendingBatch& batch) {
   if (told) LogInfo("label index can be written again", "shard={}", options_.number);
 
   size_t next = 0;
+  uint64_t new_streams = 0;
   for (const PendingBatch::Part& part : batch.parts) {
     if (part.shard != options_.number) continue;
     const KnownStream& known = *streams[next++];
@@ -222,7 +223,7 @@ void Shard::Apply(const PendingBatch& batch) {
       const bool counted = frozen_ && frozen_->streams.contains(Raw(known.info->id));
       if (!counted) {
         ++tenant_streams_[batch.tenant];
-        if (environment_.observer != nullptr) environment_.observer->OnStream(batch.tenant);
+        ++new_streams;
       }
       update.memory_delta += static_cast<int64_t>(StreamOverheadBytes(*known.info));
       set.by_key.emplace(head->info->key, head);
@@ -247,6 +248,8 @@ void Shard::Apply(const PendingBatch& batch) {
                                options_.number, version});
     }
   }
+  if (new_streams > 0 && environment_.observer != nullptr)
+    environment_.observer->OnNewStreams(batch.tenant, new_streams);
 }
 
 void Shard::RunFlushes() {

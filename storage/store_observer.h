@@ -30,8 +30,8 @@ enum class Maintenance { kCompaction, kRetention };
 class StoreObserver {
  public:
   virtual ~StoreObserver() = default;
-  // A stream has lines in memory that had none.
-  virtual void OnStream(std::string_view tenant) = 0;
+  // So many streams, at least one, have lines in memory that had none.
+  virtual void OnNewStreams(std::string_view tenant, uint64_t count) = 0;
   // The blocks are in segments that the index knows.
   virtual void OnFlush(FlushReason reason, const std::vector<FlushedBlock>& blocks) = 0;
   virtual void OnIndex(IndexQuestion question, bool ok, int64_t took_ns) = 0;

@@ -39,12 +39,15 @@ uint32_t OverlappingStream(const Block& block) {
 }  // namespace
 
 ScanTasks ScanTasksOf(const Selection& selection, bool needs_order) {
-  ScanTasks tasks{.blocks = BlocksByTime(selection, Direction::kForward), .begin = {}};
+  ScanTasks tasks;
   if (!needs_order) {
+    tasks.blocks.resize(selection.blocks.size());
+    std::iota(tasks.blocks.begin(), tasks.blocks.end(), 0);
     tasks.begin.resize(tasks.blocks.size() + 1);
     std::iota(tasks.begin.begin(), tasks.begin.end(), 0);
     return tasks;
   }
+  tasks.blocks = BlocksByTime(selection, Direction::kForward);
   StreamSets sets(selection.streams.size());
   for (const auto& block : selection.blocks) {
     const uint32_t first = OverlappingStream(*block);
