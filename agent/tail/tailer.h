@@ -144,6 +144,10 @@ class Tailer : private DirectoryListener {
   bool IsCopyOfKnown(const Chain& chain, const Candidate& candidate, LogFile* log, bool* whole) const;
   std::optional<uint64_t> FindSavedText(LogFile* log, const FileStat& stat, const std::string& path,
                                         std::string_view chain, bool* original_there) const;
+  std::optional<uint64_t> FindSavedInode(LogFile* log, const FileStat& stat, const std::string& path,
+                                         std::string_view chain) const;
+  static bool HoldsWhatWasRead(const Saved& saved, LogFile* log, const FileStat& stat,
+                               const std::string& path);
   std::optional<Saved> TakeSaved(LogFile* log, const FileStat& stat, const std::string& path,
                                  std::string_view chain);
   bool OriginalThere(const Saved& saved) const;

@@ -24,11 +24,6 @@ bool SameSize(std::optional<uint64_t> stated, uint64_t size) {
 bool Tailer::WantsRotated(const Candidate& candidate) {
   const auto ignored = ignored_.find(candidate.path);
   if (ignored != ignored_.end() && ignored->second == candidate.stat.key) return false;
-  if (const auto found = saved_by_inode_.find(candidate.stat.key); found != saved_by_inode_.end()) {
-    if (std::any_of(found->second.begin(), found->second.end(),
-                    [&](uint64_t id) { return saved_.contains(id); }))
-      return true;
-  }
   const bool old = candidate.stat.modified_ns < known_since_ns_;
   if (old && saved_.empty()) {
     ignored_[candidate.path] = candidate.stat.key;
@@ -41,6 +36,7 @@ bool Tailer::WantsRotated(const Candidate& candidate) {
     return false;
   }
   // What is known from before the restart, under another name or compressed: however old it is.
+  if (FindSavedInode(&*log, candidate.stat, candidate.path, candidate.chain)) return true;
   bool original_there = false;
   if (FindSavedText(&*log, candidate.stat, candidate.path, candidate.chain, &original_there)) return true;
   if (old || original_there) {
@@ -114,29 +110,40 @@ std::optional<uint64_t> Tailer::FindSavedText(LogFile* log, const FileStat& stat
   return std::nullopt;
 }
 
+// A saved file that had this inode, if it still holds what was read of it. An inode may be another file's by
+// now: of what nothing was read, only the same log's counts.
+std::optional<uint64_t> Tailer::FindSavedInode(LogFile* log, const FileStat& stat, const std::string& path,
+                                               std::string_view chain) const {
+  const auto found = saved_by_inode_.find(stat.key);
+  if (found == saved_by_inode_.end()) return std::nullopt;
+  for (const uint64_t id : found->second) {
+    const auto it = saved_.find(id);
+    if (it == saved_.end()) continue;
+    const Saved& saved = it->second;
+    if (saved.head.length == 0 && saved.committed.chain != chain) continue;
+    if (HoldsWhatWasRead(saved, log, stat, path)) return id;
+  }
+  return std::nullopt;
+}
+
 std::optional<Tailer::Saved> Tailer::TakeSaved(LogFile* log, const FileStat& stat, const std::string& path,
                                                std::string_view chain) {
-  const auto matches = [&](const Saved& saved) {
-    if (!IsTrue(HeadMatches(*log, saved.head, path))) return false;
-    if (log->compressed() && saved.committed.complete) return true;
-    if (!log->compressed() && stat.size < saved.offset) return false;
-    return IsTrue(TailMatches(*log, saved.offset, saved.tail, path));
-  };
-  const auto take = [&](uint64_t id) {
-    Saved saved = std::move(saved_.at(id));
-    saved_.erase(id);
-    return saved;
-  };
-  if (const auto found = saved_by_inode_.find(stat.key); found != saved_by_inode_.end()) {
-    for (const uint64_t id : found->second) {
-      const auto saved = saved_.find(id);
-      if (saved != saved_.end() && matches(saved->second)) return take(id);
-    }
-  }
+  std::optional<uint64_t> id = FindSavedInode(log, stat, path, chain);
   // A restored, moved or compressed copy; only if the original is not there.
   bool original_there = false;
-  if (const auto id = FindSavedText(log, stat, path, chain, &original_there)) return take(*id);
-  return std::nullopt;
+  if (!id) id = FindSavedText(log, stat, path, chain, &original_there);
+  if (!id) return std::nullopt;
+  Saved saved = std::move(saved_.at(*id));
+  saved_.erase(*id);
+  return saved;
+}
+
+bool Tailer::HoldsWhatWasRead(const Saved& saved, LogFile* log, const FileStat& stat,
+                              const std::string& path) {
+  if (!IsTrue(HeadMatches(*log, saved.head, path))) return false;
+  if (log->compressed() && saved.committed.complete) return true;
+  if (!log->compressed() && stat.size < saved.offset) return false;
+  return IsTrue(TailMatches(*log, saved.offset, saved.tail, path));
 }
 
 // Whether a saved file still stands under its name with the content that was read.
@@ -146,10 +153,7 @@ bool Tailer::OriginalThere(const Saved& saved) const {
   if (!log.ok()) return false;
   const absl::StatusOr<FileStat> stat = StatDescriptor(log->descriptor(), path);
   if (!stat.ok() || stat->key != saved.committed.key) return false;
-  if (!log->compressed() && stat->size < saved.offset) return false;
-  return IsTrue(HeadMatches(*log, saved.head, path)) &&
-         ((log->compressed() && saved.committed.complete) ||
-          IsTrue(TailMatches(*log, saved.offset, saved.tail, path)));
+  return HoldsWhatWasRead(saved, &*log, *stat, path);
 }
 
 // The rotated files of a log that are not known, beside it and beside what its link leads to; those that are

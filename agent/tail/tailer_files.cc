@@ -121,7 +121,9 @@ void Tailer::FindSaved(const std::set<uint64_t>& ids, bool needed) {
   };
   std::vector<FilePosition> missing;
   for (const uint64_t id : ids) {
-    if (const auto saved = saved_.find(id); saved != saved_.end()) missing.push_back(saved->second.committed);
+    const auto saved = saved_.find(id);
+    // Of what nothing was read, there is nothing to recognise it by.
+    if (saved != saved_.end() && saved->second.head.length > 0) missing.push_back(saved->second.committed);
   }
   for (const FilePosition& position : missing) {
     std::vector<std::string> directories = {DirectoryOf(position.path)};
@@ -138,19 +140,17 @@ void Tailer::FindSaved(const std::set<uint64_t>& ids, bool needed) {
       candidate.needed = needed;
       OpenCandidate(candidate);
     };
-    bool found = false;
+    const auto taken = [&] { return by_id_.contains(position.file_id); };
+    // Its inode may be another file's by now, so what counts is whether it was recognised.
     for (const std::string& directory : directories) {
       const auto& files = files_of(directory);
       const auto file = files.find(position.key);
-      if (file == files.end() || by_inode_.contains(position.key)) continue;
-      take(file->second);
-      found = true;
-      break;
+      if (!taken() && file != files.end() && !by_inode_.contains(position.key)) take(file->second);
     }
-    if (found || by_inode_.contains(position.key)) continue;
     // Compressed or copied meanwhile, it is another file with the same lines: one of its log's rotated ones.
     for (const std::string& directory : directories) {
       for (const auto& [key, path] : files_of(directory)) {
+        if (taken()) break;
         if (by_inode_.contains(key) || path == position.chain) continue;
         if (RotatedFrom(directory, NameOf(path)) == position.chain) take(path);
       }

@@ -299,6 +299,28 @@ def descriptors_are_used_up(directory):
         check("gone with their file" not in node.agent.log(), "lines are gone")
 
 
+def inode_of_another_log(directory):
+    """While the agent is away, the inode of a file of which nothing was read yet becomes a rotated file of another log."""
+    node = Node(directory, "*/app.log")
+    one, two = (os.path.join(node.root, pod, "app.log") for pod in ("one", "two"))
+    for path in (one, two):
+        os.makedirs(os.path.dirname(path))
+    with node:
+        node.write([], "one/app.log")
+        node.write(["first of two"], "two/app.log")
+        node.expect(["first of two"])
+        wait_until("the empty file is known", lambda: one in urllib.request.urlopen(f"http://127.0.0.1:{node.agent.port}/targets").read().decode())
+        node.agent.stop()
+        os.rename(two, two + ".2")
+        os.rename(one, two + ".1")
+        node.write(["second of two"], "two/app.log.1")
+        node.write(["third of two"], "two/app.log")
+        node.start_agent()
+        want = [f"{which} of two" for which in ("first", "second", "third")]
+        node.expect(want)
+        equal(sorted(node.lines(f'{{job="app", filename="{two}"}}')), want, "lines of the other log")
+
+
 def watches_are_used_up(directory):
     """Directories without a watch are listed now and then: what was rotated there since is not forgotten by a restart before the next listing."""
     if not may_unshare():
@@ -329,4 +351,4 @@ if __name__ == "__main__":
     main(hole_a_rotated_between_open_and_the_first_end, hole_b_rotated_twice_while_behind, hole_c_written_to_after_it_was_renamed,
          hole_d_another_file_under_the_same_name, hole_e_killed_between_reading_and_delivery, hole_f_gone_from_the_pattern_while_behind,
          hole_g_pattern_matches_rotated_names, hole_h_bytes_that_are_no_text, hole_i_newline_bytes_within_characters,
-         hole_j_metrics_do_not_grow_with_files, descriptors_are_used_up, watches_are_used_up)
+         hole_j_metrics_do_not_grow_with_files, descriptors_are_used_up, inode_of_another_log, watches_are_used_up)
