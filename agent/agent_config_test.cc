@@ -110,6 +110,22 @@ scrape_configs:
   EXPECT_THAT(settings->warnings, Contains(HasSubstr("clients")));
 }
 
+TEST(AgentConfig, SyslogTimes) {
+  const auto load = [](const std::string& more) {
+    return LoadYaml("scrape_configs: [{job_name: s, syslog: {listen_address: '127.0.0.1:1', " + more + "}}]");
+  };
+  const auto settings = load("rfc3164_time_zone: Asia/Tokyo, rfc3164_max_ahead: 36h");
+  ASSERT_TRUE(settings.ok()) << settings.status();
+  const SyslogTimes& times = settings->receivers.syslog.at(0).times;
+  EXPECT_EQ(times.zone.name(), "Asia/Tokyo");
+  EXPECT_FALSE(times.guess_zone);
+  EXPECT_EQ(times.max_ahead_ns, 36 * 3600 * kNsPerSecond);
+  EXPECT_TRUE(load("rfc3164_time_zone: guess")->receivers.syslog.at(0).times.guess_zone);
+  EXPECT_EQ(load("rfc3164_time_zone: Local")->receivers.syslog.at(0).times.zone, absl::LocalTimeZone());
+  EXPECT_TRUE(load("rfc3164_default_to_current_year: true")->receivers.syslog.at(0).times.current_year);
+  EXPECT_THAT(load("rfc3164_time_zone: Mars/Olympus").status().message(), HasSubstr("may be Local, guess"));
+}
+
 TEST(AgentConfig, Relabelling) {
   const auto settings = LoadYaml(R"(
 scrape_configs:

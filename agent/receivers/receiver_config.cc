@@ -44,6 +44,18 @@ class Reader {
       } else if (key == "syslog_format") {
         if (value.Scalar() != "rfc5424" && value.Scalar() != "rfc3164")
           return Bad(value, "syslog_format is \"{}\"; it may be rfc5424 or rfc3164", value.Scalar());
+      } else if (key == "rfc3164_time_zone") {
+        options.times.guess_zone = value.Scalar() == "guess";
+        if (!options.times.guess_zone && value.Scalar() != "Local" &&
+            !absl::LoadTimeZone(value.Scalar(), &options.times.zone)) {
+          return Bad(value,
+                     "rfc3164_time_zone is \"{}\"; it may be Local, guess, UTC or one like Europe/Berlin",
+                     value.Scalar());
+        }
+      } else if (key == "rfc3164_max_ahead") {
+        RETURN_IF_ERROR(Duration(value, &options.times.max_ahead_ns));
+      } else if (key == "rfc3164_default_to_current_year") {
+        options.times.current_year = value.as<bool>();
       } else if (key == "labels") {
         RETURN_IF_ERROR(ReadLabels(value, &options.job.labels));
       } else if (key == "tls_config") {

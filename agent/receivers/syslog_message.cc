@@ -1,11 +1,12 @@
 #include "agent/receivers/syslog_message.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
 
-#include "base/types.h"
 #include "text/go_time.h"
 #include "text/rfc3339.h"
 
@@ -121,25 +122,64 @@ bool Parse5424(std::string_view rest, SyslogMessage* message) {
   return true;
 }
 
-// "Mmm dd hh:mm:ss", perhaps with fractions of a second, of the year that puts it nearest to now.
-std::optional<int64_t> ParseShortTime(std::string_view text, int64_t now_ns) {
-  const absl::TimeZone zone = absl::LocalTimeZone();
+// Zones are whole quarters of an hour off UTC; a message is on its way for less than a minute.
+constexpr int64_t kZoneStepNs = 900 * kNsPerSecond;
+constexpr int64_t kWayNs = 60 * kNsPerSecond;
+constexpr int64_t kMinZoneNs = -12 * 3600 * kNsPerSecond;
+constexpr int64_t kMaxZoneNs = 14 * 3600 * kNsPerSecond;
+// February 29 is at most so many years ago.
+constexpr int64_t kMaxYearsBack = 8;
+
+// "Mmm dd hh:mm:ss", perhaps with fractions of a second, in a zone.
+std::optional<int64_t> ParseShortTimeIn(const std::string& text, int64_t now_ns, absl::TimeZone zone,
+                                        int64_t max_ahead_ns, bool current_year) {
   const int64_t year = absl::ToCivilYear(absl::FromUnixNanos(now_ns), zone).year();
-  std::optional<int64_t> best;
-  for (int64_t y = year - 1; y <= year + 1; ++y) {
+  for (int64_t y = year + (current_year ? 0 : 1); y >= year - kMaxYearsBack; --y) {
     GoTime time;
-    if (!ParseGoTime("2006 Jan _2 15:04:05", std::to_string(y) + " " + std::string(text), zone, &time))
-      continue;
-    const int64_t ns = time.UnixNs();
-    if (!best || std::abs(ns - now_ns) < std::abs(*best - now_ns)) best = ns;
+    if (ParseGoTime("2006 Jan _2 15:04:05", fmt::format("{} {}", y, text), zone, &time) &&
+        (current_year || time.UnixNs() <= now_ns + max_ahead_ns)) {
+      return time.UnixNs();
+    }
+    if (current_year) break;
   }
-  return best;
+  return std::nullopt;
 }
 
-bool Parse3164(std::string_view rest, int64_t now_ns, SyslogMessage* message) {
+std::optional<int64_t> ParseShortTime(std::string_view view, int64_t now_ns, const SyslogTimes& times) {
+  const std::string text(view);
+  if (times.guess_zone) {
+    const std::optional<int64_t> in_utc =
+        ParseShortTimeIn(text, now_ns, absl::UTCTimeZone(), kMaxZoneNs + kWayNs, false);
+    if (in_utc) {
+      const int64_t ahead_ns = *in_utc - now_ns;
+      const int64_t half = ahead_ns < 0 ? -kZoneStepNs / 2 : kZoneStepNs / 2;
+      const int64_t offset_ns = (ahead_ns + half) / kZoneStepNs * kZoneStepNs;
+      if (offset_ns >= kMinZoneNs && offset_ns <= kMaxZoneNs && std::abs(ahead_ns - offset_ns) <= kWayNs)
+        return *in_utc - offset_ns;
+    }
+  }
+  return ParseShortTimeIn(text, now_ns, times.zone, times.max_ahead_ns, times.current_year);
+}
+
+// "Mmm dd yyyy hh:mm:ss", as some routers have it; nullopt = it is not that.
+std::optional<int64_t> ParseDatedTime(std::string_view text, const SyslogTimes& times) {
+  GoTime time;
+  if (!ParseGoTime("Jan _2 2006 15:04:05", text, times.zone, &time)) return std::nullopt;
+  return time.UnixNs();
+}
+
+bool Parse3164(std::string_view rest, int64_t now_ns, const SyslogTimes& times, SyslogMessage* message) {
   constexpr size_t kShortTime = 15;
+  constexpr size_t kDatedTime = 20;
   std::string_view word;
-  if (rest.size() > kShortTime && rest[kShortTime] != ' ' && rest[kShortTime] != '.') {
+  const std::optional<int64_t> dated =
+      rest.size() > kDatedTime ? ParseDatedTime(rest.substr(0, kDatedTime), times) : std::nullopt;
+  if (dated && (rest[kDatedTime] == ' ' || rest[kDatedTime] == ':')) {
+    message->time_ns = *dated;
+    rest.remove_prefix(kDatedTime);
+    if (rest.starts_with(':')) rest.remove_prefix(1);
+    if (rest.starts_with(' ')) rest.remove_prefix(1);
+  } else if (rest.size() > kShortTime && rest[kShortTime] != ' ' && rest[kShortTime] != '.') {
     // Newer senders put a full time there.
     if (!TakeWord(&rest, &word)) return false;
     const absl::StatusOr<int64_t> parsed = ParseRfc3339(word);
@@ -148,7 +188,7 @@ bool Parse3164(std::string_view rest, int64_t now_ns, SyslogMessage* message) {
   } else {
     size_t end = std::min(kShortTime, rest.size());
     if (end < rest.size() && rest[end] == '.') end = std::min(rest.find(' ', end), rest.size());
-    const std::optional<int64_t> parsed = ParseShortTime(rest.substr(0, end), now_ns);
+    const std::optional<int64_t> parsed = ParseShortTime(rest.substr(0, end), now_ns, times);
     if (!parsed) return false;
     message->time_ns = *parsed;
     rest.remove_prefix(std::min(end + 1, rest.size()));
@@ -186,7 +226,7 @@ bool Parse3164(std::string_view rest, int64_t now_ns, SyslogMessage* message) {
 
 }  // namespace
 
-SyslogMessage ParseSyslog(std::string_view text, int64_t now_ns) {
+SyslogMessage ParseSyslog(std::string_view text, int64_t now_ns, const SyslogTimes& times) {
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == '\0'))
     text.remove_suffix(1);
   SyslogMessage message;
@@ -198,7 +238,7 @@ SyslogMessage ParseSyslog(std::string_view text, int64_t now_ns) {
   if (digits >= 1 && digits <= 3 && rest[0] != '0' && digits < rest.size() && rest[digits] == ' ') {
     message.parsed = Parse5424(rest, &message);
   } else {
-    message.parsed = Parse3164(rest, now_ns, &message);
+    message.parsed = Parse3164(rest, now_ns, times, &message);
   }
   if (!message.parsed) message.text = text;
   return message;

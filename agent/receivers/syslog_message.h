@@ -1,6 +1,8 @@
 // Messages of syslog, as RFC 5424 and RFC 3164 have them, and how they stand on a stream (RFC 6587).
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -8,7 +10,22 @@
 #include <utility>
 #include <vector>
 
+#include "base/types.h"
+
 namespace skald::agent {
+
+// What the short times of RFC 3164 leave out, and how it is guessed.
+struct SyslogTimes {
+  // The senders' zone.
+  absl::TimeZone zone = absl::LocalTimeZone();
+  // The zone is told by the message instead, where it has just been sent: a clock that is right differs from
+  // now by whole quarters of an hour. Times that fit no zone are in `zone`.
+  bool guess_zone = false;
+  // The year is the last one that puts the time no further than this ahead of now.
+  int64_t max_ahead_ns = 7 * 86'400 * kNsPerSecond;
+  // The year is always the present one.
+  bool current_year = false;
+};
 
 // Views point into the text that was parsed.
 struct SyslogMessage {
@@ -31,9 +48,8 @@ struct SyslogMessage {
   std::string_view text;  // the message without its head
 };
 
-// The form is seen from the text: a version behind <n> makes it RFC 5424. Times without a year are of the
-// year that puts them nearest to now, times without a zone are in the machine's.
-SyslogMessage ParseSyslog(std::string_view text, int64_t now_ns);
+// The form is seen from the text: a version behind <n> makes it RFC 5424.
+SyslogMessage ParseSyslog(std::string_view text, int64_t now_ns, const SyslogTimes& times = SyslogTimes());
 
 // "emergency" ... "debug"; "kern" ... "local7". "" out of range.
 std::string_view SyslogSeverityName(int severity);

@@ -1,5 +1,6 @@
 #include "agent/receivers/syslog_message.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <random>
@@ -77,13 +78,73 @@ TEST(SyslogMessage, Rfc3164) {
 }
 
 // The year is not in the message: at New Year the last one or the next one is meant.
-TEST(SyslogMessage, YearIsTheNearest) {
+TEST(SyslogMessage, YearIsTheLastThatFits) {
   const auto year = [](std::string_view text, std::string_view now) {
     return CivilFromUnixNs(ParseSyslog(text, At(now)).time_ns + 43'200 * kNsPerSecond).year;
   };
   EXPECT_EQ(year("<13>Dec 30 12:00:00 h a: m", "2026-01-02T00:00:00Z"), 2025);
   EXPECT_EQ(year("<13>Jan  2 12:00:00 h a: m", "2025-12-31T00:00:00Z"), 2026);
   EXPECT_EQ(year("<13>Jun  2 12:00:00 h a: m", "2025-07-31T00:00:00Z"), 2025);
+}
+
+TEST(SyslogMessage, WhatTimesLeaveOutIsGuessed) {
+  SyslogTimes utc;
+  utc.zone = absl::UTCTimeZone();
+  SyslogTimes strict = utc;
+  strict.max_ahead_ns = 24 * 3600 * kNsPerSecond;
+  SyslogTimes current = utc;
+  current.current_year = true;
+  SyslogTimes berlin;
+  ASSERT_TRUE(absl::LoadTimeZone("Europe/Berlin", &berlin.zone));
+  SyslogTimes guess = utc;
+  guess.guess_zone = true;
+  struct Row {
+    const SyslogTimes& times;
+    std::string_view time, now, want;
+  };
+  const Row rows[] = {
+      // A message that is older than half a year is not from the future.
+      {utc, "Dec 30 12:00:00", "2026-01-02T00:00:00Z", "2025-12-30T12:00:00Z"},
+      {utc, "Jan  5 12:00:00", "2025-12-31T00:00:00Z", "2026-01-05T12:00:00Z"},
+      {utc, "Dec  1 12:00:00", "2026-11-21T00:00:00Z", "2025-12-01T12:00:00Z"},
+      {utc, "Nov 21 12:00:00", "2026-11-21T12:00:01Z", "2026-11-21T12:00:00Z"},
+      {strict, "Jan  2 12:00:00", "2025-12-31T00:00:00Z", "2025-01-02T12:00:00Z"},
+      {strict, "Jan  1 00:00:10", "2025-12-31T23:59:50Z", "2026-01-01T00:00:10Z"},
+      {current, "Dec 30 12:00:00", "2026-01-02T00:00:00Z", "2026-12-30T12:00:00Z"},
+      // There was one only in a leap year.
+      {utc, "Feb 29 12:00:00", "2026-01-02T00:00:00Z", "2024-02-29T12:00:00Z"},
+      // Summer and winter.
+      {berlin, "Jul  1 12:00:00", "2026-07-01T10:00:01Z", "2026-07-01T10:00:00Z"},
+      {berlin, "Dec  1 12:00:00", "2026-12-01T11:00:01Z", "2026-12-01T11:00:00Z"},
+      {berlin, "Dec 31 23:59:59", "2026-12-31T23:00:00Z", "2026-12-31T22:59:59Z"},
+      // A sender in any zone, whose clock is right.
+      {guess, "Jul  1 12:00:00", "2026-07-01T10:00:02Z", "2026-07-01T10:00:00Z"},
+      {guess, "Jul  1 05:30:00.5", "2026-07-01T00:00:01Z", "2026-07-01T00:00:00.5Z"},
+      {guess, "Jun 30 20:00:00", "2026-07-01T00:00:01Z", "2026-07-01T00:00:00Z"},
+      {guess, "Jan  1 09:00:00", "2025-12-31T19:00:00Z", "2025-12-31T19:00:00Z"},
+      {guess, "Dec 31 20:00:00", "2026-01-01T04:00:10Z", "2026-01-01T04:00:00Z"},
+      // Late, or wrong: no zone explains it.
+      {guess, "Jul  1 12:07:00", "2026-07-01T10:00:02Z", "2026-07-01T12:07:00Z"},
+      {guess, "Jul  3 12:00:00", "2026-07-01T12:00:00Z", "2026-07-03T12:00:00Z"},
+      // Nothing to guess.
+      {strict, "Dec 30 2027 12:00:00", "2026-01-02T00:00:00Z", "2027-12-30T12:00:00Z"},
+      {guess, "2026-01-02T05:00:00+05:00", "2026-01-02T00:00:02Z", "2026-01-02T00:00:00Z"},
+  };
+  for (const Row& row : rows) {
+    const std::string text = fmt::format("<13>{} host app: text", row.time);
+    const SyslogMessage message = ParseSyslog(text, At(row.now), row.times);
+    EXPECT_TRUE(message.parsed) << text;
+    EXPECT_EQ(FormatRfc3339Nano(message.time_ns), FormatRfc3339Nano(At(row.want))) << text << " " << row.now;
+    EXPECT_EQ(message.hostname, "host") << text;
+    EXPECT_EQ(message.app_name, "app") << text;
+  }
+  // A day that the present year has not.
+  EXPECT_FALSE(ParseSyslog("<13>Feb 29 12:00:00 h a: m", At("2026-01-02T00:00:00Z"), current).parsed);
+  const SyslogMessage router =
+      ParseSyslog("<189>Oct 11 2026 22:14:15: %LINK-3-UPDOWN: down", At("2026-10-12T00:00:00Z"), utc);
+  EXPECT_TRUE(router.parsed);
+  EXPECT_EQ(router.app_name, "%LINK-3-UPDOWN");
+  EXPECT_EQ(router.text, "down");
 }
 
 TEST(SyslogMessage, WhatIsNoneIsPassedOnWhole) {

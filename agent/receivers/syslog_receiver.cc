@@ -12,7 +12,6 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "agent/receivers/listener.h"
-#include "agent/receivers/syslog_message.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -49,7 +48,7 @@ class SyslogEntries {
 
   void Add(std::string_view text, uint64_t cut_bytes, const std::string& ip, ReceivedEntries* out) {
     const int64_t now_ns = clock_.NowNs();
-    const SyslogMessage message = ParseSyslog(text, now_ns);
+    const SyslogMessage message = ParseSyslog(text, now_ns, options_.times);
     if (!message.parsed) counters_->CountMalformed("syslog");
     SpoolEntry entry;
     const bool whole = options_.use_whole_message && message.rfc5424;

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include "agent/receivers/receiver.h"
+#include "agent/receivers/syslog_message.h"
 #include "base/types.h"
 
 namespace skald::agent {
@@ -25,6 +26,7 @@ struct SyslogReceiverOptions {
   size_t max_message_length = 8192;  // longer ones are cut and marked
   bool label_structured_data = false;
   bool use_incoming_timestamp = false;
+  SyslogTimes times;
   bool use_whole_message = false;  // the line is the message with its head, where that is RFC 5424's
 };
 

@@ -250,6 +250,7 @@ class Reader {
             {"label_structured_data", "label_structured_data"},
             {"use_incoming_timestamp", "use_incoming_timestamp"},
             {"use_rfc5424_message", "use_rfc5424_message"},
+            {"rfc3164_default_to_current_year", "rfc3164_default_to_current_year"},
             {"max_message_length", "max_message_length"}},
            job, &(*job)["syslog"]);
     }
