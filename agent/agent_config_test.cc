@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "agent/receivers/syslog_receiver.h"
 #include "agent/testing/test_directory.h"
 #include "base/file.h"
 
