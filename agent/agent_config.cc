@@ -124,6 +124,19 @@ std::vector<Target> DefaultSources(const ScrapeContext& context) {
   return targets;
 }
 
+// Pods and containers have a say about their own logs, and choose among the pipelines of the scrape configs.
+absl::Status AddSwitches(const std::string& allowed, const PipelineCache& pipelines, AgentConfig* end) {
+  LogSwitches::Pipelines by_job;
+  for (const auto& [key, pipeline] : pipelines) by_job.emplace(key.substr(0, key.find('\n')), pipeline);
+  absl::StatusOr<std::shared_ptr<LogSwitches>> switches = LogSwitches::Make(allowed, std::move(by_job));
+  if (!switches.ok()) return InvalidArgument("discovery.log_switches: {}", MessageOf(switches.status()));
+  for (Target& target : end->tail.targets) {
+    if (target.discovery == Discovery::kKubernetes || target.discovery == Discovery::kDocker)
+      target.switches = *switches;
+  }
+  return absl::OkStatus();
+}
+
 void UseClient(const ClientConfig& client, AgentConfig* end) {
   end->end = client.name;
   end->state.directory += "/ends/" + client.name;
@@ -210,6 +223,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   ScrapeContext context;
   std::string kubernetes = "auto";
   std::string nomad_address;
+  std::string log_switches;
   bool inspect = false;
   settings.metrics = previous != nullptr ? previous->metrics : std::make_shared<StageMetrics>();
   settings.discoveries = previous != nullptr ? previous->discoveries : std::make_shared<Discoveries>();
@@ -333,6 +347,13 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
                    .yaml = "discovery.metadata_wait",
                    .help = "How long a new log waits for what is known of its pod or container."},
                   &agent.tail.metadata_wait_ns);
+  config.Text(
+      {.flag = "log-switches",
+       .yaml = "discovery.log_switches",
+       .help = "What pods (by annotations) and containers (by labels) logs.skald.io/... may say about "
+               "their own logs: exclude, include-containers, pipeline, rate-limit, tenant, separated "
+               "by commas, or all. Default: nothing."},
+      &log_switches);
   config.Group("Sending");
   config.Bytes({.flag = "memory-limit",
                 .yaml = "memory_limit",
@@ -516,6 +537,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     }
     if (!paths.empty()) end.tail.targets = path_targets;
     if (paths.empty() && !has_scrape) end.tail.targets = DefaultSources(context);
+    if (!log_switches.empty()) RETURN_IF_ERROR(AddSwitches(log_switches, settings.pipelines[end.end], &end));
     const size_t client = i - (ends.size() - clients.size());
     end.definition = fmt::format("{} {} {}", all_settings, ends.size(),
                                  client < clients.size() ? client_texts[client] : "");

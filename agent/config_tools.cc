@@ -137,6 +137,10 @@ std::string ExplainPath(const AgentSettings& settings, const std::vector<Target>
     }
     const LogLabels labels = DescribeLog(target, path, settings.agent.node_name);
     if (labels.kind == LogLabels::Kind::kUnwanted) {
+      if (labels.switched_off) {
+        out += "no, it is switched off by its annotations or labels\n";
+        continue;
+      }
       out += "no, relabel_configs drop it";
       out += target.discovery == Discovery::kNone ? "\n"
                                                   : " (with what the path tells; the API may know more)\n";
@@ -228,7 +232,9 @@ std::string CheckReport(const AgentSettings& settings) {
       const bool wanted = labels.kind != LogLabels::Kind::kUnwanted;
       if (label_sets.size() < kShownFiles)
         out += fmt::format("  {} {}\n", path,
-                           wanted ? labels.of[0].ToString() : "not wanted: relabel_configs drop it");
+                           wanted                ? labels.of[0].ToString()
+                           : labels.switched_off ? "not wanted: switched off by its annotations or labels"
+                                                 : "not wanted: relabel_configs drop it");
       label_sets.insert(labels.of[0].ToString());
       std::error_code error;
       if (std::filesystem::is_symlink(path, error) && !std::filesystem::exists(path, error))

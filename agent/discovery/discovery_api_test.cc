@@ -271,6 +271,30 @@ TEST_F(KubernetesTest, AnnotationsDeclareAlerts) {
   EXPECT_FALSE(blind.Declared().has_value());
 }
 
+// An annotation that comes and goes switches a pod's log off and on.
+TEST_F(KubernetesTest, AnnotationsSwitchLogs) {
+  const auto annotated = [](const std::string& annotations) {
+    return Pod("u1", "web", "api", "n1", annotations);
+  };
+  Control(annotated(R"({"logs.skald.io/exclude":"true"})"));
+  auto watch = std::make_shared<KubernetesWatch>(options_);
+  watch->Start();
+  auto target = MakeTarget("pods", {PodFiles(kPodsDirectory)}, {}, {}, LogFormat::kAuto);
+  ASSERT_TRUE(target.ok());
+  target->discovery = Discovery::kKubernetes;
+  target->metadata = watch;
+  const auto kind = [&] { return DescribeLog(*target, Path("u1"), "n1").kind; };
+  AwaitApp(*watch, "u1", "api");
+  EXPECT_EQ(kind(), LogLabels::Kind::kTaken);  // nobody allowed it
+  target->switches = *LogSwitches::Make("exclude,include-containers,tenant", {});
+  EXPECT_EQ(kind(), LogLabels::Kind::kUnwanted);
+  EXPECT_TRUE(DescribeLog(*target, Path("u1"), "n1").switched_off);
+  Control(annotated(R"({"logs.skald.io/include-containers":"main","logs.skald.io/tenant":"blue"})"));
+  EXPECT_TRUE(Await([&] { return kind() == LogLabels::Kind::kTaken; }));
+  EXPECT_EQ(DescribeLog(*target, Path("u1"), "n1").of[1].Get("__tenant_id__"), "blue");
+  EXPECT_EQ(DescribeLog(*target, Path("u1", "web", "setup"), "n1").kind, LogLabels::Kind::kUnwanted);
+}
+
 TEST_F(KubernetesTest, GoesOnFromItsBookmark) {
   Control(Pod("u1", "web", "one"));
   KubernetesWatch watch(options_);

@@ -38,6 +38,26 @@ Labels MetaOfPath(const Target& target, const std::string& path, const std::stri
   return {};
 }
 
+// Of the one who knows, and else of the path.
+Labels MetaOf(const Target& target, const std::string& path, const std::string& node_name) {
+  Labels meta;
+  if (target.metadata != nullptr && target.metadata->Find(path, &meta) == LogMetadata::Answer::kFound)
+    return meta;
+  return MetaOfPath(target, path, node_name);
+}
+
+void ApplySwitch(const LogSwitch& said, LogLabels* labels) {
+  if (said.excluded) {
+    labels->kind = LogLabels::Kind::kUnwanted;
+    labels->switched_off = true;
+    return;
+  }
+  if (said.pipeline != nullptr) labels->pipeline = said.pipeline;
+  labels->max_lines_per_second = said.max_lines_per_second;
+  if (said.tenant.empty()) return;
+  for (Labels& of : labels->of) of.Set(kTenantLabel, said.tenant);
+}
+
 }  // namespace
 
 std::string PodFiles(std::string_view directory) { return std::string(directory) + "/*/*/*.log"; }
@@ -154,7 +174,9 @@ Labels LabelsOfLog(const Target& target, const std::string& path, const std::str
   return labels;
 }
 
-LogLabels DescribeLog(const Target& target, const std::string& path, const std::string& node_name) {
+namespace {
+
+LogLabels LabelsOf(const Target& target, const std::string& path, const std::string& node_name) {
   LogLabels out;
   Labels meta;
   LogMetadata::Answer answer = LogMetadata::Answer::kNone;
@@ -212,6 +234,17 @@ LogLabels DescribeLog(const Target& target, const std::string& path, const std::
     out.of[output] = std::move(visible);
   }
   if (kept == 0) out.kind = waits ? LogLabels::Kind::kUndecided : LogLabels::Kind::kUnwanted;
+  return out;
+}
+
+}  // namespace
+
+LogLabels DescribeLog(const Target& target, const std::string& path, const std::string& node_name) {
+  LogLabels out = LabelsOf(target, path, node_name);
+  out.pipeline = target.pipeline;
+  const bool known = out.kind == LogLabels::Kind::kTaken || out.kind == LogLabels::Kind::kProvisional;
+  if (target.switches != nullptr && known)
+    ApplySwitch(target.switches->Of(MetaOf(target, path, node_name)), &out);
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/discovery/log_switches.h"
 #include "agent/files/glob.h"
 #include "agent/files/text_encoding.h"
 #include "agent/positions/record.h"
@@ -53,6 +54,7 @@ struct Target {
   Discovery discovery = Discovery::kNone;
   std::shared_ptr<const LogMetadata> metadata;     // nullptr = the path alone tells
   std::shared_ptr<const Relabelling> relabelling;  // of discovered labels, in place of derived ones
+  std::shared_ptr<LogSwitches> switches;           // nullptr = pods and containers have no say
 };
 
 // Parses the patterns, braces expanded. InvalidArgument for a pattern that is not absolute.
@@ -93,13 +95,17 @@ struct LogLabels {
     kUnwanted,
   };
   Kind kind = Kind::kTaken;
-  Labels of[kOutputs];          // by output
-  bool dropped[kOutputs] = {};  // by relabelling, where it looks at the output
+  Labels of[kOutputs];                       // by output
+  bool dropped[kOutputs] = {};               // by relabelling, where it looks at the output
+  std::shared_ptr<const Pipeline> pipeline;  // the target's, or the one the pod asks for
+  double max_lines_per_second = 0;           // 0 = any number
+  bool switched_off = false;                 // kUnwanted because the pod or container says so
   friend bool operator==(const LogLabels&, const LogLabels&) = default;
 };
 // With relabelling: what it leaves of the discovered labels, and filename. Without: LabelsOfLog, and for pods
 // that are known, app from their labels or their controller; for allocations that are known, nomad_job,
-// nomad_group and namespace.
+// nomad_group and namespace. Where the target lets pods and containers say something, that holds on top of
+// it.
 LogLabels DescribeLog(const Target& target, const std::string& path, const std::string& node_name);
 
 // The format a path alone gives away: pod files are CRI, <id>-json.log is Docker. A pod file may be a link to

@@ -30,6 +30,7 @@ Chain::Chain(std::string key, LogLabels labels, LogFormat format, std::shared_pt
 
 Chain::GivenLabels Chain::Shorten(LogLabels labels) {
   GivenLabels given;
+  labels.pipeline = nullptr;  // the chain has it
   for (int output = 1; output < kOutputs; ++output) {
     Labels& of = labels.of[output];
     Labels rest = of;
@@ -66,6 +67,8 @@ void Chain::UseLabels(GivenLabels labels) {
   level_.clear();
   if (const auto level = levels_.OfStream(lookup)) level_ = *level;
   for (std::unique_ptr<Lane>& lane : lanes_) lane = nullptr;
+  const double rate = given_.labels.max_lines_per_second;
+  rate_ = rate > 0 ? std::make_unique<TokenBucket>(rate, std::max(rate, 1.0)) : nullptr;
 }
 
 void Chain::Redefine(LogLabels labels, LogFormat format, std::shared_ptr<const Pipeline> pipeline,
@@ -159,6 +162,10 @@ void Chain::AddRow(BatchStream* stream, const BatchRow& row, BatchBuilder* batch
       CountDrop(reason, row.text.size(), counters);
       return;
     }
+  }
+  if (counters != nullptr && rate_ != nullptr && !rate_->Take(MonotonicNs())) {
+    CountDrop("log_rate_limit", row.text.size(), counters);
+    return;
   }
   batch->Add(stream, row);
 }

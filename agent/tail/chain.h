@@ -191,7 +191,8 @@ class Chain : public BatchOrigin {
   const size_t max_line_size_;
   std::string level_;  // given to all lines by a label; "" = look at the line
   std::shared_ptr<const Pipeline> pipeline_;
-  std::unique_ptr<Entry> entry_;  // that goes through the pipeline
+  std::unique_ptr<Entry> entry_;       // that goes through the pipeline
+  std::unique_ptr<TokenBucket> rate_;  // nullptr = any number of lines
   LineRules* const rules_;
   HeldEntries held_;
   std::vector<Trail> trail_;

@@ -309,9 +309,10 @@ Chain* Tailer::ChainFor(const std::string& key, LogFormat saved_format) {
     const Target& of = decision.target >= 0 ? options_.targets[decision.target] : kNoTarget;
     if (decision.target < 0) decision.labels = DescribeLog(of, key, options_.node_name);
     const LogLabels::Kind kind = decision.labels.kind;
+    std::shared_ptr<const Pipeline> pipeline = decision.labels.pipeline;
     chain = std::make_unique<Chain>(key, std::move(decision.labels),
-                                    of.format != LogFormat::kAuto ? of.format : saved_format, of.pipeline,
-                                    options_.max_line_size, *levels_, &rules_);
+                                    of.format != LogFormat::kAuto ? of.format : saved_format,
+                                    std::move(pipeline), options_.max_line_size, *levels_, &rules_);
     chain->SetUnwanted(decision.target < 0);
     chain->SetEncoding(of.encoding);
     SetLabelsDue(chain.get(), kind);

@@ -43,7 +43,8 @@ void Tailer::Apply(Chain* chain, Decision decision) {
     // Labels once known are not given up for provisional ones.
     const bool worse = kind != LogLabels::Kind::kTaken && chain->labels_due_ns() == 0;
     if (!worse) {
-      chain->Redefine(std::move(decision.labels), target.format, target.pipeline, batch_, &parse_);
+      std::shared_ptr<const Pipeline> pipeline = decision.labels.pipeline;
+      chain->Redefine(std::move(decision.labels), target.format, std::move(pipeline), batch_, &parse_);
       SetLabelsDue(chain, kind);
     }
   }

@@ -66,8 +66,10 @@ class Network(threading.Thread):
 def agent_config(server, network, pods):
     return f"""\
 server: {{address: 127.0.0.1:{server.grpc_port}}}
-discovery: {{pods_directory: {pods}, metadata_wait: 1s}}
+discovery: {{pods_directory: {pods}, metadata_wait: 1s, log_switches: "exclude,pipeline"}}
 scrape_configs:
+  - job_name: masked
+    pipeline_stages: [{{replace: {{expression: '(card)', replace: '***'}}}}]
   - job_name: pods
     kubernetes_sd_configs:
       - role: pod
@@ -108,9 +110,13 @@ def labels_come_and_stay(directory):
 
         make("web-5d9c7b8f6c-x2x4z", "storefront", team="blue")
         make("quiet-0", "quiet", quiet="yes")
+        make("off-0", "off", **{"logs.skald.io/exclude": "true"})
+        make("shop-0", "shop", **{"logs.skald.io/pipeline": "masked", "logs.skald.io/tenant": "not allowed"})
         make("elsewhere", "elsewhere", node="n2")
         log("web-5d9c7b8f6c-x2x4z", "before")
         log("quiet-0", "never")
+        log("off-0", "switched off")
+        log("shop-0", "by card.")
         network = Network(api.port)
         network.start()
         server = Server(directory)
@@ -125,6 +131,7 @@ def labels_come_and_stay(directory):
             with running(agent):
                 wait_until("a line of a pod that was there", lambda: app_of("before"))
                 equal(app_of("before"), ("storefront", "blue", 1), "its labels")
+                wait_until("a line through the stages that its pod asks for", lambda: app_of("by ***."))
                 make("db-0", "database")
                 log("db-0", "made later")
                 wait_until("a line of a new pod", lambda: app_of("made later"))
@@ -165,6 +172,7 @@ def labels_come_and_stay(directory):
                 wait_until("its last line", lambda: app_of("last words"))
                 equal(app_of("last words"), ("database", None, 1), "its labels")
                 equal(app_of("never"), None, "what an annotation says to leave")
+                equal(app_of("switched off"), None, "what an annotation switches off")
 
 
 reason = kube_apiserver.missing()
