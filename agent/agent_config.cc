@@ -452,6 +452,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     scrape_file = file_of(place);
     return absl::OkStatus();
   });
+  // For `skald-agent test`.
+  config.Section("tests", [](const YAML::Node&, const ConfigPlace&) { return absl::OkStatus(); });
   config.Epilogue(kEpilogue);
 
   ASSIGN_OR_RETURN(PromtailFlags promtail, TakePromtailFlags(argc, argv));

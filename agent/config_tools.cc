@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "agent/discovery/discovered_labels.h"
 #include "agent/files/rotation_name.h"
 #include "agent/tail/tailer.h"
 #include "base/clock.h"
@@ -46,18 +47,6 @@ std::string_view DiscoveryName(Discovery discovery) {
       break;
   }
   return "files";
-}
-
-// All targets, those of files too.
-std::vector<Target> TargetsOf(const AgentConfig& config, std::vector<std::string>* problems) {
-  std::vector<Target> targets = config.tail.targets;
-  for (const FileTargetsOptions& options : config.file_targets) {
-    FileTargets files(options);
-    files.Poll(MonotonicNs());
-    targets.insert(targets.end(), files.targets().begin(), files.targets().end());
-    problems->insert(problems->end(), files.problems().begin(), files.problems().end());
-  }
-  return targets;
 }
 
 // Lists what is there, as the tailer would find it.
@@ -208,10 +197,31 @@ std::string ExplainLabels(const AgentSettings& settings, const std::vector<Targe
 
 }  // namespace
 
+std::vector<Target> AllTargets(const AgentConfig& config, std::vector<std::string>* problems) {
+  std::vector<Target> targets = config.tail.targets;
+  for (const FileTargetsOptions& options : config.file_targets) {
+    FileTargets files(options);
+    files.Poll(MonotonicNs());
+    targets.insert(targets.end(), files.targets().begin(), files.targets().end());
+    problems->insert(problems->end(), files.problems().begin(), files.problems().end());
+  }
+  return targets;
+}
+
+std::shared_ptr<const LogMetadata> TellOf(const Target& target, const std::string& path,
+                                          const std::string& node_name, const Labels& told) {
+  Labels meta;
+  if (target.discovery == Discovery::kKubernetes) meta = KubernetesMetaOfPath(path, node_name);
+  if (target.discovery == Discovery::kDocker) meta = DockerMetaOfPath(path);
+  if (target.discovery == Discovery::kNomad) meta = NomadMetaOfPath(path);
+  for (const auto& [name, value] : told) meta.Set(name, value);
+  return std::make_shared<Given>(std::move(meta));
+}
+
 std::string CheckReport(const AgentSettings& settings) {
   std::string out;
   std::vector<std::string> problems = settings.warnings;
-  const std::vector<Target> targets = TargetsOf(settings.agent, &problems);
+  const std::vector<Target> targets = AllTargets(settings.agent, &problems);
   const Found found(&targets);
   for (size_t i = 0; i < targets.size(); ++i) {
     const Target& target = targets[i];
@@ -257,7 +267,7 @@ std::string CheckReport(const AgentSettings& settings) {
 
 absl::StatusOr<std::string> Explain(const AgentSettings& settings, const std::string& what) {
   std::vector<std::string> problems;
-  const std::vector<Target> targets = TargetsOf(settings.agent, &problems);
+  const std::vector<Target> targets = AllTargets(settings.agent, &problems);
   if (what.starts_with('{')) {
     ASSIGN_OR_RETURN(const Labels labels, ParseLabels(what));
     return ExplainLabels(settings, targets, labels);

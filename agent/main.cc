@@ -23,6 +23,7 @@
 #include "agent/receivers/intake_metrics.h"
 #include "agent/receivers/receivers.h"
 #include "agent/receivers/stdin_reader.h"
+#include "agent/unit_test.h"
 #include "base/allocator.h"
 #include "base/error.h"
 #include "base/http_get.h"
@@ -77,6 +78,31 @@ skald::agent::ReceiverJob StdinJob(const std::string& node_name) {
   return job;
 }
 
+// skald-agent test FILE...: 0 if all tests pass. Options go to the configuration.
+int RunTests(int argc, char** argv) {
+  std::vector<std::string> files;
+  std::vector<std::string> options;
+  for (int i = 2; i < argc; ++i) (argv[i][0] == '-' ? options : files).emplace_back(argv[i]);
+  int bad = files.empty() ? 1 : 0;
+  if (files.empty()) std::fputs("usage: skald-agent test FILE... [--option=value...]\n", stderr);
+  for (const std::string& file : files) {
+    std::printf("Unit Testing:  %s\n", file.c_str());
+    const auto failures = skald::agent::RunConfigTests(file, options);
+    if (!failures.ok()) {
+      std::printf("  %s\n\n", std::string(skald::MessageOf(failures.status())).c_str());
+    } else if (failures->empty()) {
+      std::puts("  SUCCESS\n");
+      continue;
+    } else {
+      std::puts("  FAILED:");
+      for (const std::string& failure : *failures) std::printf("    %s\n", failure.c_str());
+      std::puts("");
+    }
+    ++bad;
+  }
+  return bad == 0 ? 0 : 1;
+}
+
 // skald-agent check CONFIG, skald-agent explain CONFIG PATH|LABELS; what follows are options as ever.
 struct Command {
   std::vector<std::string> texts;
@@ -124,6 +150,7 @@ int main(int argc, char** argv) {
     ++argv;
     --argc;
   }
+  if (argc > 1 && std::string_view(argv[1]) == "test") return RunTests(argc, argv);
   const Command command = TakeCommand(&argc, &argv);
   absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
   if (!settings.ok()) return Fail(settings.status());

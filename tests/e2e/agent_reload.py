@@ -167,6 +167,12 @@ scrape_configs:
     check('target 2 (pods): takes it' in out and 'app="web"' in out, out)
     out, _ = run("explain", path, '{__meta_kubernetes_namespace="kube-system"}')
     check("target 2 (pods): no, relabel_configs drop it" in out, out)
+    test = f"{directory}/test.yaml"
+    for level, code, word in (("info", 0, "SUCCESS"), ("debug", 1, "FAILED")):
+        with open(test, "w", encoding="utf-8") as file:
+            file.write(f"config: p.yaml\ntests: [{{path: {directory}/log/b.log, input: [level={level} x], expect: [{{line: level={level} x, labels: {{level: {level}}}}}]}}]\n")
+        out, _ = run("test", test, "--node-name=n", code=code)
+        check(f"  {word}" in out, out)
     out, err = run(f"--config={path}", "--dry-run", "--inspect")
     check("hello" in out and "debug" not in out, out)
     for part in ("  logfmt\n    + extracted level: info", "  labels\n    + label level: info", "    dropped: drop_stage"):
