@@ -3,19 +3,31 @@
 #include <array>
 #include <cstring>
 
-#ifdef __SSE4_2__
+#if defined(__SSE4_2__)
 #include <nmmintrin.h>
+#define SKALD_CRC_INSTRUCTION
+#elif defined(__ARM_FEATURE_CRC32)
+#include <arm_acle.h>
+#define SKALD_CRC_INSTRUCTION
 #endif
 
 namespace skald {
 namespace {
 
+#ifdef SKALD_CRC_INSTRUCTION
 #ifdef __SSE4_2__
 inline uint32_t Step1(uint32_t crc, unsigned char byte) { return _mm_crc32_u8(crc, byte); }
+inline uint32_t StepWord(uint32_t crc, uint64_t word) {
+  return static_cast<uint32_t>(_mm_crc32_u64(crc, word));
+}
+#else
+inline uint32_t Step1(uint32_t crc, unsigned char byte) { return __crc32cb(crc, byte); }
+inline uint32_t StepWord(uint32_t crc, uint64_t word) { return __crc32cd(crc, word); }
+#endif
 inline uint32_t Step8(uint32_t crc, const char* p) {
   uint64_t word;
   std::memcpy(&word, p, 8);
-  return static_cast<uint32_t>(_mm_crc32_u64(crc, word));
+  return StepWord(crc, word);
 }
 #else
 constexpr std::array<uint32_t, 256> MakeTable() {
@@ -35,7 +47,7 @@ inline uint32_t Step8(uint32_t crc, const char* p) {
 }
 #endif
 
-#ifdef __SSE4_2__
+#ifdef SKALD_CRC_INSTRUCTION
 // The instruction takes three cycles but a new one may begin in each, so three lanes are worked at once and
 // put together: a lane behind counts as if that many zero bytes stood before it.
 constexpr size_t kLane = 1024;
@@ -46,10 +58,10 @@ using LaneTable = std::array<std::array<uint32_t, 256>, 4>;
 LaneTable MakeLaneTable() {
   LaneTable table{};
   for (uint32_t bit = 0; bit < 32; ++bit) {
-    uint64_t crc = uint64_t{1} << bit;
-    for (size_t i = 0; i < kLane / 8; ++i) crc = _mm_crc32_u64(crc, 0);
+    uint32_t crc = uint32_t{1} << bit;
+    for (size_t i = 0; i < kLane / 8; ++i) crc = StepWord(crc, 0);
     for (uint32_t value = 0; value < 256; ++value) {
-      if ((value >> bit % 8 & 1) != 0) table[bit / 8][value] ^= static_cast<uint32_t>(crc);
+      if ((value >> bit % 8 & 1) != 0) table[bit / 8][value] ^= crc;
     }
   }
   return table;
@@ -84,7 +96,7 @@ uint32_t Crc32c(std::string_view bytes, uint32_t crc) {
   crc = ~crc;
   const char* p = bytes.data();
   size_t n = bytes.size();
-#ifdef __SSE4_2__
+#ifdef SKALD_CRC_INSTRUCTION
   crc = ThreeLanes(crc, &p, &n);
 #endif
   for (; n >= 8; n -= 8, p += 8) crc = Step8(crc, p);
