@@ -1,6 +1,8 @@
 #include "agent/files/file_identity.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <xxhash.h>
 
 #include <algorithm>
@@ -13,14 +15,19 @@
 namespace skald::agent {
 namespace {
 
-FileStat FromStat(const struct stat& st) {
+absl::StatusOr<FileStat> Stat(int fd, const char* name, int flags, const std::string& path) {
+  struct statx st {};
+  if (::statx(fd, name, flags, STATX_BASIC_STATS | STATX_BTIME, &st) != 0)
+    return ErrnoStatus("stat", path, errno);
+  const auto ns = [](const statx_timestamp& time) { return time.tv_sec * kNsPerSecond + time.tv_nsec; };
   FileStat out;
-  out.key = {static_cast<uint64_t>(st.st_dev), static_cast<uint64_t>(st.st_ino)};
-  out.size = static_cast<uint64_t>(st.st_size);
-  out.disk_bytes = static_cast<uint64_t>(st.st_blocks) * 512;
-  out.modified_ns = static_cast<int64_t>(st.st_mtim.tv_sec) * kNsPerSecond + st.st_mtim.tv_nsec;
-  out.links = static_cast<uint64_t>(st.st_nlink);
-  out.regular = S_ISREG(st.st_mode);
+  out.key = {makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_ino};
+  if ((st.stx_mask & STATX_BTIME) != 0) out.key.birth_ns = static_cast<uint64_t>(ns(st.stx_btime));
+  out.size = st.stx_size;
+  out.disk_bytes = st.stx_blocks * 512;
+  out.modified_ns = ns(st.stx_mtime);
+  out.links = st.stx_nlink;
+  out.regular = S_ISREG(st.stx_mode);
   return out;
 }
 
@@ -29,16 +36,10 @@ FileStat FromStat(const struct stat& st) {
 uint64_t HashBytes(std::string_view bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 absl::StatusOr<FileStat> StatDescriptor(int fd, const std::string& path) {
-  struct stat st {};
-  if (::fstat(fd, &st) != 0) return ErrnoStatus("stat", path, errno);
-  return FromStat(st);
+  return Stat(fd, "", AT_EMPTY_PATH, path);
 }
 
-absl::StatusOr<FileStat> StatPath(const std::string& path) {
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return ErrnoStatus("stat", path, errno);
-  return FromStat(st);
-}
+absl::StatusOr<FileStat> StatPath(const std::string& path) { return Stat(AT_FDCWD, path.c_str(), 0, path); }
 
 absl::StatusOr<HeadHash> ReadHead(LogFile& file, const std::string& path) {
   char bytes[kHeadBytes];

@@ -1,6 +1,6 @@
 // Who a log file is, whatever its name: device and inode, a hash of its head, and a hash of the bytes just
-// before an offset. The first two survive a rename; the hashes tell a reused inode, a truncated and regrown
-// file, and a restored copy apart.
+// before an offset. The first two survive a rename; the hashes, and the time of birth where there is one,
+// tell a reused inode, a truncated and regrown file, and a restored copy apart.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -18,10 +18,18 @@ inline constexpr uint32_t kTailBytes = 256;
 // A head of that many bytes of records with times, or of a generation of the same log, is no other file's.
 inline constexpr uint32_t kMinTimedHead = 64;
 
+// Equal keys are one file as long as it is there; its inode is given to another one afterwards.
 struct InodeKey {
   uint64_t device = 0;
   uint64_t inode = 0;
-  friend bool operator==(const InodeKey&, const InodeKey&) = default;
+  uint64_t birth_ns = 0;  // since 1970; 0 where the file system does not tell. No part of equality
+  friend bool operator==(const InodeKey& a, const InodeKey& b) {
+    return a.device == b.device && a.inode == b.inode;
+  }
+  // Whether an equal key is another file's for certain.
+  bool Recycled(const InodeKey& later) const {
+    return birth_ns != 0 && later.birth_ns != 0 && birth_ns != later.birth_ns;
+  }
   template <typename H>
   friend H AbslHashValue(H h, const InodeKey& key) {
     return H::combine(std::move(h), key.device, key.inode);

@@ -67,6 +67,7 @@ void EncodeFilePosition(const FilePosition& file, std::string* out) {
   PutText(out, file.path);
   PutText(out, file.chain);
   PutVarint(out, file.complete ? 1 : 0);
+  PutVarint(out, file.key.birth_ns);
 }
 
 bool DecodeFilePosition(ByteReader* in, FilePosition* file) {
@@ -79,8 +80,9 @@ bool DecodeFilePosition(ByteReader* in, FilePosition* file) {
   const uint64_t format = in->Varint();
   file->path = in->Text();
   file->chain = in->Text();
-  // Records of before there was this.
+  // Records of before there were these.
   file->complete = in->ok() && in->remaining() > 0 && in->Varint() != 0;
+  file->key.birth_ns = in->ok() && in->remaining() > 0 ? in->Varint() : 0;
   if (format > static_cast<uint64_t>(LogFormat::kDocker)) return false;
   file->format = static_cast<LogFormat>(format);
   return in->ok();

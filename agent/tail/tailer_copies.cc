@@ -111,7 +111,7 @@ std::optional<uint64_t> Tailer::FindSavedText(LogFile* log, const FileStat& stat
 }
 
 // A saved file that had this inode, if it still holds what was read of it. An inode may be another file's by
-// now: of what nothing was read, only the same log's counts.
+// now; where no time of birth tells, what nothing was read of counts for the same log only.
 std::optional<uint64_t> Tailer::FindSavedInode(LogFile* log, const FileStat& stat, const std::string& path,
                                                std::string_view chain) const {
   const auto found = saved_by_inode_.find(stat.key);
@@ -120,6 +120,7 @@ std::optional<uint64_t> Tailer::FindSavedInode(LogFile* log, const FileStat& sta
     const auto it = saved_.find(id);
     if (it == saved_.end()) continue;
     const Saved& saved = it->second;
+    if (saved.committed.key.Recycled(stat.key)) continue;
     if (saved.head.length == 0 && saved.committed.chain != chain) continue;
     if (HoldsWhatWasRead(saved, log, stat, path)) return id;
   }
@@ -152,7 +153,7 @@ bool Tailer::OriginalThere(const Saved& saved) const {
   absl::StatusOr<LogFile> log = LogFile::Open(path);
   if (!log.ok()) return false;
   const absl::StatusOr<FileStat> stat = StatDescriptor(log->descriptor(), path);
-  if (!stat.ok() || stat->key != saved.committed.key) return false;
+  if (!stat.ok() || stat->key != saved.committed.key || saved.committed.key.Recycled(stat->key)) return false;
   return HoldsWhatWasRead(saved, &*log, *stat, path);
 }
 

@@ -425,6 +425,21 @@ TEST_F(TailerTest, InodeReuse) {
   }
 }
 
+TEST_F(TailerTest, InodeReuseWithTheSameText) {
+  AddTarget("logs/*.log");
+  Append("a.log", "started\n");
+  const absl::StatusOr<FileStat> stat = StatPath(Path("a.log"));
+  ASSERT_TRUE(stat.ok());
+  if (stat->key.birth_ns == 0) GTEST_SKIP() << "the file system keeps no time of birth";
+  for (int i = 0; i < 50; ++i) {
+    Start();
+    EXPECT_THAT(TurnAndTake(), ElementsAre("started")) << i;
+    Drop();
+    fs::remove(Path("a.log"));
+    Append("a.log", "started\n");
+  }
+}
+
 TEST_F(TailerTest, LostStateReadsFromWhereItIsTold) {
   AddTarget("logs/*.log");
   Append("a.log", "one\n");
