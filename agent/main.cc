@@ -20,6 +20,7 @@
 #include "agent/dry_run.h"
 #include "agent/ends.h"
 #include "agent/http_page.h"
+#include "agent/positions/state_dump.h"
 #include "agent/receivers/intake_metrics.h"
 #include "agent/receivers/receivers.h"
 #include "agent/receivers/stdin_reader.h"
@@ -78,6 +79,11 @@ skald::agent::ReceiverJob StdinJob(const std::string& node_name) {
   return job;
 }
 
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "skald-agent: %s\n", std::string(skald::MessageOf(status)).c_str());
+  return 1;
+}
+
 // skald-agent test FILE...: 0 if all tests pass. Options go to the configuration.
 int RunTests(int argc, char** argv) {
   std::vector<std::string> files;
@@ -101,6 +107,48 @@ int RunTests(int argc, char** argv) {
     ++bad;
   }
   return bad == 0 ? 0 : 1;
+}
+
+// skald-agent state [--json] [DIRECTORY] [the agent's settings]: what is remembered, of each end.
+int ShowState(int argc, char** argv) {
+  bool as_json = false;
+  std::vector<std::string> directories;
+  std::vector<const char*> rest = {argv[0]};
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view argument = argv[i];
+    if (argument == "--json") {
+      as_json = true;
+    } else if (argument.starts_with('-')) {
+      rest.push_back(argv[i]);
+    } else {
+      directories.emplace_back(argument);
+    }
+  }
+  if (directories.empty()) {
+    const auto settings = skald::agent::LoadAgentSettings(static_cast<int>(rest.size()), rest.data());
+    if (!settings.ok()) return Fail(settings.status());
+    directories.push_back(settings->agent.state.directory);
+    for (const skald::agent::AgentConfig& end : settings->more) directories.push_back(end.state.directory);
+  }
+  std::string json_text;
+  skald::JsonWriter json(&json_text);
+  if (as_json) json.BeginArray();
+  for (const std::string& directory : directories) {
+    absl::StatusOr<std::string> text = std::string();
+    if (as_json) {
+      if (const absl::Status written = skald::agent::WriteState(directory, &json); !written.ok())
+        return Fail(written);
+    } else {
+      text = skald::agent::StateText(directory);
+    }
+    if (!text.ok()) return Fail(text.status());
+    std::fputs(text->c_str(), stdout);
+  }
+  if (as_json) {
+    json.EndArray();
+    std::printf("%s\n", json_text.c_str());
+  }
+  return 0;
 }
 
 // skald-agent check CONFIG, skald-agent explain CONFIG PATH|LABELS; what follows are options as ever.
@@ -128,11 +176,6 @@ Command TakeCommand(int* argc, char*** argv) {
   return command;
 }
 
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "skald-agent: %s\n", std::string(skald::MessageOf(status)).c_str());
-  return 1;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -151,6 +194,7 @@ int main(int argc, char** argv) {
     --argc;
   }
   if (argc > 1 && std::string_view(argv[1]) == "test") return RunTests(argc, argv);
+  if (argc > 1 && std::string_view(argv[1]) == "state") return ShowState(argc, argv);
   const Command command = TakeCommand(&argc, &argv);
   absl::StatusOr<skald::agent::AgentSettings> settings = skald::agent::LoadAgentSettings(argc, argv);
   if (!settings.ok()) return Fail(settings.status());

@@ -51,8 +51,10 @@ uint64_t GenerationOf(std::string_view name) {
 
 }  // namespace
 
-std::string StateJournal::PathOf(uint64_t generation) const {
-  return fmt::format("{}/{}{:08}", options_.directory, kPrefix, generation);
+std::string StateJournal::PathOf(uint64_t generation) const { return PathIn(options_.directory, generation); }
+
+std::string StateJournal::PathIn(const std::string& directory, uint64_t generation) {
+  return fmt::format("{}/{}{:08}", directory, kPrefix, generation);
 }
 
 absl::StatusOr<std::unique_ptr<StateJournal>> StateJournal::Open(StateJournalOptions options) {
@@ -97,51 +99,76 @@ std::unique_ptr<StateJournal> StateJournal::InMemory(std::string node) {
   return journal;
 }
 
-absl::Status StateJournal::LoadAll() {
-  RETURN_IF_ERROR(CreateDirectories(options_.directory));
-  ASSIGN_OR_RETURN(lock_, LockFile(options_.directory + "/lock"));
-  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(options_.directory));
+absl::StatusOr<std::vector<uint64_t>> StateJournal::Generations(const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory));
   std::vector<uint64_t> generations;
   for (const std::string& name : names) {
     if (const uint64_t generation = GenerationOf(name); generation != 0) generations.push_back(generation);
   }
   std::sort(generations.rbegin(), generations.rend());
-  if (!generations.empty()) generation_ = generations.front();
+  return generations;
+}
+
+bool StateJournal::LoadNewest(const std::string& directory, const std::vector<uint64_t>& generations,
+                              AgentState* state, Loaded* loaded) {
   for (const uint64_t generation : generations) {
-    const absl::StatusOr<std::string> bytes = ReadWholeFile(PathOf(generation));
-    AgentState state;
+    const std::string path = PathIn(directory, generation);
+    const absl::StatusOr<std::string> bytes = ReadWholeFile(path);
+    AgentState found;
     uint64_t cut = 0;
-    if (bytes.ok() && LoadFile(*bytes, &state, &cut)) {
-      state_ = std::move(state);
-      loaded_.had_state = true;
-      loaded_.alive_ns = scanned_ns_ = state_.alive_ns;
-      loaded_.used_older = generation != generations.front();
-      loaded_.cut_bytes = cut;
-      if (cut > 0)
-        LogWarn("state journal had a damaged end", "file={} cut_bytes={}", PathOf(generation), cut);
-      return absl::OkStatus();
+    if (bytes.ok() && LoadFile(*bytes, &found, &cut)) {
+      *state = std::move(found);
+      loaded->had_state = true;
+      loaded->alive_ns = state->alive_ns;
+      loaded->used_older = generation != generations.front();
+      loaded->cut_bytes = cut;
+      loaded->file = path;
+      return true;
     }
-    LogError("state journal is damaged", "file={}", PathOf(generation));
+    LogError("state journal is damaged", "file={}", path);
   }
-  AgentState state;
+  AgentState salvaged;
   uint64_t records = 0;
   for (auto generation = generations.rbegin(); generation != generations.rend(); ++generation) {
-    const absl::StatusOr<std::string> bytes = ReadWholeFile(PathOf(*generation));
-    if (bytes.ok()) records += Salvage(*bytes, &state);
+    const absl::StatusOr<std::string> bytes = ReadWholeFile(PathIn(directory, *generation));
+    if (bytes.ok()) records += Salvage(*bytes, &salvaged);
   }
-  if (records == 0) {
-    loaded_.lost = !generations.empty();
-    return absl::OkStatus();
-  }
-  LogWarn("going on with what is whole of the state", "records={} files={}", records, state.files.size());
+  loaded->lost = records == 0 && !generations.empty();
+  if (records == 0) return false;
   // Which batches were on their way is not sure: their lines are read again, under another id.
-  state.agent_id.clear();
-  state.in_flight.clear();
-  state.next_sequence = 1;
-  state_ = std::move(state);
-  loaded_.had_state = loaded_.salvaged = true;
-  loaded_.alive_ns = scanned_ns_ = state_.alive_ns;
+  salvaged.agent_id.clear();
+  salvaged.in_flight.clear();
+  salvaged.next_sequence = 1;
+  *state = std::move(salvaged);
+  loaded->had_state = loaded->salvaged = true;
+  loaded->alive_ns = state->alive_ns;
+  LogWarn("going on with what is whole of the state", "records={} files={}", records, state->files.size());
+  return true;
+}
+
+absl::Status StateJournal::LoadAll() {
+  RETURN_IF_ERROR(CreateDirectories(options_.directory));
+  ASSIGN_OR_RETURN(lock_, LockFile(options_.directory + "/lock"));
+  ASSIGN_OR_RETURN(const std::vector<uint64_t> generations, Generations(options_.directory));
+  if (!generations.empty()) generation_ = generations.front();
+  if (!LoadNewest(options_.directory, generations, &state_, &loaded_)) return absl::OkStatus();
+  scanned_ns_ = state_.alive_ns;
+  if (loaded_.cut_bytes > 0)
+    LogWarn("state journal had a damaged end", "file={} cut_bytes={}", loaded_.file, loaded_.cut_bytes);
   return absl::OkStatus();
+}
+
+absl::StatusOr<AgentState> StateJournal::Read(const std::string& directory, Loaded* loaded) {
+  AgentState state;
+  // The generation that was listed may make way for the next one before it is read.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    ASSIGN_OR_RETURN(const std::vector<uint64_t> generations, Generations(directory));
+    if (generations.empty()) break;
+    if (!FileExists(PathIn(directory, generations.front()))) continue;
+    *loaded = Loaded();
+    if (LoadNewest(directory, generations, &state, loaded)) return state;
+  }
+  return NotFound("{}: there is no state of an agent that can be read", directory);
 }
 
 uint64_t StateJournal::Salvage(std::string_view bytes, AgentState* state) {
@@ -173,7 +200,7 @@ uint64_t StateJournal::Salvage(std::string_view bytes, AgentState* state) {
   return records;
 }
 
-bool StateJournal::LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) const {
+bool StateJournal::LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) {
   std::string_view rest = bytes;
   bool first = true;
   bool snapshot_ended = false;

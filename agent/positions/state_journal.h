@@ -14,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "agent/positions/state.h"
 #include "base/file.h"
@@ -39,11 +40,16 @@ class StateJournal {
     bool salvaged = false;    // none was whole
     uint64_t cut_bytes = 0;   // of a damaged end
     int64_t alive_ns = 0;     // when the directories were last looked at before this start
+    std::string file;         // the state is this file's; "" where it was salvaged
   };
 
   // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a
   // journal in memory, with an error in the log.
   static absl::StatusOr<std::unique_ptr<StateJournal>> Open(StateJournalOptions options);
+
+  // What stands in the directory, read beside the agent that uses it: nothing is locked, changed or cut. A
+  // damaged end may be a record that is being written. NotFound if there is no state.
+  static absl::StatusOr<AgentState> Read(const std::string& directory, Loaded* loaded);
 
   // Nothing on disk: for a dry run and tests.
   static std::unique_ptr<StateJournal> InMemory(std::string node);
@@ -90,14 +96,20 @@ class StateJournal {
 
   explicit StateJournal(StateJournalOptions options) : options_(std::move(options)) {}
   absl::Status LoadAll();
+  // The newest first.
+  static absl::StatusOr<std::vector<uint64_t>> Generations(const std::string& directory);
+  // The newest usable one of them, or what is whole of all. False if there is nothing.
+  static bool LoadNewest(const std::string& directory, const std::vector<uint64_t>& generations,
+                         AgentState* state, Loaded* loaded);
   // False if the file has no whole snapshot.
-  bool LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes) const;
+  static bool LoadFile(const std::string& bytes, AgentState* state, uint64_t* cut_bytes);
   // Applies each record that is whole, wherever it stands. How many there are.
   static uint64_t Salvage(std::string_view bytes, AgentState* state);
   static bool Apply(Type type, std::string_view payload, AgentState* state);
   void Append(Type type, std::string_view payload);
   absl::Status Compact();
   std::string PathOf(uint64_t generation) const;
+  static std::string PathIn(const std::string& directory, uint64_t generation);
 
   const StateJournalOptions options_;
   FileDescriptor lock_;

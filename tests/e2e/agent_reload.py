@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """An agent that comes in Promtail's place, and its configuration while it runs: nothing is lost or doubled by the switch or by reloads."""
+import json
 import os
 import signal
 import subprocess
@@ -167,6 +168,20 @@ scrape_configs:
     check('target 2 (pods): takes it' in out and 'app="web"' in out, out)
     out, _ = run("explain", path, '{__meta_kubernetes_namespace="kube-system"}')
     check("target 2 (pods): no, relabel_configs drop it" in out, out)
+    # What is remembered, read beside the agent that runs.
+    with running(Server(directory)) as server:
+        state_dir = f"{directory}/agent-state"
+        with running(Agent(directory, open(path, encoding="utf-8").read(), flags=[f"--server=127.0.0.1:{server.grpc_port}"])):
+            def behind():
+                done = subprocess.run([os.path.join(BIN_DIR, "skald-agent"), "state", f"--config={path}", f"--state-dir={state_dir}", "--json"],
+                                      capture_output=True, text=True, check=False)
+                return [(file["path"], file["behind"]) for file in json.loads(done.stdout)[0]["files"]] if done.returncode == 0 else done.stderr
+
+            wait_until("all is delivered", lambda: behind() == [(f"{directory}/log/a.log", 0)])
+            out, _ = run("state", state_dir)
+            check(f"{directory}/log/a.log" in out and "0 batches under way" in out, out)
+    _, err = run("state", f"{directory}/log", code=1)
+    check("there is no state" in err, err)
     test = f"{directory}/test.yaml"
     for level, code, word in (("info", 0, "SUCCESS"), ("debug", 1, "FAILED")):
         with open(test, "w", encoding="utf-8") as file:
