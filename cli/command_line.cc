@@ -2,10 +2,12 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -54,6 +56,24 @@ const char* Advice(const std::string& argument) {
   };
   const auto at = kAdvice.find(argument.substr(0, argument.find('=')));
   return at == kAdvice.end() ? nullptr : at->second;
+}
+
+bool HasFlag(const CLI::App& app, const std::string& name) {
+  const CLI::Option* option = app.get_option_no_throw(name);
+  if (option != nullptr && option->get_expected_min() == 0) return true;
+  const std::vector<const CLI::App*> verbs = app.get_subcommands({});
+  return std::any_of(verbs.begin(), verbs.end(), [&](const CLI::App* verb) { return HasFlag(*verb, name); });
+}
+
+// --no-forward takes --forward back, as logcli's flags have it: an alias may hold that.
+void TakeBackFlags(const CLI::App& app, std::vector<std::string>* arguments) {
+  constexpr std::string_view kNo = "--no-";
+  for (std::string& argument : *arguments) {
+    if (argument == "--") break;
+    if (!argument.starts_with(kNo) || HasFlag(app, argument)) continue;
+    if (const std::string flag = "--" + argument.substr(kNo.size()); HasFlag(app, flag))
+      argument = flag + "=false";
+  }
 }
 
 int Fail(const absl::Status& status) {
@@ -111,6 +131,7 @@ int CommandLine::Parse(int argc, char** argv, bool* exits) {
       return 2;
     }
   }
+  TakeBackFlags(app_, &arguments);
   *exits = true;
   try {
     app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));

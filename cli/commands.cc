@@ -58,6 +58,11 @@ absl::Status PrintResult(const Options& options, const QueryAnswer& answer, Stre
   return absl::OkStatus();
 }
 
+absl::Status QueryStdin(const Options& options, Streams streams) {
+  ASSIGN_OR_RETURN(const auto metric, RunStdinQuery(options, std::cin, streams));
+  return metric ? PrintResult(options, *metric, streams) : absl::OkStatus();
+}
+
 RangeQuery ToRangeQuery(const Options& options, TimeRange range) {
   return {options.query, range, options.limit, options.forward, options.step, options.interval};
 }
@@ -65,7 +70,7 @@ RangeQuery ToRangeQuery(const Options& options, TimeRange range) {
 }  // namespace
 
 absl::Status RunQuery(const Options& options, Streams streams) {
-  if (options.from_stdin) return RunStdinQuery(options, std::cin, streams);
+  if (options.from_stdin) return QueryStdin(options, streams);
   if (options.follow) return RunTail(options, streams);
   if (options.in_parts) return RunExport(options, streams);
   ASSIGN_OR_RETURN(const TimeRange range, RangeOf(options));
@@ -108,6 +113,7 @@ absl::Status RunQuery(const Options& options, Streams streams) {
 }
 
 absl::Status RunInstantQuery(const Options& options, Streams streams) {
+  if (options.from_stdin) return QueryStdin(options, streams);
   auto time = ParseTimeFlag(options.at, Clock::System().NowNs());
   if (!time.ok()) return Annotate(time.status(), "--now");
   Api api(options.connection);

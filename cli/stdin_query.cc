@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json_writer.h"
 #include "base/memory_budget.h"
 #include "base/status_macros.h"
 #include "base/thread_pool.h"
@@ -16,11 +18,14 @@
 #include "query/exec/engine.h"
 #include "query/exec/memory_log_source.h"
 #include "query/logql/parser.h"
+#include "text/go_float.h"
+#include "text/units.h"
 
 namespace skald::cli {
 namespace {
 
-constexpr size_t kMaxLines = 10'000;  // of a turn
+constexpr size_t kMaxLines = 10'000;                   // of a turn
+constexpr uint64_t kMaxHeldBytes = uint64_t{1} << 30;  // of lines that a metric is made of
 
 // All lines, whatever is selected.
 class AllLines final : public exec::MemoryLogSource {
@@ -43,18 +48,72 @@ std::vector<exec::MemoryEntry> ReadLines(std::istream& in, int64_t* last_ns) {
   return lines;
 }
 
+// As in the API's answer.
+void WriteSample(JsonWriter* w, int64_t t_ms, double value) {
+  w->BeginArray().Double(static_cast<double>(t_ms) / 1e3).String(FormatSampleValue(value)).EndArray();
+}
+
+absl::StatusOr<QueryAnswer> ToAnswer(const QueryResult& result) {
+  QueryAnswer answer;
+  JsonWriter w(&answer.result_json);
+  if (const auto* scalar = std::get_if<Scalar>(&result.data)) {
+    answer.result_type = "scalar";
+    WriteSample(&w, scalar->t_ms, scalar->value);
+  } else if (const auto* vector = std::get_if<Vector>(&result.data)) {
+    answer.result_type = "vector";
+    w.BeginArray();
+    for (const VectorSample& sample : vector->samples) {
+      w.BeginObject().Key("metric").BeginObject();
+      for (const Labels::Pair& label : sample.labels) w.Key(label.first).String(label.second);
+      w.EndObject().Key("value");
+      WriteSample(&w, vector->t_ms, sample.value);
+      w.EndObject();
+    }
+    w.EndArray();
+  } else {
+    return Internal("a metric query was answered with lines");
+  }
+  answer.warnings = result.warnings;
+  return answer;
+}
+
+// The metric at the last line's moment: a range reaches back from there.
+absl::StatusOr<QueryAnswer> RunMetric(const logql::ExprPtr& expr, std::istream& in, ThreadPool* pool,
+                                      MemoryBudget* budget) {
+  AllLines source;
+  int64_t last_ns = Clock::System().NowNs();
+  uint64_t held = 0;
+  for (;;) {
+    std::vector<exec::MemoryEntry> lines = ReadLines(in, &last_ns);
+    if (lines.empty()) break;
+    for (const exec::MemoryEntry& entry : lines) held += entry.line.size() + sizeof(entry);
+    if (held > kMaxHeldBytes)
+      return ResourceExhausted("--stdin: a metric holds its lines, {} at most",
+                               FormatHumanBytes(kMaxHeldBytes));
+    source.AddBlock("", {{Labels{}, std::move(lines)}});
+  }
+  QueryParams params;
+  params.end_ns = last_ns;
+  params.instant = true;
+  QueryLimits limits;
+  limits.max_query_series = 0;
+  ASSIGN_OR_RETURN(const QueryResult result,
+                   Engine(&source, pool, budget).RunExpr(expr, params, limits, nullptr));
+  return ToAnswer(result);
+}
+
 }  // namespace
 
-absl::Status RunStdinQuery(const Options& options, std::istream& in, Streams streams) {
+absl::StatusOr<std::optional<QueryAnswer>> RunStdinQuery(const Options& options, std::istream& in,
+                                                         Streams streams) {
   const size_t begin = options.query.find_first_not_of(" \t\r\n");
   const bool stages_alone =
       begin != std::string::npos && (options.query[begin] == '|' || options.query[begin] == '!');
   ASSIGN_OR_RETURN(const logql::ExprPtr expr,
                    logql::ParseExpr((stages_alone ? "{source=\"stdin\"} " : "") + options.query));
-  if (!logql::IsLogQuery(*expr))
-    return InvalidArgument("--stdin takes log queries: lines that are read have no history");
   ThreadPool pool(1);
   MemoryBudget budget("lines of standard input", int64_t{1} << 30);
+  if (!logql::IsLogQuery(*expr)) return RunMetric(expr, in, &pool, &budget);
   EntryPrinter printer(options.printer, &streams.out);
   int64_t last_ns = 0;
   uint64_t printed = 0;
@@ -88,7 +147,7 @@ absl::Status RunStdinQuery(const Options& options, std::istream& in, Streams str
     printer.Print(entries, {});
     streams.out.flush();
   }
-  return absl::OkStatus();
+  return std::nullopt;
 }
 
 }  // namespace skald::cli

@@ -79,8 +79,23 @@ def lines_from_standard_input(_):
           "<level=error took=1ms>\n", "a selector takes all lines")
     many = "".join(f"n={i}\n" for i in range(25_000))
     equal(good(None, "query", "--stdin", "-o", "raw", '|~ "n=.*99$"', stdin=many).count("\n"), 250, "all of many lines, in several turns")
-    refused = ctl(None, "query", "--stdin", 'rate({a="b"}[1m])', stdin="x\n")
-    check(refused.returncode == 1 and "takes log queries" in refused.stderr, refused.stderr)
+    counts = good(None, "query", "--stdin", "-o", "jsonl", 'sum by (level) (count_over_time({any="thing"} | logfmt [1h]))', stdin=lines)
+    equal([(series["metric"], series["value"][1]) for series in map(json.loads, counts.splitlines())],
+          [({}, "1"), ({"level": "error"}, "2"), ({"level": "info"}, "1")], "a metric of them all")
+    number = good(None, "instant-query", "--stdin", 'sum(count_over_time({a="b"}[1h])) * 2', stdin=many)
+    equal(json.loads(number)[0]["value"][1], "50000", "a metric of many lines")
+    equal(json.loads(good(None, "query", "--stdin", 'count_over_time({a="b"}[1h])', stdin="")), [], "a metric of no lines")
+
+
+def flags_are_taken_back(_):
+    lines = "level=info b\nlevel=error a\n"
+    command = ("query", "--stdin", "--timezone=UTC", "--output-timestamp-format=unixdate", '|~ "."')
+    check("{" in good(None, *command, stdin=lines), "labels are printed")
+    check("{" not in good(None, *command, "--no-labels", stdin=lines), "--no-labels is a flag itself")
+    check("{" in good(None, *command, "--no-labels", "--no-no-labels", stdin=lines), "and is taken back")
+    equal(good(None, "--quiet", *command, "--no-quiet", "--no-forward", "-o", "raw", stdin=lines), lines, "global ones and a verb's, given before or not")
+    refused = ctl(None, *command, "--no-limit", stdin=lines)
+    check(refused.returncode == 2 and "--no-limit" in refused.stderr, "what is not a flag has no such form: " + refused.stderr)
 
 
 def labels_beside_lines(directory):
@@ -611,5 +626,5 @@ def clear_errors(directory):
 
 
 if __name__ == "__main__":
-    main(verbs, lines_from_standard_input, labels_beside_lines, more_verbs, rules_of_the_server, deletes, fsck_checks_a_stopped_server, exports_go_on_after_kill, connections, shells_complete,
+    main(verbs, lines_from_standard_input, flags_are_taken_back, labels_beside_lines, more_verbs, rules_of_the_server, deletes, fsck_checks_a_stopped_server, exports_go_on_after_kill, connections, shells_complete,
          agents_move, tail_follows, tail_of_no_server, tail_reconnects, tenants_and_environment, clear_errors)
