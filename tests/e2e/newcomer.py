@@ -11,6 +11,8 @@ the build does):
 
   tests/e2e/newcomer.py --bare DIRECTORY              all of it
   tests/e2e/newcomer.py --bare DIRECTORY --programs   packages and configuration as README has them, then the programs that are built already
+
+The steps are in DIRECTORY/newcomer.log as well.
 """
 import glob
 import json
@@ -30,14 +32,17 @@ from harness import BIN_DIR, NS, ROOT, check, free_port, main, wait_until  # noq
 
 
 class Steps:
-    def __init__(self):
+    def __init__(self, log=None):
         self.began = self.last = time.monotonic()
-        self.lines = []
+        self.log = log
 
     def done(self, what):
         now = time.monotonic()
-        self.lines.append(f"{now - self.began:8.1f} s  (+{now - self.last:6.1f} s)  {what}")
-        print(self.lines[-1], flush=True)
+        line = f"{now - self.began:8.1f} s  (+{now - self.last:6.1f} s)  {what}"
+        print(line, flush=True)
+        if self.log:
+            with open(self.log, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
         self.last = now
 
 
@@ -105,8 +110,7 @@ def dashboard_query(address):
     return expr, bool(ask(address, "/loki/api/v1/query_range", query=expr, start=now - 3600 * NS, end=now, step=60)["data"]["result"])
 
 
-def walk(machine, address, places):
-    steps = Steps()
+def walk(machine, address, places, steps):
     blocks = [docs.placed(text, places) for text in commands()]
     start = next(text for text in blocks if "deploy/run" in text)
     queries = [text for text in blocks if "skaldctl labels" in text or "query_range" in text]
@@ -147,7 +151,10 @@ def from_a_clone_to_an_alert(directory):
     address = f"127.0.0.1:{free_port()}"
     environment = {**os.environ, "PATH": tools + os.pathsep + os.environ["PATH"], "SKALD_HTTP_LISTEN": address,
                    "SKALD_GRPC_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_AGENT_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_ADDR": f"http://{address}"}
-    walk(Machine(clone, environment), address, {"127.0.0.1:3100": address})
+    walk(Machine(clone, environment), address, {"127.0.0.1:3100": address}, Steps())
+
+
+CERTIFICATES = "etc/ssl/certs/ca-certificates.crt"
 
 
 def bare(directory, programs):
@@ -155,20 +162,23 @@ def bare(directory, programs):
     check(os.geteuid() == 0, "debootstrap needs root")
     check(shutil.which("debootstrap") is not None, "debootstrap is not installed")
     root = os.path.abspath(directory)
-    steps = Steps()
+    os.makedirs(root, exist_ok=True)
+    steps = Steps(os.path.join(root, "newcomer.log"))
     if not os.path.exists(os.path.join(root, "etc", "debian_version")):
         subprocess.run(["debootstrap", "--variant=minbase", "--include=git,ca-certificates,procps", "bookworm", root], check=True, stdout=subprocess.DEVNULL)
-    for name in ("etc/resolv.conf", "etc/hosts"):
+    # What is true of this machine's network: a proxy may sign with certificates of its own.
+    for name in ("etc/resolv.conf", "etc/hosts", CERTIFICATES):
         shutil.copy("/" + name, os.path.join(root, name))
     steps.done("a bare Debian 12")
+    shutil.rmtree(os.path.join(root, "root", "skald"), ignore_errors=True)
     subprocess.run(["git", "clone", "-q", ROOT, os.path.join(root, "root", "skald")], check=True)
     steps.done("git clone")
     mounts = ("proc", "dev", "sys")
     for name in mounts:
         subprocess.run(["mount", "--bind", "/" + name, os.path.join(root, name)], check=True)
     address = f"127.0.0.1:{free_port()}"
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "SKALD_HTTP_LISTEN": address,
-                   "SKALD_GRPC_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_AGENT_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_ADDR": f"http://{address}"}
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "NODE_EXTRA_CA_CERTS": f"/{CERTIFICATES}",
+                   "SKALD_HTTP_LISTEN": address, "SKALD_GRPC_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_AGENT_HTTP_LISTEN": f"127.0.0.1:{free_port()}", "SKALD_ADDR": f"http://{address}"}
     environment.update({k: v for k, v in os.environ.items() if k.lower().endswith("_proxy")})
     machine = Machine("/root/skald", environment, root)
     try:
@@ -179,7 +189,7 @@ def bare(directory, programs):
             steps.done("configured; the programs are not built but put there")
             place_programs(os.path.join(root, "root", "skald"), os.path.join(root, "root", "tools"))
             environment["PATH"] = "/root/tools:" + environment["PATH"]
-        walk(machine, address, {"127.0.0.1:3100": address})
+        walk(machine, address, {"127.0.0.1:3100": address}, steps)
     finally:
         for name in reversed(mounts):
             subprocess.run(["umount", os.path.join(root, name)], check=False)
