@@ -485,16 +485,23 @@ StoreStats LocalStore::Stats() const {
 }
 
 absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const Roaring& ids) const {
+  std::vector<StreamId> list;
+  list.reserve(ids.cardinality());
+  for (const uint32_t id : ids) list.push_back(StreamId{id});
+  return Streams(list);
+}
+
+absl::StatusOr<std::vector<StreamRef>> LocalStore::Streams(const std::vector<StreamId>& ids) const {
   struct Keyed {
     std::string text;
     StreamRef stream;
   };
   std::vector<Keyed> keyed;
-  keyed.reserve(ids.cardinality());
-  for (const uint32_t id : ids) {
-    ASSIGN_OR_RETURN(std::shared_ptr<const Labels> labels, index_->LabelsOf(StreamId{id}));
+  keyed.reserve(ids.size());
+  for (const StreamId id : ids) {
+    ASSIGN_OR_RETURN(std::shared_ptr<const Labels> labels, index_->LabelsOf(id));
     std::string text = labels->ToString();
-    keyed.push_back({std::move(text), {StreamId{id}, std::move(labels)}});
+    keyed.push_back({std::move(text), {id, std::move(labels)}});
   }
   std::sort(keyed.begin(), keyed.end(), [](const Keyed& a, const Keyed& b) { return a.text < b.text; });
   std::vector<StreamRef> streams;
@@ -523,8 +530,7 @@ absl::StatusOr<Selection> LocalStore::SelectFromIndex(std::string_view tenant,
   const ReadGate::Pass pass(&gate_);
   for (int attempt = 1;; ++attempt) {
     ASSIGN_OR_RETURN(const Roaring ids, index_->Match(tenant, matchers, range));
-    ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(ids));
-    SelectionBuilder builder(std::move(streams), damaged_blocks_);
+    SelectionBuilder builder(damaged_blocks_);
     // Heads first, and with them which segments they will turn into; the index after that: what is flushed in
     // between is in both, and counts once.
     HeadView view;
@@ -540,7 +546,10 @@ absl::StatusOr<Selection> LocalStore::SelectFromIndex(std::string_view tenant,
             builder.AddStored(stream, segment, entry);
           }
         }));
-    absl::StatusOr<Selection> selection = builder.Finish(segments_.get(), attempt == kTries);
+    // Labels only of streams that have something there: few of those of a day, where many come and go.
+    ASSIGN_OR_RETURN(std::vector<StreamRef> streams, Streams(builder.streams()));
+    absl::StatusOr<Selection> selection =
+        builder.Finish(std::move(streams), segments_.get(), attempt == kTries);
     if (selection.ok()) selection->shard_versions = std::move(view.versions);
     if (selection.ok() || selection.status().code() != absl::StatusCode::kNotFound) return selection;
   }

@@ -84,6 +84,7 @@ class LocalStore final : public Store {
   void ReleaseLog();
 
   absl::StatusOr<std::vector<StreamRef>> Streams(const Roaring& ids) const;
+  absl::StatusOr<std::vector<StreamRef>> Streams(const std::vector<StreamId>& ids) const;
   absl::StatusOr<Selection> SelectFromIndex(std::string_view tenant, const std::vector<Matcher>& matchers,
                                             TimeRange range) const;
 

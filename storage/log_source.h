@@ -137,7 +137,7 @@ class Block {
 
 struct Selection {
   std::vector<uint64_t> shard_versions;  // what of the heads it has, see FreshRows; may be empty
-  std::vector<StreamRef> streams;        // sorted by label text
+  std::vector<StreamRef> streams;        // those that have a block; sorted by label text
   // Each overlaps the asked range. In order of arrival: of a stream's rows of one time, those of the earlier
   // block came first.
   std::vector<std::shared_ptr<const Block>> blocks;
@@ -154,7 +154,7 @@ class LogSource {
   virtual absl::StatusOr<Selection> Select(std::string_view tenant, const std::vector<Matcher>& matchers,
                                            TimeRange range) const = 0;
 
-  // The same streams without their blocks; a stream counts when it may have rows in range (day granularity).
+  // Streams without their blocks; a stream counts when it may have rows in range (day granularity).
   virtual absl::StatusOr<std::vector<StreamRef>> Series(std::string_view tenant,
                                                         const std::vector<Matcher>& matchers,
                                                         TimeRange range) const = 0;

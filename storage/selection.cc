@@ -162,22 +162,22 @@ class SelectionBuilder::StoredBlock final : public Block {
   BlockLocation later_location_;
 };
 
-SelectionBuilder::SelectionBuilder(std::vector<StreamRef> streams,
-                                   std::shared_ptr<std::atomic<uint64_t>> damaged)
-    : damaged_(std::move(damaged)) {
-  selection_.streams = std::move(streams);
-  ordinals_.reserve(selection_.streams.size());
-  for (uint32_t i = 0; i < selection_.streams.size(); ++i) ordinals_[Raw(selection_.streams[i].id)] = i;
+uint32_t SelectionBuilder::Place(StreamId stream) {
+  // Blocks come stream by stream.
+  if (!streams_.empty() && streams_.back() == stream) return static_cast<uint32_t>(streams_.size() - 1);
+  const auto [it, added] = places_.try_emplace(Raw(stream), static_cast<uint32_t>(streams_.size()));
+  if (added) streams_.push_back(stream);
+  return it->second;
 }
 
 void SelectionBuilder::AddHeadChunk(StreamId stream, std::shared_ptr<const HeadChunk> chunk) {
-  auto block = std::make_shared<MemoryBlock>(std::move(chunk), Ordinal(stream));
+  auto block = std::make_shared<MemoryBlock>(std::move(chunk), Place(stream));
   slice_lists_.push_back(block->mutable_slices());
   selection_.blocks.push_back(std::move(block));
 }
 
 void SelectionBuilder::AddSealedBlock(StreamId stream, std::shared_ptr<const SealedBlock> sealed) {
-  auto block = std::make_shared<EncodedBlock>(std::move(sealed), Ordinal(stream));
+  auto block = std::make_shared<EncodedBlock>(std::move(sealed), Place(stream));
   slice_lists_.push_back(block->mutable_slices());
   selection_.blocks.push_back(std::move(block));
 }
@@ -185,10 +185,11 @@ void SelectionBuilder::AddSealedBlock(StreamId stream, std::shared_ptr<const Sea
 void SelectionBuilder::AddStored(StreamId stream, SegmentId segment, const BlockEntry& entry) {
   std::shared_ptr<StoredBlock>& block = stored_[{Raw(segment), entry.location.offset}];
   if (!block) block = std::make_shared<StoredBlock>(segment, entry, damaged_);
-  block->mutable_slices()->push_back(MakeSlice(Ordinal(stream), entry.slice));
+  block->mutable_slices()->push_back(MakeSlice(Place(stream), entry.slice));
 }
 
-absl::StatusOr<Selection> SelectionBuilder::Finish(SegmentCache* segments, bool missing_is_damage) {
+absl::StatusOr<Selection> SelectionBuilder::Finish(std::vector<StreamRef> streams, SegmentCache* segments,
+                                                   bool missing_is_damage) {
   absl::flat_hash_map<uint64_t, std::shared_ptr<const SegmentReader>> readers;
   // Segments are numbered as they are written, and what is in memory came after all of them.
   std::vector<std::pair<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>>> stored(stored_.begin(),
@@ -215,6 +216,13 @@ absl::StatusOr<Selection> SelectionBuilder::Finish(SegmentCache* segments, bool 
   blocks.insert(blocks.end(), std::make_move_iterator(selection_.blocks.begin()),
                 std::make_move_iterator(selection_.blocks.end()));
   selection_.blocks = std::move(blocks);
+  selection_.streams = std::move(streams);
+  std::vector<uint32_t> sorted(selection_.streams.size());
+  for (uint32_t i = 0; i < selection_.streams.size(); ++i)
+    sorted[places_.at(Raw(selection_.streams[i].id))] = i;
+  for (std::vector<Slice>* list : slice_lists_) {
+    for (Slice& slice : *list) slice.stream = sorted[slice.stream];
+  }
   MarkOverlaps(slice_lists_, selection_.streams.size());
   return std::move(selection_);
 }

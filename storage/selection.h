@@ -20,8 +20,8 @@ namespace skald {
 // One Select. Not thread-safe. What it gives out lives on without it.
 class SelectionBuilder {
  public:
-  // streams: of the selection, in its order. damaged is raised by each Read that finds a block damaged.
-  SelectionBuilder(std::vector<StreamRef> streams, std::shared_ptr<std::atomic<uint64_t>> damaged);
+  // damaged is raised by each Read that finds a block damaged.
+  explicit SelectionBuilder(std::shared_ptr<std::atomic<uint64_t>> damaged) : damaged_(std::move(damaged)) {}
 
   // Of one stream: in order of arrival.
   void AddHeadChunk(StreamId stream, std::shared_ptr<const HeadChunk> chunk);
@@ -29,21 +29,27 @@ class SelectionBuilder {
   // In any order, and before or after what is in memory.
   void AddStored(StreamId stream, SegmentId segment, const BlockEntry& entry);
 
-  // Opens the segments that are needed. NotFound when one of them is gone, which a second try from the start
-  // usually cures; with `missing_is_damage` its blocks are given out nevertheless, and answer DataLoss when
-  // they are read.
-  absl::StatusOr<Selection> Finish(SegmentCache* segments, bool missing_is_damage);
+  // Of what was added, in no order.
+  const std::vector<StreamId>& streams() const { return streams_; }
+
+  // streams: those of streams(), sorted by label text. Opens the segments that are needed. NotFound when one
+  // of them is gone, which a second try from the start usually cures; with `missing_is_damage` its blocks are
+  // given out nevertheless, and answer DataLoss when they are read.
+  absl::StatusOr<Selection> Finish(std::vector<StreamRef> streams, SegmentCache* segments,
+                                   bool missing_is_damage);
 
  private:
   class MemoryBlock;
   class EncodedBlock;
   class StoredBlock;
 
-  uint32_t Ordinal(StreamId stream) const { return ordinals_.at(Raw(stream)); }
+  // The stream's place in streams_, which stands in slices until Finish.
+  uint32_t Place(StreamId stream);
 
   Selection selection_;
+  std::vector<StreamId> streams_;
   const std::shared_ptr<std::atomic<uint64_t>> damaged_;
-  absl::flat_hash_map<uint32_t, uint32_t> ordinals_;  // by stream id
+  absl::flat_hash_map<uint32_t, uint32_t> places_;  // by stream id
   absl::flat_hash_map<std::pair<uint64_t, uint64_t>, std::shared_ptr<StoredBlock>>
       stored_;                                    // by segment and offset
   std::vector<std::vector<Slice>*> slice_lists_;  // of all blocks, to set `overlaps` in

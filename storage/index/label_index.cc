@@ -526,8 +526,8 @@ absl::Status LabelIndex::Blocks(
         const SegmentId segment{key::GetBigEndian64(rest.substr(4))};
         ByteReader reader(ToView(it->value()));
         while (reader.remaining() > 0) {
-          RETURN_IF_ERROR(
-              Annotate(DecodeBlockEntry(&reader, &entry), fmt::format("index: blocks of stream {}", id)));
+          if (const absl::Status decoded = DecodeBlockEntry(&reader, &entry); !decoded.ok())
+            return Annotate(decoded, fmt::format("index: blocks of stream {}", id));
           if (range.Overlaps(entry.slice.min_ns, entry.slice.max_ns)) visit(StreamId{id}, segment, entry);
         }
       }
