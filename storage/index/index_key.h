@@ -15,15 +15,16 @@
 namespace skald::index_key {
 
 // First byte of every key.
-inline constexpr char kMeta = 'M';            // "M" -> format version; "Mrebuilding" -> "" while it is so
-inline constexpr char kStreamByLabels = 'S';  // tenant, label text -> stream id
-inline constexpr char kLabelsByStream = 'L';  // stream id -> tenant, label text
-inline constexpr char kPostings = 'P';        // tenant, day, name, value -> stream ids
-inline constexpr char kStreamsOfDay = 'D';    // tenant, day -> stream ids
-inline constexpr char kBlocks = 'B';          // stream id, day, segment id -> block entries
-inline constexpr char kSegment = 'G';         // segment id -> segment info
-inline constexpr char kFlushed = 'F';         // shard -> LSN
-inline constexpr char kPurged = 'R';          // name of a delete -> rows removed
+inline constexpr char kMeta = 'M';              // "M" -> format version; "Mrebuilding" -> "" while it is so
+inline constexpr char kStreamByLabels = 'S';    // tenant, label text -> stream id
+inline constexpr char kLabelsByStream = 'L';    // stream id -> tenant, label text
+inline constexpr char kPostings = 'P';          // tenant, day, name, value -> stream ids
+inline constexpr char kStreamsOfDay = 'D';      // tenant, day -> stream ids
+inline constexpr char kBlocks = 'B';            // stream id, day, segment id -> block entries
+inline constexpr char kSegment = 'G';           // segment id -> segment info
+inline constexpr char kStreamsOfSegment = 'T';  // segment id -> stream ids
+inline constexpr char kFlushed = 'F';           // shard -> LSN
+inline constexpr char kPurged = 'R';            // name of a delete -> rows removed
 
 // Entries of blocks whose rows of the stream lie on more than one day stand under this one.
 inline constexpr uint32_t kManyDays = 0;
@@ -93,6 +94,11 @@ inline std::string Blocks(uint32_t id, uint32_t day_key, SegmentId segment) {
 }
 inline std::string Segment(SegmentId id) {
   std::string key(1, kSegment);
+  PutBigEndian64(&key, Raw(id));
+  return key;
+}
+inline std::string StreamsOfSegment(SegmentId id) {
+  std::string key(1, kStreamsOfSegment);
   PutBigEndian64(&key, Raw(id));
   return key;
 }

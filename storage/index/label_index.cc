@@ -4,6 +4,7 @@
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/merge_operator.h>
+#include <rocksdb/snapshot.h>
 #include <rocksdb/table.h>
 
 #include <algorithm>
@@ -221,9 +222,13 @@ absl::Status LabelIndex::Register(const std::vector<Registration>& registrations
 absl::Status LabelIndex::Commit(const SegmentCommit& commit) {
   RETURN_IF_ERROR(Failpoint("index.commit"));
   rocksdb::WriteBatch batch;
-  for (const SegmentInfo& info : commit.segments)
+  std::map<SegmentId, Roaring> streams_of;
+  for (const SegmentInfo& info : commit.segments) {
     (void)batch.Put(key::Segment(info.id), key::EncodeSegmentInfo(info));
+    streams_of.try_emplace(info.id);
+  }
   for (const StreamBlocks& stream : commit.streams) {
+    streams_of[stream.segment].add(Raw(stream.stream));
     // All entries of a day stand in one value; mostly they are of one day.
     std::map<uint32_t, std::string> values;
     for (const BlockEntry& entry : stream.entries)
@@ -232,7 +237,14 @@ absl::Status LabelIndex::Commit(const SegmentCommit& commit) {
       (void)batch.Put(key::Blocks(Raw(stream.stream), day_key, stream.segment), entries);
     }
   }
-  for (const SegmentId id : commit.replaced) (void)batch.Delete(key::Segment(id));
+  for (auto& [segment, ids] : streams_of) {
+    ids.runOptimize();
+    (void)batch.Put(key::StreamsOfSegment(segment), key::EncodeIds(ids));
+  }
+  for (const SegmentId id : commit.replaced) {
+    (void)batch.Delete(key::Segment(id));
+    (void)batch.Delete(key::StreamsOfSegment(id));
+  }
   for (const StreamBlocks& stream : commit.replaced_streams) {
     for (const BlockEntry& entry : stream.entries) {
       (void)batch.Delete(key::Blocks(Raw(stream.stream), key::DayKeyOf(entry.slice), stream.segment));
@@ -494,14 +506,47 @@ absl::StatusOr<std::vector<std::string>> LabelIndex::LabelValuesAmong(std::strin
   return values;
 }
 
+absl::StatusOr<Roaring> LabelIndex::StoredAmong(const Roaring& ids, TimeRange range,
+                                                const rocksdb::Snapshot* snapshot) const {
+  // Segments are looked through one by one; so many streams are worth it.
+  constexpr uint64_t kManyStreams = 512;
+  if (ids.cardinality() < kManyStreams) return ids;
+  rocksdb::ReadOptions options;
+  options.snapshot = snapshot;
+  const std::string prefix(1, key::kSegment);
+  const std::string end = key::PrefixEnd(prefix);
+  const rocksdb::Slice upper(end);
+  options.iterate_upper_bound = &upper;
+  std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
+  Roaring there;
+  std::string bytes;
+  for (it->Seek(prefix); it->Valid(); it->Next()) {
+    const std::string_view rest = ToView(it->key()).substr(prefix.size());
+    SegmentInfo info;
+    if (rest.size() != 8 || !key::DecodeSegmentInfo(ToView(it->value()), &info))
+      return DataLoss("index: segment info is malformed");
+    if (!range.Overlaps(info.min_ns, info.max_ns)) continue;
+    const SegmentId id{key::GetBigEndian64(rest)};
+    const rocksdb::Status got = db_->Get(options, key::StreamsOfSegment(id), &bytes);
+    if (got.IsNotFound()) return ids;  // of before there were these
+    RETURN_IF_ERROR(FromRocks(got, "read streams of segment"));
+    if (!key::DecodeIds(bytes, &there))
+      return DataLoss("index: streams of segment {} are malformed", Raw(id));
+  }
+  RETURN_IF_ERROR(FromRocks(it->status(), "read segments"));
+  return ids & there;
+}
+
 absl::Status LabelIndex::Blocks(
-    const Roaring& ids, TimeRange range,
+    const Roaring& asked, TimeRange range,
     const std::function<void(StreamId, SegmentId, const BlockEntry&)>& visit) const {
   const auto [first, last] = DaysOf(range);
   if (first > last) return absl::OkStatus();
+  // As of one moment: a flush or compaction that commits meanwhile is seen wholly or not at all.
+  rocksdb::ManagedSnapshot snapshot(db_.get());
+  ASSIGN_OR_RETURN(const Roaring ids, StoredAmong(asked, range, snapshot.snapshot()));
   rocksdb::ReadOptions options;
-  // An iterator reads as of its creation: a flush or compaction that commits meanwhile is seen wholly or not
-  // at all.
+  options.snapshot = snapshot.snapshot();
   std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options));
   // To the first key at or after target; targets ascend. Most streams have few blocks, so that what comes
   // next is but a few keys away, which costs less than a search.

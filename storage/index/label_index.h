@@ -25,6 +25,7 @@
 
 namespace rocksdb {
 class DB;
+class Snapshot;
 }  // namespace rocksdb
 
 namespace skald {
@@ -134,6 +135,9 @@ class LabelIndex {
   explicit LabelIndex(std::unique_ptr<rocksdb::DB> db);
 
   absl::StatusOr<Roaring> Bitmap(const std::string& key) const;
+  // Those of ids that may have stored blocks in range, as of the snapshot.
+  absl::StatusOr<Roaring> StoredAmong(const Roaring& ids, TimeRange range,
+                                      const rocksdb::Snapshot* snapshot) const;
   absl::StatusOr<Roaring> MatchDay(std::string_view tenant, const std::vector<Matcher>& matchers,
                                    Day day) const;
   // visit(key without prefix, value) until it answers false.

@@ -221,6 +221,53 @@ TEST_F(LabelIndexTest, ManyStreamsOfOneDay) {
   EXPECT_EQ(Match({M(MatchOp::kEqual, "app", "web"), M(MatchOp::kNotRegex, "pod", "pod-4.*")}).size(), 3889u);
 }
 
+// Against all entries, whatever comes and goes; segments of an index that did not note their streams among
+// them.
+TEST_F(LabelIndexTest, BlocksOfManyStreamsAreThoseOfTheRange) {
+  constexpr uint32_t kStreams = 3000;
+  Roaring ids;
+  for (uint32_t i = 0; i < kStreams; ++i) ids.add(Add("t", {{"pod", std::to_string(i)}}, 1));
+  const uint32_t first = ids.minimum();
+  std::mt19937 random(5);
+  std::vector<SegmentCommit> there;
+  for (uint64_t n = 1; n <= 40; ++n) {
+    const int64_t from = kDayNs + static_cast<int64_t>(random() % 1000) * kDayNs / 1000;
+    const SegmentId segment{n * 16};
+    SegmentCommit commit;
+    commit.segments.push_back({segment, 1, 1, from, from + kDayNs / 50, 0, Lsn{n}});
+    const uint32_t begin = static_cast<uint32_t>(random() % kStreams);
+    const uint32_t end = std::min<uint32_t>(kStreams, begin + random() % 300);
+    for (uint32_t i = begin; i < end; ++i) {
+      const int64_t at = from + static_cast<int64_t>(random() % 100) * kDayNs / 5000;
+      commit.streams.push_back({StreamId{first + i}, segment, {Entry(n, at, at + 5)}});
+    }
+    if (there.size() > 5 && random() % 3 == 0) {
+      const size_t victim = random() % there.size();
+      commit.replaced = {there[victim].segments[0].id};
+      commit.replaced_streams = there[victim].streams;
+      there.erase(there.begin() + static_cast<ptrdiff_t>(victim));
+    }
+    ASSERT_TRUE(index_->Commit(commit).ok());
+    there.push_back(std::move(commit));
+    const TimeRange range{from, from + static_cast<int64_t>(random() % 500) * kDayNs / 1000};
+    std::set<std::pair<uint32_t, uint64_t>> want;
+    for (const SegmentCommit& one : there) {
+      for (const StreamBlocks& blocks : one.streams) {
+        const BlockSlice& slice = blocks.entries[0].slice;
+        if (range.Overlaps(slice.min_ns, slice.max_ns)) want.emplace(Raw(blocks.stream), Raw(blocks.segment));
+      }
+    }
+    std::set<std::pair<uint32_t, uint64_t>> got;
+    ASSERT_TRUE(index_
+                    ->Blocks(ids, range,
+                             [&](StreamId stream, SegmentId segment, const BlockEntry&) {
+                               got.emplace(Raw(stream), Raw(segment));
+                             })
+                    .ok());
+    EXPECT_EQ(got, want) << n;
+  }
+}
+
 TEST_F(LabelIndexTest, DamageIsAnErrorNotACrash) {
   Add("t", {{"app", "a"}}, 1);
   index_.reset();
