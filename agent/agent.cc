@@ -35,7 +35,9 @@ Agent::Agent(AgentConfig config, const Clock& clock)
       clock_(clock),
       wake_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       batch_(config_.detect_level ? &levels_ : nullptr),
-      batch_limit_(config_.batch_bytes) {}
+      batch_limit_(config_.batch_bytes) {
+  batch_.SetTap(config_.tap.get());
+}
 
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(AgentConfig config, const Clock& clock) {
   config.tail.node_name = config.node_name;

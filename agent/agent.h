@@ -23,6 +23,7 @@
 #include "agent/positions/state_journal.h"
 #include "agent/receivers/journal_source.h"
 #include "agent/receivers/spool_source.h"
+#include "agent/stages/tap.h"
 #include "agent/tail/file_targets.h"
 #include "agent/tail/tailer.h"
 #include "base/clock.h"
@@ -50,6 +51,7 @@ struct AgentConfig {
   std::string definition;
   std::string journal_definition;
   std::string http_listen = "127.0.0.1:9080";  // "" = off
+  std::shared_ptr<Tap> tap;                    // sees what goes out; nullptr = nobody does
   bool detect_level = true;
   uint64_t memory_limit = uint64_t{128} << 20;
   uint64_t batch_bytes = uint64_t{512} << 10;  // of lines

@@ -86,6 +86,12 @@ absl::Status AddSources(const YAML::Node& scrape_configs, ScrapeContext context,
     const auto known = previous->pipelines.find(end->end);
     if (known != previous->pipelines.end()) context.pipelines = &known->second;
   }
+  if (first && !context.observer) {
+    context.observer = [tap = settings->tap](std::string_view stage, const Entry& entry, bool dropped) {
+      tap->See(stage, entry, dropped);
+    };
+    context.observing = &settings->tap->open();
+  }
   RETURN_IF_ERROR(ReadScrapeConfigs(scrape_configs, context, &scrape));
   if (first) {
     for (std::string& warning : scrape.warnings) settings->warnings.push_back(std::move(warning));
@@ -226,6 +232,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::string log_switches;
   bool inspect = false;
   settings.metrics = previous != nullptr ? previous->metrics : std::make_shared<StageMetrics>();
+  settings.tap = previous != nullptr ? previous->tap : std::make_shared<Tap>();
+  std::string tap = "local";
   settings.discoveries = previous != nullptr ? previous->discoveries : std::make_shared<Discoveries>();
 
   Config config("skald-agent", "Tails the logs of a node and hands them to a Skald server, each line once.",
@@ -265,8 +273,13 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   config.Text({.flag = "http-listen",
                .yaml = "server.http_listen",
                .env = "SKALD_AGENT_HTTP_LISTEN",
-               .help = "Address of /ready, /healthy, /metrics and /targets; empty: none."},
+               .help = "Address of /ready, /healthy, /metrics, /targets and /tap; empty: none."},
               &agent.http_listen);
+  config.Choice({.flag = "tap",
+                 .yaml = "server.tap",
+                 .help = "Who may see lines go by at /tap of that address: this host, everybody who reaches "
+                         "it, or nobody."},
+                &tap, {"local", "all", "off"});
   config.Choice(
       {.flag = "log-level", .yaml = "server.log_level", .help = "How much the agent says about itself."},
       &settings.log_level, {"debug", "info", "warn", "error"});
@@ -563,6 +576,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
     if (agent.http_listen == AgentConfig().http_listen) ends.front().http_listen.clear();
   }
   settings.agent = std::move(ends.front());
+  if (tap != "off") settings.agent.tap = settings.tap;
+  settings.tap_to_others = tap == "all";
   settings.more.assign(std::make_move_iterator(ends.begin() + 1), std::make_move_iterator(ends.end()));
   return settings;
 }

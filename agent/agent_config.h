@@ -14,6 +14,7 @@
 #include "agent/receivers/receivers.h"
 #include "agent/scrape_config.h"
 #include "agent/stages/stage_metrics.h"
+#include "agent/stages/tap.h"
 
 namespace skald::agent {
 
@@ -24,6 +25,8 @@ struct AgentSettings {
   AgentConfig agent;                               // the first end
   std::vector<AgentConfig> more;                   // each further end: the same sources, positions of its own
   std::shared_ptr<StageMetrics> metrics;           // what pipelines count (of the first end alone)
+  std::shared_ptr<Tap> tap;                        // what goes through them (likewise)
+  bool tap_to_others = false;                      // other hosts may see it
   std::shared_ptr<Discoveries> discoveries;        // asked about pods and containers; not started
   std::map<std::string, PipelineCache> pipelines;  // by end
   std::string receivers_definition;                // their blocks as text

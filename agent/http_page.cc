@@ -98,10 +98,24 @@ void HttpPage::Serve() {
     response.version(request.version());
     response.keep_alive(false);
     std::string target(request.target().data(), request.target().size());
-    target = target.substr(0, target.find('?'));
+    const size_t mark = std::min(target.find('?'), target.size());
+    const std::string query = target.substr(std::min(mark + 1, target.size()));
+    target = target.substr(0, mark);
     std::string type = "text/plain; charset=utf-8";
     if (request.method() == http::verb::post && (target == "/-/reload" || target == "/reload")) {
       response.result(Reload(&response.body()));
+    } else if (request.method() == http::verb::get && target == "/tap") {
+      const tcp::endpoint peer = socket.remote_endpoint(error);
+      const unsigned status = ServeTap(
+          query, !error && peer.address().is_loopback(),
+          [&socket] {
+            boost::system::error_code ignored;
+            socket.non_blocking(false, ignored);
+            return FileDescriptor(socket.release(ignored));
+          },
+          &response.body());
+      if (status == 0) continue;
+      response.result(status);
     } else {
       // A browser asks for a page; whatever else asks gets JSON, as before.
       const auto accept = request[http::field::accept];
@@ -126,6 +140,27 @@ void HttpPage::SetAgents(std::vector<Agent*> agents) {
 void HttpPage::SetReload(std::function<absl::Status()> reload) {
   const std::lock_guard<std::mutex> lock(reload_mu_);
   reload_ = std::move(reload);
+}
+
+void HttpPage::SetTap(std::shared_ptr<Tap> tap, bool to_others) {
+  const std::lock_guard<std::mutex> lock(reload_mu_);
+  tap_ = std::make_unique<TapPage>(std::move(tap));
+  tap_to_others_ = to_others;
+}
+
+unsigned HttpPage::ServeTap(const std::string& query, bool from_here,
+                            const std::function<FileDescriptor()>& take, std::string* body) {
+  const std::lock_guard<std::mutex> lock(reload_mu_);
+  if (tap_ == nullptr) {
+    *body = "there is no tap\n";
+    return 404;
+  }
+  if (!from_here && !tap_to_others_) {
+    *body = "lines are shown to this host alone; --tap=all shows them to everybody\n";
+    return 403;
+  }
+  tap_->Serve(take(), query);
+  return 0;
 }
 
 void HttpPage::CountReload(bool ok) { ++(ok ? reloads_ : failed_reloads_); }
@@ -207,10 +242,10 @@ unsigned HttpPage::Answer(const std::string& path, bool html, std::string* body,
       *body = TargetsPage(targets);
       return 200;
     }
-    *body = "skald-agent: /ready /healthy /metrics /targets, and POST /-/reload\n";
+    *body = "skald-agent: /ready /healthy /metrics /targets /tap, and POST /-/reload\n";
     return 200;
   }
-  *body = "not found; there are /ready /healthy /metrics /targets\n";
+  *body = "not found; there are /ready /healthy /metrics /targets /tap\n";
   return 404;
 }
 

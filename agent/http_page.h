@@ -1,4 +1,4 @@
-// The agent's own page: /ready, /healthy, /metrics, /targets, /-/reload.
+// The agent's own page: /ready, /healthy, /metrics, /targets, /tap, /-/reload.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -14,6 +14,9 @@
 
 #include "agent/agent.h"
 #include "agent/stages/stage_metrics.h"
+#include "agent/stages/tap.h"
+#include "agent/tap_page.h"
+#include "base/file.h"
 #include "base/metrics.h"
 
 namespace skald::agent {
@@ -32,6 +35,8 @@ class HttpPage {
   void SetAgents(std::vector<Agent*> agents);
   // What POST /-/reload does; before it, 404. Called on the page's thread.
   void SetReload(std::function<absl::Status()> reload);
+  // What GET /tap shows; before it, 404. To other hosts only if to_others: lines may be confidential.
+  void SetTap(std::shared_ptr<Tap> tap, bool to_others);
   // Counts a reload that came another way.
   void CountReload(bool ok);
   // For more metrics than the ends have; callbacks of the page's own address go with it.
@@ -44,6 +49,9 @@ class HttpPage {
   // Status and body for a path; content type in *type.
   unsigned Answer(const std::string& path, bool html, std::string* body, std::string* type);
   unsigned Reload(std::string* body);
+  // 0: the connection is taken over.
+  unsigned ServeTap(const std::string& query, bool from_here, const std::function<FileDescriptor()>& take,
+                    std::string* body);
   unsigned TargetsJson(std::string* body);
   void RegisterMetrics();
   void RegisterPromtailNames();
@@ -59,6 +67,8 @@ class HttpPage {
   std::vector<Agent*> agents_;  // guarded by mu_
   std::mutex reload_mu_;
   std::function<absl::Status()> reload_;  // guarded by reload_mu_
+  std::unique_ptr<TapPage> tap_;          // likewise
+  bool tap_to_others_ = false;            // likewise
   std::atomic<uint64_t> reloads_{0};
   std::atomic<uint64_t> failed_reloads_{0};
   const std::shared_ptr<StageMetrics> stages_;

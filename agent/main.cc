@@ -240,6 +240,8 @@ int main(int argc, char** argv) {
   const uint64_t max_line_size = settings->agent.tail.max_line_size;
   const std::shared_ptr<skald::agent::StageMetrics> metrics = settings->metrics;
   const bool from_stdin = settings->from_stdin;
+  const std::shared_ptr<skald::agent::Tap> tap = settings->agent.tap;
+  const bool tap_to_others = settings->tap_to_others;
   skald::agent::Ends ends;
   if (const absl::Status started = ends.Start(std::move(*settings), spool); !started.ok())
     return Fail(started);
@@ -257,6 +259,7 @@ int main(int argc, char** argv) {
     // A busy port is no reason to leave the logs.
     if (started.ok()) {
       page = std::move(*started);
+      if (tap != nullptr) page->SetTap(tap, tap_to_others);
       if (receivers != nullptr)
         skald::agent::RegisterIntakeMetrics(page.get(), spool.get(), &receivers->counters(), page->metrics());
     } else {

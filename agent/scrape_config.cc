@@ -123,7 +123,7 @@ class Reader {
       }
     }
     if (pipeline->empty()) return absl::OkStatus();
-    if (context_.observer) pipeline->SetObserver(context_.observer);
+    if (context_.observer) pipeline->SetObserver(context_.observer, context_.observing);
     pipeline_ = std::move(pipeline);
     // A pipeline that is as it was goes on with what it holds and counts.
     if (context_.pipelines != nullptr) {

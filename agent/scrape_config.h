@@ -35,9 +35,10 @@ struct ScrapeContext {
   std::string docker_socket;  // where a config names none
   HttpTarget nomad;           // likewise; without a URL nobody is asked
   bool asks_kubernetes = true;
-  std::string pods_cache;                    // begin of the name of KubernetesOptions::cache_file
-  Pipeline::Observer observer;               // of all pipelines
-  const PipelineCache* pipelines = nullptr;  // of the configuration before this one
+  std::string pods_cache;                        // begin of the name of KubernetesOptions::cache_file
+  Pipeline::Observer observer;                   // of all pipelines
+  const std::atomic<bool>* observing = nullptr;  // whether it wants to see anything; nullptr = always
+  const PipelineCache* pipelines = nullptr;      // of the configuration before this one
 };
 
 struct ScrapeConfigs {

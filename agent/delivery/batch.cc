@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "agent/stages/stage.h"
+#include "agent/stages/tap.h"
 #include "base/clock.h"
 #include "proto/rows_codec.h"
 
@@ -118,6 +119,8 @@ void BatchBuilder::SetColumn(Column* column, size_t row, std::string_view value,
 
 void BatchBuilder::Add(BatchStream* stream, const BatchRow& row) {
   if (lines_ == 0) opened_ns_ = MonotonicNs();
+  if (tap_ != nullptr && tap_->open().load(std::memory_order_relaxed))
+    tap_->Out(stream->labels, stream->tenant, row.time_ns, row.text, row.metadata);
   if (stream->epoch != epoch_) {
     std::string key = stream->labels;
     if (!stream->tenant.empty()) key.append(1, '\0').append(stream->tenant);

@@ -21,6 +21,7 @@
 namespace skald::agent {
 
 class BatchBuilder;
+class Tap;  // agent/stages/tap.h
 
 // One stream's label text, and where its rows are in the batch being built. A log has one per output.
 struct BatchStream {
@@ -80,6 +81,9 @@ class BatchBuilder {
   // levels: nullptr = rows get a level only where they bring one. Must outlive the builder.
   explicit BatchBuilder(const LevelDetector* levels) : levels_(levels) {}
 
+  // Is shown what is added. Outlives the builder; nullptr = none.
+  void SetTap(Tap* tap) { tap_ = tap; }
+
   void Add(BatchStream* stream, const BatchRow& row);
   // [begin, end) of a file was read since the origin's last call, behind its earlier ranges.
   void AddRange(BatchOrigin* origin, uint64_t file_id, uint64_t begin, uint64_t end);
@@ -125,6 +129,7 @@ class BatchBuilder {
   static uint64_t NewEpoch();
 
   const LevelDetector* const levels_;
+  Tap* tap_ = nullptr;
   uint64_t epoch_ = NewEpoch();
   std::deque<Built> streams_;
   size_t used_streams_ = 0;                             // the others are kept for their capacity

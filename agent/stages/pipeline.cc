@@ -119,7 +119,7 @@ void Pipeline::SetUp(Entry* entry) {
 bool Pipeline::RunNested(Entry* entry) const {
   for (size_t i = 0; i < stages_.size(); ++i) {
     const bool kept = stages_[i]->Run(entry);
-    if (observer_) observer_(names_[i], *entry, !kept);
+    if (observed()) observer_(names_[i], *entry, !kept);
     if (!kept) return false;
   }
   return true;
@@ -127,7 +127,7 @@ bool Pipeline::RunNested(Entry* entry) const {
 
 bool Pipeline::Run(Entry* entry) const {
   SetUp(entry);
-  if (observer_) observer_("", *entry, false);
+  if (observed()) observer_("", *entry, false);
   return RunNested(entry);
 }
 
@@ -140,7 +140,7 @@ void Pipeline::RunFrom(size_t i, Entry* entry, HeldEntries* held, EntrySink* sin
       return;
     }
     const bool kept = stage.Run(entry);
-    if (observer_) observer_(names_[i], *entry, !kept);
+    if (observed()) observer_(names_[i], *entry, !kept);
     if (!kept) {
       sink->Drop(*entry);
       return;
@@ -151,7 +151,7 @@ void Pipeline::RunFrom(size_t i, Entry* entry, HeldEntries* held, EntrySink* sin
 
 void Pipeline::Run(Entry* entry, HeldEntries* held, EntrySink* sink) const {
   SetUp(entry);
-  if (observer_) observer_("", *entry, false);
+  if (observed()) observer_("", *entry, false);
   RunFrom(0, entry, held, sink);
 }
 

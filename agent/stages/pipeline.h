@@ -3,6 +3,7 @@
 
 #include <absl/status/statusor.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -43,7 +44,11 @@ class Pipeline {
 
   // Called before the first and behind each stage with the stage's name, for --inspect.
   using Observer = std::function<void(std::string_view stage, const Entry& entry, bool dropped)>;
-  void SetObserver(Observer observer) { observer_ = std::move(observer); }
+  // Only while `on` is set, which outlives the pipeline; nullptr = always.
+  void SetObserver(Observer observer, const std::atomic<bool>* on = nullptr) {
+    observer_ = std::move(observer);
+    observing_ = on;
+  }
 
  private:
   class Rest;
@@ -54,7 +59,11 @@ class Pipeline {
   std::vector<std::unique_ptr<Stage>> stages_;
   std::vector<std::string> names_;
   bool joins_ = false;
+  bool observed() const {
+    return observer_ && (observing_ == nullptr || observing_->load(std::memory_order_relaxed));
+  }
   Observer observer_;
+  const std::atomic<bool>* observing_ = nullptr;
 };
 
 // A list of one-key maps, as it stands in a configuration. unknown is called for stages that the agent does

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -130,6 +131,72 @@ def reloads_under_load(directory):
             equal(request(agent, "/targets")[1], "application/json", "/targets for programs")
 
 
+def lines_are_seen_going_by(directory):
+    os.makedirs(f"{directory}/log")
+    path = f"{directory}/log/a.log"
+    with running(Server(directory)) as server:
+        config = f"""\
+server: {{address: 127.0.0.1:{server.grpc_port}}}
+scrape_configs:
+  - job_name: app
+    static_configs: [{{labels: {{job: app, __path__: {path}}}}}]
+    pipeline_stages:
+      - logfmt: {{mapping: {{level: }}}}
+      - labels: {{level: }}
+      - drop: {{source: level, value: debug}}
+"""
+        agent = Agent(directory, config)
+        with running(agent):
+            def is_ready():
+                try:
+                    return request(agent, "/ready")[0] == 200
+                except urllib.error.URLError:
+                    return False
+
+            wait_until("it is ready", is_ready)
+            writing = threading.Event()
+
+            def write_on():
+                i = 0
+                while not writing.wait(0.001):
+                    write(path, f"level={('info', 'debug', 'error')[i % 3]} line {i}\n")
+                    i += 1
+
+            writer = threading.Thread(target=write_on)
+            writer.start()
+
+            def seen(query):
+                status, kind, body = request(agent, f"/tap?{query}")
+                equal((status, kind), (200, "application/x-ndjson"), "answer")
+                return [json.loads(line) for line in body.splitlines()]
+
+            for line in seen("selector=%7Blevel%3D%22error%22%7D&limit=5"):
+                if "skipped" not in line:
+                    equal((line["labels"]["level"], line["labels"]["job"]), ("error", "app"), "labels")
+                    check(line["line"].startswith("level=error line "), line)
+            traces = [line for line in seen("stages=1&limit=20&rate=1000") if "skipped" not in line]
+            steps = [[stage["stage"] for stage in trace["stages"]] for trace in traces if "out" in trace]
+            equal(steps[0], ["", "logfmt", "labels", "drop"], "stages of a line that goes out")
+            [dropped, *_] = [trace for trace in traces if "dropped" in trace]
+            equal((dropped["dropped"], dropped["stages"][1]["extracted"]["level"]), ("drop_stage", "debug"), "a dropped line")
+            equal(dropped["stages"][2].get("line"), None, "what a stage leaves as it is")
+            for query in ("selector=%7B", "rate=-1", "what=x"):
+                equal(request(agent, f"/tap?{query}")[0], 400, query)
+            # Somebody who never reads holds up nobody, and is one of four.
+            idle = [socket.create_connection(("127.0.0.1", agent.port)) for _ in range(4)]
+            for one in idle:
+                one.sendall(b"GET /tap?rate=1000 HTTP/1.1\r\nHost: a\r\n\r\n")
+                check(one.recv(15).startswith(b"HTTP/1.1 200"), "it is shown")
+            equal(request(agent, "/tap")[0], 503, "a fifth one")
+            written = int(open(path, encoding="utf-8").read().split()[-1])
+            wait_until("lines go on", lambda: any(int(line.split()[-1]) > written for line in lines_of(server, '{job="app"} |= "error"')))
+            for one in idle:
+                one.close()
+            wait_until("their places are free", lambda: request(agent, "/tap?limit=1")[0] == 200)
+            writing.set()
+            writer.join()
+
+
 def tools(directory):
     os.makedirs(f"{directory}/log")
     write(f"{directory}/log/a.log", "level=info hello\nlevel=debug no\n")
@@ -198,4 +265,4 @@ scrape_configs:
     check("p.yaml:1" in err, err)
 
 
-main(switch_from_promtail, reloads_under_load, tools)
+main(switch_from_promtail, reloads_under_load, lines_are_seen_going_by, tools)
