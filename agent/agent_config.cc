@@ -154,6 +154,7 @@ void UseClient(const ClientConfig& client, AgentConfig* end) {
   }
   end->push.server = client.grpc_server;
   if (!client.loki.tenant.empty()) end->push.tenant = client.loki.tenant;
+  end->push.proxy_url = client.loki.target.proxy_url;
 }
 
 // What -client.* says, as an element of clients.

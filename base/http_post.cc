@@ -244,6 +244,15 @@ HttpResult HttpPoster::PerformOnce(const Request& request, const std::string& au
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
   }
+  curl_slist* proxy_headers = nullptr;
+  if (!target_.proxy_url.empty()) {
+    curl_easy_setopt(curl, CURLOPT_PROXY, target_.proxy_url.c_str());
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, target_.no_proxy.c_str());  // in place of the environment's
+    for (const auto& [name, value] : target_.proxy_headers)
+      proxy_headers = curl_slist_append(proxy_headers, (name + ": " + value).c_str());
+    curl_easy_setopt(curl, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE));
+    curl_easy_setopt(curl, CURLOPT_PROXYHEADER, proxy_headers);
+  }
   const CURLcode code = result.error.empty() ? curl_easy_perform(curl) : CURLE_READ_ERROR;
   if (code == CURLE_OK || stream.begun) {
     long status = 0;
@@ -255,6 +264,7 @@ HttpResult HttpPoster::PerformOnce(const Request& request, const std::string& au
   }
   curl_slist_free_all(list);
   curl_slist_free_all(connect_to);
+  curl_slist_free_all(proxy_headers);
   return result;
 }
 

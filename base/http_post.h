@@ -38,6 +38,10 @@ struct HttpTarget {
   std::string key_pem;
   std::string server_name;
   bool insecure_skip_verify = false;
+  std::string proxy_url;  // http://, https:// or socks5://, with user and password if any; "" = as the
+                          // environment says (HTTPS_PROXY, http_proxy, NO_PROXY)
+  std::string no_proxy;   // hosts, domains and networks that are spoken to without it, separated by commas
+  std::vector<std::pair<std::string, std::string>> proxy_headers;  // for the proxy alone, with CONNECT
   std::vector<std::pair<std::string, std::string>> headers;
   int64_t timeout_ms = 10'000;
 };

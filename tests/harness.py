@@ -289,6 +289,17 @@ class Agent(Process):
                          os.path.join(directory, f"{name}.log"))
 
 
+def certificate(directory, name, ca=None):
+    """(cert, key) made by openssl; signed by ca, or a CA itself."""
+    key, cert = os.path.join(directory, f"{name}.key"), os.path.join(directory, f"{name}.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", f"/CN={name}"]
+    if ca:
+        command += ["-CA", ca[0], "-CAkey", ca[1], "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    check(made.returncode == 0, made.stderr)
+    return cert, key
+
+
 # ------------------------------------------------------------------------------------------------ encodings of senders
 
 

@@ -26,6 +26,9 @@ class Reader {
     if (url.starts_with("grpc://")) {
       out_.grpc_server = url.substr(7);
       while (out_.grpc_server.ends_with('/')) out_.grpc_server.pop_back();
+      if (const std::string& proxy = out_.loki.target.proxy_url;
+          !proxy.empty() && !proxy.starts_with("http://"))
+        return InvalidArgument("{}: gRPC goes through proxies at http:// alone", At(client));
     } else if (!url.starts_with("http://") && !url.starts_with("https://")) {
       return InvalidArgument("{}: url {} begins with neither http://, https:// nor grpc://", At(client), url);
     }

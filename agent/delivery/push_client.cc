@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/http_post.h"
 #include "base/log.h"
 #include "proto/push.grpc.pb.h"
 
@@ -39,6 +40,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const PushClientOptions& options) {
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  if (!options.proxy_url.empty()) arguments.SetString(GRPC_ARG_HTTP_PROXY, options.proxy_url);
   std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
   if (options.tls) {
     grpc::SslCredentialsOptions ssl;
@@ -53,11 +55,6 @@ std::shared_ptr<grpc::Channel> MakeChannel(const PushClientOptions& options) {
     credentials = grpc::SslCredentials(ssl);
   }
   return grpc::CreateCustomChannel(options.server, credentials, arguments);
-}
-
-std::string Trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.pop_back();
-  return text;
 }
 
 }  // namespace
@@ -191,8 +188,8 @@ bool PushClient::RunStream() {
   Connection connection;
   if (!options_.tenant.empty()) connection.context.AddMetadata("x-scope-orgid", options_.tenant);
   if (!options_.bearer_token_file.empty()) {
-    const absl::StatusOr<std::string> token = ReadWholeFile(options_.bearer_token_file);
-    if (token.ok()) connection.context.AddMetadata("authorization", "Bearer " + Trimmed(*token));
+    const absl::StatusOr<std::string> token = ReadSecret(options_.bearer_token_file);
+    if (token.ok()) connection.context.AddMetadata("authorization", "Bearer " + *token);
   }
   {
     const std::lock_guard<std::mutex> lock(mu_);

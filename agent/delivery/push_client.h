@@ -23,6 +23,7 @@ namespace skald::agent {
 struct PushClientOptions {
   std::string server = "127.0.0.1:9095";  // host:port of the server's gRPC
   std::string tenant;                     // "" = none is sent
+  std::string proxy_url;                  // http://host:port; "" = as the environment says
   std::string version;
   std::string node;
   bool tls = false;

@@ -41,9 +41,19 @@ class Reader {
       Tls(value, target);
     } else if (key == "oauth2") {
       RETURN_IF_ERROR(OAuth2(value, target));
-    } else if (key == "proxy_url" || key == "no_proxy" || key == "proxy_from_environment" ||
-               key == "proxy_connect_header") {
-      Warn(key_node, key + " is not read: set the variables HTTPS_PROXY and NO_PROXY");
+    } else if (key == "proxy_url") {
+      RETURN_IF_ERROR(ProxyUrl(value, &target->proxy_url));
+    } else if (key == "no_proxy") {
+      target->no_proxy = value.Scalar();
+    } else if (key == "proxy_connect_header") {
+      for (const auto& header : value) {
+        for (const YAML::Node& text : header.second)
+          target->proxy_headers.emplace_back(header.first.Scalar(), text.Scalar());
+      }
+    } else if (key == "proxy_from_environment") {
+      // That is so wherever there is no proxy_url.
+      if (!ParseConfigBool(value.Scalar()).value_or(true))
+        Warn(key_node, key + " is always on without proxy_url: unset HTTPS_PROXY and http_proxy");
     } else if (key != "follow_redirects" && key != "enable_http2") {
       return false;
     }
@@ -55,6 +65,17 @@ class Reader {
     warnings_->push_back(PlaceOfNode(node, place_) + ": " + text);
   }
   void Unknown(const YAML::Node& key) { Warn(key, key.Scalar() + " is not known here and is ignored"); }
+
+  absl::Status ProxyUrl(const YAML::Node& value, std::string* url) {
+    *url = value.Scalar();
+    for (const char* scheme : {"http://", "https://", "socks5://", "socks5h://"}) {
+      if (url->starts_with(scheme)) return absl::OkStatus();
+    }
+    return url->empty()
+               ? absl::OkStatus()
+               : InvalidArgument("{}: proxy_url {} begins with none of http://, https:// and socks5://",
+                                 PlaceOfNode(value, place_), PublicUrl(*url));
+  }
 
   void Texts(const YAML::Node& map, std::initializer_list<std::pair<std::string_view, std::string*>> known) {
     for (const auto& item : map) {
@@ -98,7 +119,9 @@ class Reader {
       } else if (key == "tls_config") {
         Tls(item.second, &options.server);
       } else if (key == "proxy_url") {
-        Warn(item.first, "proxy_url is not read: set the variables HTTPS_PROXY and NO_PROXY");
+        RETURN_IF_ERROR(ProxyUrl(item.second, &options.server.proxy_url));
+      } else if (key == "no_proxy") {
+        options.server.no_proxy = item.second.Scalar();
       } else {
         Unknown(item.first);
       }

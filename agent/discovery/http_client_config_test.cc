@@ -126,6 +126,29 @@ TEST(HttpClientConfig, WrongOAuth2IsAnError) {
   }
 }
 
+TEST(HttpClientConfig, Proxies) {
+  HttpTarget target;
+  std::vector<std::string> warnings;
+  const auto read = [&](const std::string& yaml) {
+    const YAML::Node map = YAML::Load(yaml);
+    absl::Status status;
+    for (const auto& item : map)
+      status.Update(ReadHttpClientKey(item.first, item.second, "test", &target, &warnings).status());
+    return status;
+  };
+  ASSERT_TRUE(read("{proxy_url: 'http://u:p@h:3128', no_proxy: '.local,10.0.0.0/8',"
+                   " proxy_connect_header: {X-Who: [a, b]}, proxy_from_environment: true}")
+                  .ok());
+  EXPECT_EQ(target.proxy_url, "http://u:p@h:3128");
+  EXPECT_EQ(target.no_proxy, ".local,10.0.0.0/8");
+  EXPECT_THAT(target.proxy_headers, SizeIs(2));
+  EXPECT_THAT(warnings, testing::IsEmpty());
+  EXPECT_THAT(read("{proxy_url: 'ftp://u:secret@h'}").ToString(),
+              testing::AllOf(HasSubstr("proxy_url ftp://h begins"), testing::Not(HasSubstr("secret"))));
+  ASSERT_TRUE(read("{oauth2: {client_id: a, token_url: 'http://x', proxy_url: 'http://o:1'}}").ok());
+  EXPECT_EQ(target.oauth2->options().server.proxy_url, "http://o:1");
+}
+
 class KubeconfigTest : public testing::Test {
  protected:
   absl::Status Read(const std::string& cluster, const std::string& user, const std::string& more = "") {

@@ -130,6 +130,8 @@ absl::Status ReadClient(const YAML::Node& node, const ConfigPlace& place, RulesC
   const absl::Status read = reader.Each([&](const std::string& key, const YAML::Node& value) -> absl::Status {
     if (key == "url") return ReadText(value, place, key, &target.url);
     if (key == "name") return ReadText(value, place, key, &out->name);
+    if (key == "proxy_url") return ReadText(value, place, key, &target.proxy_url);
+    if (key == "no_proxy") return ReadText(value, place, key, &target.no_proxy);
     if (key == "bearer_token") return ReadText(value, place, key, &target.credentials);
     if (key == "bearer_token_file") return ReadText(value, place, key, &target.credentials_file);
     if (key == "remote_timeout") {
@@ -181,7 +183,7 @@ absl::Status ReadClient(const YAML::Node& node, const ConfigPlace& place, RulesC
     if (key == "write_relabel_configs") return ReadRelabelling(value, place, &out->relabelling.emplace());
     // Of Prometheus, and of no use with a queue that is never cut by memory.
     for (const char* known : {"queue_config", "metadata_config", "send_exemplars", "send_native_histograms",
-                              "follow_redirects", "proxy_url", "enable_http2"}) {
+                              "follow_redirects", "enable_http2"}) {
       if (key == known) return absl::OkStatus();
     }
     return reader.Unknown(key);

@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import BIN_DIR, NS, Agent, Failure, Process, Server, check, equal, free_port, json_push, main, proto_field, proto_push, seed  # noqa: E402
+from harness import BIN_DIR, NS, Agent, Failure, Process, Server, certificate, check, equal, free_port, json_push, main, proto_field, proto_push, seed  # noqa: E402
 from harness import snappy_literals, varint, wait_until  # noqa: E402
 
 RELABEL = """\
@@ -170,17 +170,6 @@ action(type="omfwd" target="127.0.0.1" port="{port}" protocol="tcp" template="RS
             raise
         finally:
             rsyslog.kill()
-
-
-def certificate(directory, name, ca=None):
-    """(cert, key) made by openssl; signed by ca, or a CA itself."""
-    key, cert = os.path.join(directory, f"{name}.key"), os.path.join(directory, f"{name}.pem")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert, "-days", "2", "-subj", f"/CN={name}"]
-    if ca:
-        command += ["-CA", ca[0], "-CAkey", ca[1], "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    check(made.returncode == 0, made.stderr)
-    return cert, key
 
 
 def syslog_over_tls(directory):
@@ -370,6 +359,40 @@ def otlp_in_each_form(directory):
         for path, body, kind, status in (("/v1/logs", b"{", "application/json", 400), ("/v1/logs", b"\xff", "application/x-protobuf", 400),
                                          ("/v1/logs", b"x", "text/plain", 415), ("/v1/traces", b"{}", "application/json", 404)):
             equal(post(port, path, body, kind)[0], status, f"{path} with {body!r} of {kind}")
+
+
+def otlp_over_tls(directory):
+    ca = certificate(directory, "ca")
+    server_cert = certificate(directory, "server", ca)
+    client_cert = certificate(directory, "client", ca)
+    stranger = certificate(directory, "stranger")
+    plain, both = free_port(), free_port()
+    tls = f"cert_file: {server_cert[0]}, key_file: {server_cert[1]}"
+    jobs = "".join(f"  - job_name: {name}\n    otlp: {{http: {{endpoint: 127.0.0.1:{port}, tls_config: {{{options}}}}}, labels: {{via: {name}}}}}\n"
+                   for name, port, options in (("plain", plain, tls), ("both", both, f"{tls}, ca_file: {ca[0]}")))
+    with World(directory, jobs) as (server, _):
+        def send(port, text, cert=None):
+            context = ssl.create_default_context(cafile=ca[0])
+            if cert:
+                context.load_cert_chain(*cert)
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
+            connection.request("POST", "/v1/logs", otlp_json([(time.time_ns(), text, 9, {})], {"service.name": "shop"}), {"Content-Type": "application/json"})
+            return connection.getresponse().status
+
+        connect(plain).close()
+        connect(both).close()
+        equal(send(plain, "over tls"), 200, "a sender that trusts the CA")
+        equal(send(both, "known sender", client_cert), 200, "a sender with a certificate of the CA")
+        for cert in (None, stranger):
+            try:
+                status = send(both, "unknown sender", cert)
+            except (ssl.SSLError, OSError, http.client.HTTPException):
+                status = None
+            equal(status, None, f"a sender without a certificate of the CA: {cert}")
+        with connect(plain) as raw:
+            raw.sendall(b"POST /v1/logs HTTP/1.1\r\n\r\n")
+        equal(wait_for(server, '{service_name="shop", via="plain"}', 1), ["over tls"], "lines over TLS")
+        equal(wait_for(server, '{service_name="shop", via="both"}', 1), ["known sender"], "lines with a sender's certificate")
 
 
 def by_push(port, text):
@@ -632,5 +655,5 @@ scrape_configs:
 
 
 if __name__ == "__main__":
-    main(syslog_by_logger, syslog_by_rsyslog, syslog_over_tls, syslog_edges, pushes_in_each_form, otlp_in_each_form, acknowledged_pushes_survive,
+    main(syslog_by_logger, syslog_by_rsyslog, syslog_over_tls, syslog_edges, pushes_in_each_form, otlp_in_each_form, otlp_over_tls, acknowledged_pushes_survive,
          acknowledged_otlp_survives, server_away, every_line_is_accounted_for, datagrams_that_do_not_fit_are_counted, standard_input)
