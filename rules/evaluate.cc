@@ -9,7 +9,7 @@
 namespace skald::rules {
 
 absl::StatusOr<Vector> EvaluateAt(const Engine& engine, const std::string& tenant, const logql::ExprPtr& expr,
-                                  int64_t at_ns, KeptWindows kept) {
+                                  int64_t at_ns, KeptWindows kept, QueryStats* stats) {
   QueryParams params;
   params.tenant = tenant;
   params.instant = true;
@@ -20,6 +20,7 @@ absl::StatusOr<Vector> EvaluateAt(const Engine& engine, const std::string& tenan
   limits.max_query_series = 0;
   CancelToken cancel;
   ASSIGN_OR_RETURN(QueryResult result, engine.RunExpr(expr, params, limits, &cancel));
+  if (stats != nullptr) *stats = result.stats;
   if (auto* vector = std::get_if<Vector>(&result.data)) return std::move(*vector);
   if (const auto* scalar = std::get_if<Scalar>(&result.data)) {
     Vector vector;

@@ -18,7 +18,8 @@ struct KeptWindows {
 
 // The instant answer at at_ns as a vector, with no limit on its series; a number is one sample without
 // labels. Errors: those of Engine::RunExpr, and InvalidArgument for an answer of another form.
+// stats: what it has cost, where somebody asks.
 absl::StatusOr<Vector> EvaluateAt(const Engine& engine, const std::string& tenant, const logql::ExprPtr& expr,
-                                  int64_t at_ns, KeptWindows kept = {});
+                                  int64_t at_ns, KeptWindows kept = {}, QueryStats* stats = nullptr);
 
 }  // namespace skald::rules

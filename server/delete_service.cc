@@ -64,13 +64,15 @@ absl::StatusOr<std::unique_ptr<DeleteService>> DeleteService::Open(std::string p
 
 absl::Status DeleteService::Show(std::string_view tenant) {
   std::vector<ActiveDelete> active;
+  std::string name;
   for (const DeleteRequest& request : log_->Of(tenant)) {
     if (request.processed_ns != 0) continue;
     absl::StatusOr<ActiveDelete> compiled = CompileDelete(request);
     if (!compiled.ok()) return Annotate(compiled.status(), fmt::format("delete request {}", request.id));
     active.push_back(*std::move(compiled));
+    name += request.id + " ";
   }
-  view_->Set(tenant, std::move(active));
+  view_->Set(tenant, std::move(active), name);
   return absl::OkStatus();
 }
 

@@ -75,12 +75,26 @@ absl::Status Server::Open(std::string config_yaml) {
   options.fresh_rows = [this](const FreshRows& rows) {
     tails_.Publish(rows);
     rule_windows_.Publish(rows.tenant, rows.stream, rows.labels, rows.rows->time_ns.front(),
-                          rows.rows->time_ns.back());
+                          rows.rows->time_ns.back(), Raw(rows.lsn));
     results_->Publish(rows.tenant, *rows.labels, rows.rows->time_ns.front(), rows.rows->time_ns.back());
   };
   store_numbers_ = ObserveStore(static_cast<double>(options.block_text_bytes), &Clock::System(), &metrics_);
   options.observer = store_numbers_.get();
-  options.lines_removed = [this](int64_t min_ns, int64_t max_ns) { results_->ForgetTimes(min_ns, max_ns); };
+  options.flushing = [this](Lsn applied) { return rule_windows_.NoteLate(Raw(applied)); };
+  options.lines_going = [this](int64_t min_ns, int64_t max_ns) {
+    return rule_windows_.ExpectLoss(min_ns, max_ns);
+  };
+  options.lines_removed = [this](int64_t min_ns, int64_t max_ns) {
+    rule_windows_.ForgetTimes(min_ns, max_ns);
+    results_->ForgetTimes(min_ns, max_ns);
+  };
+  if (config_.rules.enabled) {
+    window_keeper_ =
+        std::make_unique<WindowKeeper>(config_.data_dir + "/ruler/windows", &rule_windows_, &metrics_);
+  } else {
+    // Nobody tells what is kept there what happens to the lines.
+    RETURN_IF_ERROR(rules::WindowDb::Remove(config_.data_dir + "/ruler/windows"));
+  }
   absl::StatusOr<std::unique_ptr<Store>> store = Store::Open(options);
   if (!store.ok()) {
     return Annotate(
@@ -94,8 +108,8 @@ absl::Status Server::Open(std::string config_yaml) {
     LogWarn("limits_config.retention_period and retention_stream hold only with compactor.retention_enabled");
   }
   visible_ = std::make_unique<DeleteView>(store_.get());
-  visible_->OnSet([this](std::string_view tenant) {
-    rule_windows_.Forget(tenant);
+  visible_->OnSet([this](std::string_view tenant, const std::string& name) {
+    rule_windows_.Forget(tenant, name);
     results_->Forget(tenant);
   });
   ASSIGN_OR_RETURN(deletes_,
@@ -169,6 +183,7 @@ absl::Status Server::Open(std::string config_yaml) {
   AddPageRoutes(&page_service_, &router_);
   AddLimitsRoutes(&status_service_, &router_);
   if (config_.rules.enabled) {
+    window_keeper_->Begin(store_.get());
     RulesConfig rules = config_.rules;
     if (rules.external_url.empty()) rules.external_url = "http://" + config_.http_listen;
     ASSIGN_OR_RETURN(rules_, RulesService::Open(rules, config_.auth_enabled, config_.data_dir, engine_.get(),
@@ -223,6 +238,7 @@ void Server::Shutdown() {
   tenants_ = nullptr;
   deletes_ = nullptr;
   visible_ = nullptr;
+  window_keeper_ = nullptr;  // after all that may remove lines, while the store can tell how far it is
   store_ = nullptr;
 }
 

@@ -20,6 +20,7 @@
 #include "server/page/page_handlers.h"
 #include "server/push/ingest.h"
 #include "server/rules/rules_service.h"
+#include "server/rules/window_keeper.h"
 #include "server/tenant/multi_tenant_source.h"
 #include "storage/deletes/delete_view.h"
 #include "storage/store.h"
@@ -73,7 +74,8 @@ class Server {
   std::unique_ptr<QueryPool> queries_;
   std::unique_ptr<QueryPool> lookups_;
   std::unique_ptr<IngestService> ingest_;
-  std::unique_ptr<RulesService> rules_;  // null where rules are off
+  std::unique_ptr<RulesService> rules_;          // null where rules are off
+  std::unique_ptr<WindowKeeper> window_keeper_;  // null where rules are off
   QueryService query_service_{};
   StatusService status_service_{};
   PageService page_service_{};

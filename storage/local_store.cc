@@ -82,6 +82,8 @@ absl::Status LocalStore::Start() {
     flushed.push_back(lsn);
     floor = std::max(floor, Raw(lsn));
   }
+  last_lsn_ = floor;
+  dispatched_lsn_ = floor;
   ASSIGN_OR_RETURN(wal_, Wal::Open(std::move(wal), Lsn{floor}));
   StartShards();
   absl::Status replayed;
@@ -124,6 +126,7 @@ void LocalStore::StartCompactor() {
     for (const SegmentInfo& info : removed) segment_bytes_.fetch_sub(info.bytes);
     segment_count_.fetch_add(added.size() - removed.size());  // wraps where it falls
   };
+  environment.lines_going = options_.lines_going;
   environment.lines_removed = options_.lines_removed;
   environment.observer = options_.observer;
   environment.wait_for_readers = [this] { gate_.WaitForEarlier(); };
@@ -139,6 +142,7 @@ void LocalStore::StartShards() {
   environment.flushed = [this](const SegmentCommit& commit, FlushReason reason) {
     OnFlushed(commit, reason);
   };
+  if (options_.flushing) environment.flushing = [this] { return options_.flushing(AppliedLsn()); };
   environment.observer = options_.observer;
   environment.fresh_rows = options_.fresh_rows;
   environment.progress = [this] {
@@ -372,11 +376,28 @@ void LocalStore::Dispatch(std::shared_ptr<PendingBatch> batch, Lsn lsn, std::fun
     concerned[part.shard] = true;
   }
   if (count == 0) return applied();
+  last_lsn_ = std::max(last_lsn_.load(), Raw(lsn));
   batch->applied = std::move(applied);
   batch->shards_left = count;
   for (uint32_t i = 0; i < shard_count_; ++i) {
     if (concerned[i]) shards_[i]->Enqueue(batch);
   }
+  dispatched_lsn_ = std::max(dispatched_lsn_.load(), Raw(lsn));
+}
+
+Lsn LocalStore::AppliedLsn() const {
+  // In this order: what is handed to the shards meanwhile stands above.
+  uint64_t applied = dispatched_lsn_;
+  for (const auto& shard : shards_) applied = std::min(applied, Raw(shard->Applied()));
+  return Lsn{applied};
+}
+
+absl::StatusOr<std::vector<StoredTimes>> LocalStore::SegmentTimes() const {
+  ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, index_->Segments());
+  std::vector<StoredTimes> out;
+  out.reserve(segments.size());
+  for (const SegmentInfo& info : segments) out.push_back({info.min_ns, info.max_ns, info.covered});
+  return out;
 }
 
 void LocalStore::OnFlushed(const SegmentCommit& commit, FlushReason reason) {

@@ -36,6 +36,9 @@ class LocalStore final : public Store {
   absl::Status Flush() override;
   uint64_t ActiveStreams(std::string_view tenant) const override;
   bool HasActiveStream(std::string_view tenant, const Labels& labels) const override;
+  Lsn AppliedLsn() const override;
+  Lsn LastLsn() const override { return Lsn{last_lsn_.load()}; }
+  absl::StatusOr<std::vector<StoredTimes>> SegmentTimes() const override;
   StoreStats Stats() const override;
   absl::Status Compact() override;
   void SetRetention(std::shared_ptr<const RetentionRules> rules) override;
@@ -103,6 +106,9 @@ class LocalStore final : public Store {
   std::atomic<uint64_t> segment_count_{0};
   std::atomic<uint64_t> segment_bytes_{0};
   std::atomic<uint64_t> replayed_rows_{0};
+  // Of batches with rows: the last that is being handed to its shards, the last that was.
+  std::atomic<uint64_t> last_lsn_{0};
+  std::atomic<uint64_t> dispatched_lsn_{0};
   mutable std::atomic<bool> index_damaged_{false};  // and said so
   std::atomic<bool> log_ready_{false};              // replay is done: covered files may be deleted
   const std::shared_ptr<std::atomic<uint64_t>> damaged_blocks_ = std::make_shared<std::atomic<uint64_t>>(0);

@@ -245,7 +245,7 @@ void Shard::Apply(const PendingBatch& batch) {
     lock.unlock();
     if (environment_.fresh_rows && update.fresh) {
       environment_.fresh_rows({batch.tenant, known.info->id, known.info->labels, std::move(update.fresh),
-                               options_.number, version});
+                               options_.number, version, batch.lsn});
     }
   }
   if (new_streams > 0 && environment_.observer != nullptr)
@@ -318,6 +318,7 @@ absl::Status Shard::FlushFrozen(const HeadSet& heads, SegmentCommit* commit) {
   properties.covered = heads.last_lsn;
   ASSIGN_OR_RETURN(*commit, WriteHeads(heads, properties, options_.block_text_bytes, environment_.blobs));
   RETURN_IF_ERROR(Failpoint("flush.before_commit"));
+  if (environment_.flushing) RETURN_IF_ERROR(environment_.flushing());
   RETURN_IF_ERROR(ObserveIndex(environment_.observer, IndexQuestion::kCommit,
                                [&] { return environment_.index->Commit(*commit); }));
   return Failpoint("flush.after_commit");
@@ -395,6 +396,11 @@ Lsn Shard::Covered() const {
   if (active_->first_lsn != Lsn{0}) oldest = std::min(oldest, Raw(active_->first_lsn));
   if (!queue_.empty()) oldest = std::min(oldest, Raw(queue_.front()->lsn));
   return Lsn{oldest - 1};
+}
+
+Lsn Shard::Applied() const {
+  std::lock_guard lock(mu_);
+  return queue_.empty() ? Lsn{~uint64_t{0}} : Lsn{Raw(queue_.front()->lsn) - 1};
 }
 
 uint64_t Shard::RequestFlush() {

@@ -50,6 +50,7 @@ struct FreshRows {
   std::shared_ptr<const Rows> rows;
   uint32_t shard = 0;
   uint64_t version = 0;  // of the shard: a Selection whose shard_versions[shard] is not below it has the rows
+  Lsn lsn{0};            // of the batch that brought them
 };
 
 struct ShardOptions {
@@ -65,6 +66,7 @@ struct ShardEnvironment {
   LabelIndex* index = nullptr;
   BlobStore* blobs = nullptr;
   std::function<uint64_t()> new_segment_group;
+  std::function<absl::Status()> flushing;  // before the index knows; may be null
   // After the index knows, and the heads are dropped.
   std::function<void(const SegmentCommit&, FlushReason)> flushed;
   std::function<void(const FreshRows&)> fresh_rows;  // on the shard's thread, in order; may be null
@@ -119,6 +121,9 @@ class Shard {
 
   // All records up to and including it are, as far as they concern this shard, in segments.
   Lsn Covered() const;
+
+  // All batches up to and including it that were enqueued are visible, and told to fresh_rows.
+  Lsn Applied() const;
 
   // Flushes all that is applied so far. RequestFlush gives a ticket to wait with; the wait answers the error
   // of a flush that failed meanwhile (it goes on trying), Cancelled when the shard is being destroyed.

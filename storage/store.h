@@ -57,7 +57,12 @@ struct StoreOptions {
   const Clock* clock = nullptr;
   // Told of all rows as they become visible, on the writers' threads; must not block. May be null.
   std::function<void(const FreshRows&)> fresh_rows;
-  // Told when stored lines in this time, both inclusive, are gone: by retention, for room on the disk, or
+  // Called before lines leave the log, where the next start would tell fresh_rows of them, for a segment;
+  // applied: all batches up to it were told. Where it fails they stay. May be null.
+  std::function<absl::Status(Lsn applied)> flushing;
+  // Told before stored lines in this time, both inclusive, go; they stay where it fails. May be null.
+  std::function<absl::Status(int64_t min_ns, int64_t max_ns)> lines_going;
+  // Told when they are gone, or lines_going or the removal failed: by retention, for room on the disk, or
   // removed for a delete. Must not block. May be null.
   std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
   // Outlives the store; may be null.
@@ -104,6 +109,13 @@ struct StoreStats {
   uint64_t compaction_failures = 0;
   uint64_t retired_rows = 0;  // ended by retention
   uint64_t purged_rows = 0;   // removed for deletes
+};
+
+// A segment, for those who must tell after a crash which times may have got lines since.
+struct StoredTimes {
+  int64_t min_ns = 0;  // both inclusive
+  int64_t max_ns = 0;
+  Lsn covered{0};  // no batch above it is in there
 };
 
 // Thread-safe. Open takes an exclusive lock on the directory, which the destructor gives back.
@@ -155,6 +167,12 @@ class Store : public LogSource {
   // Ends what Compact and Purge do, which answer Cancelled then, and the background's rounds. Before the
   // store goes, so that nobody waits for a long one.
   virtual void StopMaintenance() = 0;
+
+  // All batches up to it are visible, and told to fresh_rows.
+  virtual Lsn AppliedLsn() const = 0;
+  // No batch that is visible is above it. After an Open that lost nothing it is not below what it was before.
+  virtual Lsn LastLsn() const = 0;
+  virtual absl::StatusOr<std::vector<StoredTimes>> SegmentTimes() const = 0;
 
   virtual StoreStats Stats() const = 0;
 };

@@ -10,9 +10,6 @@
 namespace skald::exec {
 namespace {
 
-// What questions for several tenants name a stream's own by, or its end: original___tenant_id__.
-constexpr std::string_view kTenantLabel = "__tenant_id__";
-constexpr size_t kMaxLateEntries = 200'000;
 constexpr size_t kMaxMatches = 100'000;
 // Windows of more tiles are read span by span at first.
 constexpr int64_t kManyTiles = 4'096;
@@ -21,47 +18,7 @@ constexpr int64_t kForgetRanges = 1'024;
 
 }  // namespace
 
-void LateLog::Cover(int64_t until_ns) {
-  const std::lock_guard lock(mu_);
-  covered_ns_ = std::max(covered_ns_, until_ns);
-}
-
-void LateLog::Add(std::string_view tenant, StreamId stream, const std::shared_ptr<const Labels>& labels,
-                  int64_t min_ns, int64_t max_ns) {
-  const std::lock_guard lock(mu_);
-  if (min_ns > covered_ns_) return;
-  // Streams of two tenants may have one number.
-  const uint64_t salt = several_ ? std::hash<std::string_view>()(tenant) : 0;
-  entries_.push_back(Entry{Raw(stream) ^ salt, labels, min_ns, max_ns});
-  if (entries_.size() > kMaxLateEntries) {
-    entries_.pop_front();
-    ++begin_;
-  }
-}
-
-uint64_t LateLog::end() const {
-  const std::lock_guard lock(mu_);
-  return begin_ + entries_.size();
-}
-
-bool LateLog::Take(uint64_t* cursor, int64_t after_ns, int64_t until_ns, std::vector<Entry>* out) const {
-  const std::lock_guard lock(mu_);
-  const bool complete = *cursor >= begin_;
-  for (uint64_t i = complete ? *cursor - begin_ : 0; i < entries_.size(); ++i) {
-    if (entries_[i].min_ns <= until_ns && entries_[i].max_ns > after_ns) out->push_back(entries_[i]);
-  }
-  *cursor = begin_ + entries_.size();
-  return complete;
-}
-
-bool LateLog::Matches(const std::vector<Matcher>& matchers, const Entry& entry) const {
-  return std::all_of(matchers.begin(), matchers.end(), [&](const Matcher& matcher) {
-    if (several_ && matcher.name().ends_with(kTenantLabel)) return true;
-    return matcher.Matches(entry.labels->Get(matcher.name()));
-  });
-}
-
-void RollingState::Part::Append(RangeKernel kernel, const Part& next) {
+void RollingPart::Append(RangeKernel kernel, const RollingPart& next) {
   if (kernel == RangeKernel::kValues) {
     if (values == nullptr) values = std::make_unique<ValueBag>();
     values->Append(*next.values);
@@ -75,24 +32,33 @@ void RollingState::Part::Append(RangeKernel kernel, const Part& next) {
   }
 }
 
-int64_t RollingState::Part::heap_bytes() const {
+int64_t RollingPart::heap_bytes() const {
   return (values == nullptr ? 0 : values->bytes()) +
          (run == nullptr ? 0 : static_cast<int64_t>(sizeof(CounterRun)));
 }
 
 absl::StatusOr<StepVector> RollingState::Read(const QueryContext& context, const ReadPlan& read,
-                                              const WindowGrid& grid, uint64_t generation) {
+                                              const WindowGrid& grid, const Hidden& hidden) {
   const int64_t last = FloorDiv(grid.window_end_ns(0) - phase_ns_, width_ns_);
   const int64_t first = last - grid.range_ns() / width_ns_ + 1;
   // In this order: what is seen by nobody yet when the lines are read is noted afterwards.
   late_->Cover(grid.window_end_ns(0));
-  if (generation != generation_ || spans_.empty()) {
+  matchers_ = read.selector.matchers;
+  kernel_ = read.kernel;
+  if (stored_.has_value()) {
+    if (stored_->position.hidden == hidden.hash) {
+      hidden_ = hidden;
+      Load();
+    }
+    stored_.reset();
+  }
+  if (hidden.generation != hidden_.generation || spans_.empty()) {
     Reset();
-    generation_ = generation;
+    hidden_ = hidden;
     cursor_ = late_->end();
   }
   NoteRange(last - first + 1, last);
-  MarkLate(read);
+  MarkLate();
   RETURN_IF_ERROR(FillWindow(context, read, first, last));
   ASSIGN_OR_RETURN(StepVector out, Total(read, first, last, grid.range_ns()));
   DropBefore(last - ranges_.rbegin()->first + 1);
@@ -107,6 +73,7 @@ int64_t RollingState::bytes() const {
 
 void RollingState::Reset() {
   spans_.clear();
+  wipe_ = true;
   known_until_ns_ = kMinTimeNs;
   series_of_.clear();
   series_.clear();
@@ -129,23 +96,28 @@ void RollingState::NoteRange(int64_t tiles, int64_t last) {
   Reset();
 }
 
-void RollingState::MarkLate(const ReadPlan& read) {
+void RollingState::MarkLate() {
   std::vector<LateLog::Entry> entries;
-  const int64_t after_ns =
-      spans_.empty() ? kMaxTimeNs : phase_ns_ + (FirstTile(spans_.begin()->first) - 1) * width_ns_;
-  if (!late_->Take(&cursor_, after_ns, known_until_ns_, &entries)) {
+  const int64_t after_ns = spans_.empty() ? kMaxTimeNs : BeginNs();
+  if (!late_->Take(&cursor_, after_ns, known_until_ns_, seen_batch_, &entries)) {
     Reset();
     return;
   }
   for (const LateLog::Entry& entry : entries) {
-    if (matches_.size() > kMaxMatches) matches_.clear();
-    const auto [it, added] = matches_.try_emplace(entry.stream, false);
-    if (added) it->second = late_->Matches(read.selector.matchers, entry);
-    if (!it->second) continue;
-    const auto tile_of = [&](int64_t t_ns) { return FloorDiv(t_ns - 1 - phase_ns_, width_ns_) + 1; };
-    MakeUnknown(tile_of(std::max(entry.min_ns, after_ns + 1)),
-                tile_of(std::min(entry.max_ns, known_until_ns_)));
+    if (entry.labels != nullptr) {
+      if (matches_.size() > kMaxMatches) matches_.clear();
+      const auto [it, added] = matches_.try_emplace(entry.stream, false);
+      if (added) it->second = late_->Matches(matchers_, entry);
+      if (!it->second) continue;
+    }
+    MakeTimeUnknown(entry.min_ns, entry.max_ns);
   }
+}
+
+void RollingState::MakeTimeUnknown(int64_t min_ns, int64_t max_ns) {
+  if (spans_.empty()) return;
+  const auto tile_of = [&](int64_t t_ns) { return FloorDiv(t_ns - 1 - phase_ns_, width_ns_) + 1; };
+  MakeUnknown(tile_of(std::max(min_ns, BeginNs() + 1)), tile_of(std::min(max_ns, known_until_ns_)));
 }
 
 void RollingState::MakeUnknown(int64_t first_tile, int64_t last_tile) {
@@ -153,19 +125,25 @@ void RollingState::MakeUnknown(int64_t first_tile, int64_t last_tile) {
        ++it) {
     Span& span = it->second;
     if (span.folded.known) {
-      SetParts(&span.folded, {});
-      span.folded.known = false;
+      Clear(&span, &span.folded);
       span.stays_fine = true;
     }
     if (span.tiles.empty()) continue;
     const int64_t base = FirstTile(it->first);
     for (int64_t tile = std::max(first_tile, base); tile <= std::min(last_tile, base + span_tiles_ - 1);
          ++tile) {
-      Tile& unknown = span.tiles[static_cast<size_t>(tile - base)];
-      SetParts(&unknown, {});
-      unknown.known = false;
+      Clear(&span, &span.tiles[static_cast<size_t>(tile - base)]);
     }
   }
+}
+
+void RollingState::Clear(Span* span, Tile* tile) {
+  SetParts(tile, {});
+  tile->known = false;
+  if (!tile->saved) return;
+  tile->saved = false;
+  span->stale = true;
+  span->changed = true;
 }
 
 // Whether some window's left edge lies in the span, or the span reaches beyond what is known.
@@ -195,6 +173,7 @@ absl::Status RollingState::FillWindow(const QueryContext& context, const ReadPla
     return Fill(context, read, from, 1, count, [&, from](uint32_t i) {
       const int64_t tile = from + i;
       const int64_t span = SpanOf(tile);
+      spans_[span].changed = true;
       return &spans_[span].tiles[static_cast<size_t>(tile - FirstTile(span))];
     });
   };
@@ -202,8 +181,10 @@ absl::Status RollingState::FillWindow(const QueryContext& context, const ReadPla
     if (span_count == 0) return absl::OkStatus();
     const int64_t from = span_run;
     const auto count = static_cast<uint32_t>(std::exchange(span_count, 0));
-    return Fill(context, read, FirstTile(from), span_tiles_, count,
-                [&, from](uint32_t i) { return &spans_[from + i].folded; });
+    return Fill(context, read, FirstTile(from), span_tiles_, count, [&, from](uint32_t i) {
+      spans_[from + i].changed = true;
+      return &spans_[from + i].folded;
+    });
   };
   for (int64_t number = SpanOf(first); number <= SpanOf(last); ++number) {
     Span& span = spans_[number];
@@ -223,8 +204,7 @@ absl::Status RollingState::FillWindow(const QueryContext& context, const ReadPla
     RETURN_IF_ERROR(fill_spans());
     if (span.tiles.empty()) {
       span.tiles.resize(static_cast<size_t>(span_tiles_));
-      SetParts(&span.folded, {});
-      span.folded.known = false;
+      Clear(&span, &span.folded);
     }
     for (int64_t tile = std::max(first, base); tile <= std::min(last, base + span_tiles_ - 1); ++tile) {
       if (span.tiles[static_cast<size_t>(tile - base)].known) {
@@ -273,6 +253,7 @@ absl::Status RollingState::Fill(const QueryContext& context, const ReadPlan& rea
     Tile* tile = where(i);
     SetParts(tile, std::move(parts[i]));
     tile->known = true;
+    tile->saved = false;
   }
   return absl::OkStatus();
 }
@@ -325,7 +306,7 @@ void RollingState::Fold(int64_t last, RangeKernel kernel) {
         it->second.series = part.series;
         it->second.Append(kernel, part);
       }
-      SetParts(&tile, {});
+      Clear(&span, &tile);
     }
     std::vector<Part> parts;
     parts.reserve(folded.size());
@@ -335,6 +316,7 @@ void RollingState::Fold(int64_t last, RangeKernel kernel) {
     }
     SetParts(&span.folded, std::move(parts));
     span.folded.known = true;
+    span.changed = true;
     span.tiles = std::vector<Tile>();
   }
 }

@@ -1,11 +1,14 @@
 #include "query/exec/rolling_windows.h"
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "base/clock.h"
+#include "base/status_macros.h"
+#include "query/exec/late_log.h"
 #include "query/exec/read_key.h"
 #include "query/exec/rolling_state.h"
 #include "query/exec/sample_scan.h"
@@ -40,6 +43,7 @@ RollingWindows::Tenant* RollingWindows::FindOrAdd(const std::string& tenant) {
   const auto [it, added] = tenants_.try_emplace(tenant);
   if (!added) return &it->second;
   it->second.late = std::make_shared<LateLog>(tenant.find('|') != std::string::npos);
+  it->second.hidden = HiddenOf(tenant);
   for (size_t begin = 0; begin <= tenant.size();) {
     const size_t end = std::min(tenant.find('|', begin), tenant.size());
     with_[tenant.substr(begin, end - begin)].push_back(&it->second);
@@ -55,15 +59,17 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
   const std::string key = fmt::format("{} {} {}", width_ns, phase_ns, ReadKey(read));
   const int64_t now_ns = MonotonicNs();
   std::shared_ptr<RollingState> state;
-  uint64_t generation = 0;
+  RollingState::Hidden hidden;
   {
     const std::lock_guard lock(mu_);
     Sweep(now_ns);
     Tenant& tenant = *FindOrAdd(context.tenant);
-    generation = tenant.generation;
+    hidden = {tenant.generation, tenant.hidden};
     std::shared_ptr<RollingState>& slot = tenant.states[key];
-    if (slot == nullptr)
-      slot = std::make_shared<RollingState>(width_ns, phase_ns, fold_bytes_, tenant.late, generation);
+    if (slot == nullptr) {
+      slot = std::make_shared<RollingState>(WindowHead{context.tenant, key, width_ns, phase_ns, interval_ns},
+                                            fold_bytes_, tenant.late);
+    }
     slot->used_ns = now_ns + std::max(kIdleNs, 3 * interval_ns);
     state = slot;
   }
@@ -71,7 +77,7 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
   absl::StatusOr<StepVector> out = StepVector();
   {
     const std::lock_guard lock(state->mu);
-    out = state->Read(context, read, grid, generation);
+    out = state->Read(context, read, grid, hidden);
     if (!state->is_dropped) {
       const int64_t grown = state->bytes() - state->counted_bytes;
       state->counted_bytes += grown;
@@ -86,24 +92,53 @@ absl::StatusOr<StepVector> RollingWindows::Read(const QueryContext& context, con
     const std::lock_guard lock(mu_);
     Tenant& tenant = *FindOrAdd(context.tenant);
     const auto it = tenant.states.find(key);
-    if (it != tenant.states.end() && it->second == state) tenant.states.erase(it);
+    if (it != tenant.states.end() && it->second == state) {
+      Drop(*state);
+      tenant.states.erase(it);
+    }
   }
   return out;
 }
 
 void RollingWindows::Publish(std::string_view tenant, StreamId stream,
-                             const std::shared_ptr<const Labels>& labels, int64_t min_ns, int64_t max_ns) {
+                             const std::shared_ptr<const Labels>& labels, int64_t min_ns, int64_t max_ns,
+                             uint64_t batch) {
   const std::lock_guard lock(mu_);
+  if (batch <= stored_batch_) return;
   const auto it = with_.find(tenant);
   if (it == with_.end()) return;
-  for (Tenant* one : it->second) one->late->Add(tenant, stream, labels, min_ns, max_ns);
+  for (Tenant* one : it->second) one->late->Add(tenant, stream, labels, min_ns, max_ns, batch);
 }
 
-void RollingWindows::Forget(std::string_view tenant) {
+void RollingWindows::Forget(std::string_view tenant, const std::string& deletes) {
   const std::lock_guard lock(mu_);
+  deletes_[std::string(tenant)] = deletes;
   const auto it = with_.find(tenant);
   if (it == with_.end()) return;
-  for (Tenant* one : it->second) ++one->generation;
+  for (auto& [name, one] : tenants_) {
+    if (std::find(it->second.begin(), it->second.end(), &one) == it->second.end()) continue;
+    ++one.generation;
+    one.hidden = HiddenOf(name);
+  }
+}
+
+uint64_t RollingWindows::HiddenOf(const std::string& tenant) const {
+  std::string text;
+  for (const auto& [member, deletes] : deletes_) {
+    if (!deletes.empty() && ("|" + tenant + "|").find("|" + member + "|") != std::string::npos)
+      text += member + "|" + deletes + "|";
+  }
+  return text.empty() ? 0 : XXH3_64bits(text.data(), text.size());
+}
+
+void RollingWindows::ForgetTimes(int64_t min_ns, int64_t max_ns) {
+  const std::lock_guard lock(mu_);
+  for (auto& [name, tenant] : tenants_) tenant.late->AddLoss(min_ns, max_ns);
+  for (auto& [number, note] : notes_) {
+    if (note.told || note.what.times.front() != std::pair(min_ns, max_ns)) continue;
+    note.told = true;
+    return;
+  }
 }
 
 size_t RollingWindows::states() const {
@@ -111,6 +146,12 @@ size_t RollingWindows::states() const {
   size_t n = 0;
   for (const auto& [name, tenant] : tenants_) n += tenant.states.size();
   return n;
+}
+
+void RollingWindows::Drop(const RollingState& state) {
+  if (store_ == nullptr) return;
+  dropped_.push_back(state.id());
+  saved_bytes_ -= state.saved_bytes();
 }
 
 void RollingWindows::Sweep(int64_t now_ns) {
@@ -121,6 +162,7 @@ void RollingWindows::Sweep(int64_t now_ns) {
       // Whoever holds it counts its bytes on.
       if (item.second->used_ns > now_ns || item.second.use_count() > 1) return false;
       bytes_.fetch_sub(item.second->counted_bytes);
+      Drop(*item.second);
       return true;
     });
   }

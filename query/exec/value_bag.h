@@ -2,6 +2,7 @@
 // is there.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -13,7 +14,21 @@ class ValueBag {
   ValueBag() = default;
   explicit ValueBag(std::vector<double> values) : values_(std::move(values)) {}
 
+  void Add(double value, uint64_t count) {
+    if (count == 1) {
+      values_.push_back(value);
+    } else {
+      counted_.push_back(Counted{value, count});
+    }
+  }
   void Append(const ValueBag& other);
+  // Calls with(value, count) for all of them, in no order; entries() times.
+  template <class With>
+  void Visit(const With& with) const {
+    for (const double value : values_) with(value, uint64_t{1});
+    for (const Counted& one : counted_) with(one.value, one.count);
+  }
+  size_t entries() const { return values_.size() + counted_.size(); }
   // Takes less memory, where numbers repeat.
   void Shrink();
   // As Quantile of range_function.h. Changes the order of what is kept.

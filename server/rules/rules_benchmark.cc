@@ -69,7 +69,7 @@ class Logs {
     options.wal_sync = WalSync::kOff;
     options.fresh_rows = [windows](const FreshRows& rows) {
       windows->Publish(rows.tenant, rows.stream, rows.labels, rows.rows->time_ns.front(),
-                       rows.rows->time_ns.back());
+                       rows.rows->time_ns.back(), Raw(rows.lsn));
     };
     store_ = std::move(Store::Open(options)).value();
   }

@@ -86,11 +86,20 @@ absl::StatusOr<std::unique_ptr<RulesService>> RulesService::Open(const RulesConf
   options.groups.external_url = config.external_url;
   while (options.groups.external_url.ends_with('/')) options.groups.external_url.pop_back();
   options.groups.datasource_uid = config.datasource_uid;
-  options.groups.evaluate = [engine, windows](const std::string& tenant, const logql::ExprPtr& expr,
-                                              int64_t at_ns, int64_t interval_ns) {
+  MetricCounter* const lines =
+      &metrics->Counter("skald_rule_read_lines_total", "Lines that rules have read.");
+  MetricCounter* const bytes =
+      &metrics->Counter("skald_rule_read_bytes_total", "Bytes of the lines that rules have read.");
+  options.groups.evaluate = [engine, windows, lines, bytes](const std::string& tenant,
+                                                            const logql::ExprPtr& expr, int64_t at_ns,
+                                                            int64_t interval_ns) {
     rules::KeptWindows kept;
     if (interval_ns > 0) kept = {windows, interval_ns};
-    return rules::EvaluateAt(*engine, tenant, expr, at_ns, kept);
+    QueryStats stats;
+    absl::StatusOr<Vector> vector = rules::EvaluateAt(*engine, tenant, expr, at_ns, kept, &stats);
+    lines->Add(static_cast<double>(stats.lines_processed));
+    bytes->Add(static_cast<double>(stats.bytes_processed));
+    return vector;
   };
   if (windows != nullptr) {
     metrics->Callback(service.get(), MetricKind::kGauge, "skald_rule_window_bytes",

@@ -195,7 +195,11 @@ absl::Status Compactor::Commit(const SegmentCommit& commit, const std::vector<Se
       (void)environment_.blobs->Delete(SegmentFileName(info.id));
     return status;
   }
-  const absl::Status status = environment_.index->Commit(commit);
+  absl::Status status;
+  if (loses_lines && environment_.lines_going) {
+    for (const SegmentInfo& info : removed) status.Update(environment_.lines_going(info.min_ns, info.max_ns));
+  }
+  if (status.ok()) status = environment_.index->Commit(commit);
   if (loses_lines && environment_.lines_removed) {
     for (const SegmentInfo& info : removed) environment_.lines_removed(info.min_ns, info.max_ns);
   }

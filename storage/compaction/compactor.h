@@ -55,7 +55,9 @@ struct CompactorEnvironment {
   // After the index knows: what the store counts.
   std::function<void(const std::vector<SegmentInfo>& added, const std::vector<SegmentInfo>& removed)>
       replaced;
-  // After the index knows, or may know: lines in this time, both inclusive, are gone.
+  // Before the index knows that lines in this time, both inclusive, are gone: where it fails, they stay.
+  std::function<absl::Status(int64_t min_ns, int64_t max_ns)> lines_going;
+  // After it knows, or may know.
   std::function<void(int64_t min_ns, int64_t max_ns)> lines_removed;
   // Returns when nobody looks for segments any more who read the index before the call.
   std::function<void()> wait_for_readers;

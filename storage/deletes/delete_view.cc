@@ -211,7 +211,7 @@ absl::StatusOr<std::shared_ptr<const Block>> WithoutDeleted(std::shared_ptr<cons
 
 }  // namespace
 
-void DeleteView::Set(std::string_view tenant, std::vector<ActiveDelete> deletes) {
+void DeleteView::Set(std::string_view tenant, std::vector<ActiveDelete> deletes, const std::string& name) {
   auto made = std::make_shared<const std::vector<ActiveDelete>>(std::move(deletes));
   {
     const std::lock_guard lock(mu_);
@@ -221,7 +221,7 @@ void DeleteView::Set(std::string_view tenant, std::vector<ActiveDelete> deletes)
       by_tenant_[std::string(tenant)] = std::move(made);
     }
   }
-  if (on_set_) on_set_(tenant);
+  if (on_set_) on_set_(tenant, name);
 }
 
 DeleteView::Deletes DeleteView::Of(std::string_view tenant) const {

@@ -45,10 +45,13 @@ class DeleteView final : public LogSource {
   }
 
   // Called after each Set; given once, before others use the view.
-  void OnSet(std::function<void(std::string_view tenant)> call) { on_set_ = std::move(call); }
+  void OnSet(std::function<void(std::string_view tenant, const std::string& name)> call) {
+    on_set_ = std::move(call);
+  }
 
-  // Replaces the tenant's deletes.
-  void Set(std::string_view tenant, std::vector<ActiveDelete> deletes);
+  // Replaces the tenant's deletes. name: sets of different deletes have different ones, also after a restart;
+  // "" for none.
+  void Set(std::string_view tenant, std::vector<ActiveDelete> deletes, const std::string& name = "");
 
   // Besides the inner source's errors those of reading a block that a delete may touch in part, and
   // ResourceExhausted where the budget has no more; a damaged block is given out as it is, so that its reader
@@ -80,7 +83,7 @@ class DeleteView final : public LogSource {
   const LogSource* const inner_;
   ThreadPool* pool_ = nullptr;
   MemoryBudget* budget_ = nullptr;
-  std::function<void(std::string_view tenant)> on_set_;
+  std::function<void(std::string_view tenant, const std::string& name)> on_set_;
   mutable std::mutex mu_;
   absl::flat_hash_map<std::string, Deletes> by_tenant_;  // guarded by mu_
 };
