@@ -118,6 +118,7 @@ std::vector<Target> DefaultSources(const ScrapeContext& context) {
   options.node_name = context.node_name;
   options.cache_file = context.pods_cache;
   const bool asks_kubernetes = context.asks_kubernetes && UseServiceAccount(&options);
+  UseKubelet(context.kubelet, &options);
   NomadOptions nomad;
   nomad.node_name = context.node_name;
   nomad.server = context.nomad;
@@ -357,6 +358,18 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
        .yaml = "discovery.kubernetes_api",
        .help = "Ask the API server about pods; auto: where there is one. off: their paths must do."},
       &kubernetes, {"auto", "off"});
+  config.Text({.flag = "kubelet-url",
+               .yaml = "discovery.kubelet_url",
+               .help = "The node's kubelet, whose pods are asked for while the API server is away, with the "
+                       "same token (its account needs nodes/proxy). Default: none.",
+               .example = "https://10.0.0.7:10250"},
+              &context.kubelet.url);
+  config.Text({.yaml = "discovery.kubelet_ca_file", .help = "Certificates to trust for it."},
+              &context.kubelet.ca_file);
+  config.Bool({.yaml = "discovery.kubelet_insecure_skip_verify",
+               .help = "Do not look at its certificate, which often is its own; the token goes to whoever "
+                       "answers there."},
+              &context.kubelet.insecure_skip_verify);
   config.Duration({.flag = "metadata-wait",
                    .yaml = "discovery.metadata_wait",
                    .help = "How long a new log waits for what is known of its pod or container."},

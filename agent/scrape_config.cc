@@ -269,6 +269,7 @@ class Reader {
       options.node_name = context_.node_name;
       options.cache_file = context_.pods_cache;
       RETURN_IF_ERROR(ReadKubernetesSd(one, place_, &options, &out_->warnings));
+      UseKubelet(context_.kubelet, &options);
       std::shared_ptr<const LogMetadata> metadata;
       if (context_.discoveries != nullptr && context_.asks_kubernetes && !options.server.url.empty())
         metadata = context_.discoveries->Kubernetes(options);

@@ -35,6 +35,7 @@ struct ScrapeContext {
   std::string docker_socket;  // where a config names none
   HttpTarget nomad;           // likewise; without a URL nobody is asked
   bool asks_kubernetes = true;
+  HttpTarget kubelet;  // asked while the API server is away, with its credentials; without a URL it is not
   std::string pods_cache;                        // begin of the name of KubernetesOptions::cache_file
   Pipeline::Observer observer;                   // of all pipelines
   const std::atomic<bool>* observing = nullptr;  // whether it wants to see anything; nullptr = always

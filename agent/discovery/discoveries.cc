@@ -19,6 +19,8 @@ std::string KeyOf(const HttpTarget& server) {
     key += fmt::format("{} {} {} {} {} ", oauth2.token_url, oauth2.client_id, oauth2.client_secret,
                        oauth2.client_secret_file, fmt::join(oauth2.scopes, " "));
   }
+  key += server.proxy_url + " " + server.no_proxy + " ";
+  for (const auto& [name, value] : server.proxy_headers) key += name + ":" + value + " ";
   for (const auto& [name, value] : server.headers) key += name + ":" + value + " ";
   return key;
 }
@@ -41,8 +43,9 @@ std::shared_ptr<const Kind> Discoveries::Get(const std::string& key, const Optio
 }
 
 std::shared_ptr<const LogMetadata> Discoveries::Kubernetes(const KubernetesOptions& options) {
-  const std::string key = fmt::format("kubernetes {}{} {} {} {}", KeyOf(options.server), options.node_name,
-                                      options.namespaces, options.label_selector, options.field_selector);
+  const std::string key =
+      fmt::format("kubernetes {}{}{} {} {} {}", KeyOf(options.server), KeyOf(options.kubelet),
+                  options.node_name, options.namespaces, options.label_selector, options.field_selector);
   KubernetesOptions with_file = options;
   if (!with_file.cache_file.empty())
     with_file.cache_file += fmt::format("-{:08x}", static_cast<uint32_t>(std::hash<std::string>()(key)));

@@ -319,6 +319,42 @@ TEST_F(KubernetesTest, GoesOnFromItsBookmark) {
   EXPECT_EQ(watch.stats().expired, 0u);
 }
 
+TEST_F(KubernetesTest, TheKubeletKnowsWhileTheServerIsAway) {
+  options_.kubelet = options_.server;
+  options_.kubelet_ns = 20 * kNsPerMs;
+  Control(Pod("u1", "web", "one"));
+  for (const char* fault : {"reset", "refuse", "error"}) {
+    Control(fmt::format(R"({{"fault":"{}"}})", fault));
+    KubernetesWatch watch(options_);
+    watch.Start();
+    // Pods of other nodes are other kubelets'.
+    AwaitApp(watch, "u1", "one");
+    Control(Pod("u2", "web", fault));
+    Control(Pod("u3", "web", "three", "n2"));
+    AwaitApp(watch, "u2", fault);
+    EXPECT_EQ(AppOf(watch, "u3"), "");
+    EXPECT_FALSE(watch.Declared().has_value());  // it is not known what else there is
+    EXPECT_GE(watch.stats().kubelet_lists, 1u);
+    // The server is back: it tells, and alone.
+    Control(R"({"fault":""})");
+    EXPECT_TRUE(Await([&] { return watch.stats().synced; }));
+    Control(Pod("u2", "web", "back"));
+    AwaitApp(watch, "u2", "back");
+    const uint64_t asked = watch.stats().kubelet_lists;
+    Control(Pod("u2", "web", "again"));
+    AwaitApp(watch, "u2", "again");
+    EXPECT_EQ(watch.stats().kubelet_lists, asked);
+    fs::remove_all(root_ + "/cache");
+  }
+  // It cannot select.
+  options_.label_selector = "app=one";
+  Control(R"({"fault":"error"})");
+  KubernetesWatch watch(options_);
+  watch.Start();
+  EXPECT_TRUE(Await([&] { return watch.stats().failures >= 3; }));
+  EXPECT_EQ(watch.stats().kubelet_lists, 0u);
+}
+
 TEST_F(KubernetesTest, ListsAnewAfter410) {
   Control(Pod("u1", "web", "one"));
   KubernetesWatch watch(options_);

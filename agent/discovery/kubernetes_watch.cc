@@ -103,11 +103,23 @@ bool UseServiceAccount(KubernetesOptions* options) {
   return true;
 }
 
+void UseKubelet(const HttpTarget& kubelet, KubernetesOptions* options) {
+  options->kubelet = kubelet;
+  while (options->kubelet.url.ends_with('/')) options->kubelet.url.pop_back();
+  options->kubelet.authorization_type = options->server.authorization_type;
+  options->kubelet.credentials = options->server.credentials;
+  options->kubelet.credentials_file = options->server.credentials_file;
+}
+
 // One namespace, or all of them: a thread that lists and watches.
 class KubernetesWatch::Scope {
  public:
   Scope(KubernetesWatch* owner, size_t index, std::string name)
-      : owner_(owner), index_(index), namespace_(std::move(name)), http_(owner->options_.server) {}
+      : owner_(owner), index_(index), namespace_(std::move(name)), http_(owner->options_.server) {
+    const KubernetesOptions& options = owner->options_;
+    if (!options.kubelet.url.empty() && options.label_selector.empty() && options.field_selector.empty())
+      kubelet_ = std::make_unique<HttpPoster>(options.kubelet);
+  }
   ~Scope() {
     if (thread_.joinable()) thread_.join();
   }
@@ -139,7 +151,13 @@ class KubernetesWatch::Scope {
       }
       if (outcome != Outcome::kOk && outcome != Outcome::kExpired) Count(&Stats::failures);
       // Half of it at random, so that the agents of all nodes do not come at once.
-      owner_->WaitFor(backoff / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(backoff / 2 + 1)));
+      const int64_t wait =
+          backoff / 2 + static_cast<int64_t>(random() % static_cast<uint64_t>(backoff / 2 + 1));
+      if ((outcome == Outcome::kFailed || outcome == Outcome::kRefused) && kubelet_ != nullptr) {
+        WaitWithKubelet(wait);
+      } else {
+        owner_->WaitFor(wait);
+      }
       backoff = outcome == Outcome::kExpired ? options.min_backoff_ns
                                              : std::min(backoff * 2, options.max_backoff_ns);
     }
@@ -178,6 +196,49 @@ class KubernetesWatch::Scope {
       ++owner_->version_;
     }
     return refused ? Outcome::kRefused : Outcome::kFailed;
+  }
+
+  void WaitWithKubelet(int64_t ns) {
+    const int64_t end = MonotonicNs() + ns;
+    while (!owner_->Stopping() && MonotonicNs() < end) {
+      if (MonotonicNs() >= kubelet_at_ns_) {
+        AskKubelet();
+        kubelet_at_ns_ = MonotonicNs() + owner_->options_.kubelet_ns;
+      }
+      owner_->WaitFor(std::min(end, kubelet_at_ns_) - MonotonicNs());
+    }
+  }
+
+  // Adds what is there. What is not may be on its way to the kubelet: only the server says that a pod is
+  // gone.
+  void AskKubelet() {
+    std::string body;
+    const HttpResult result = kubelet_->Get(
+        "/pods",
+        [&body](std::string_view piece) {
+          body += piece;
+          return body.size() <= kMaxList;
+        },
+        [this] { return owner_->Stopping(); }, owner_->options_.list_ns / kNsPerMs);
+    simdjson::dom::element root;
+    simdjson::dom::array items;
+    if (!result.ok() || parser_.parse(body).get(root) != simdjson::SUCCESS ||
+        root["items"].get(items) != simdjson::SUCCESS) {
+      if (!kubelet_told_ && !owner_->Stopping())
+        LogWarn("the kubelet does not tell of its pods, either", "url={} err=\"{}\"",
+                PublicUrl(owner_->options_.kubelet.url), result.Text());
+      kubelet_told_ = true;
+      return;
+    }
+    kubelet_told_ = false;
+    for (const simdjson::dom::element item : items) {
+      if (namespace_.empty() || TextOf(item["metadata"]["namespace"]) == namespace_) PutPod(item);
+    }
+    owner_->SweepDeleted();
+    owner_->WriteCache();
+    const std::lock_guard<std::mutex> lock(owner_->mu_);
+    ++owner_->stats_.kubelet_lists;
+    ++owner_->version_;
   }
 
   void Count(uint64_t Stats::*counter) {
@@ -317,6 +378,9 @@ class KubernetesWatch::Scope {
   const size_t index_;
   const std::string namespace_;
   HttpPoster http_;
+  std::unique_ptr<HttpPoster> kubelet_;  // nullptr = there is none to ask
+  int64_t kubelet_at_ns_ = 0;            // monotonic; when it is asked again
+  bool kubelet_told_ = false;
   simdjson::dom::parser parser_;
   std::string version_;  // where the next watch begins; "" = list first
   std::string buffer_;

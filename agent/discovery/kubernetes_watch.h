@@ -24,6 +24,9 @@ namespace skald::agent {
 
 struct KubernetesOptions {
   HttpTarget server;  // url: https://host:port; "" = from the pod's environment and service account
+  // The node's kubelet, whose /pods is asked while the server does not answer or refuses; without a URL it is
+  // not. It knows no selectors: with one, it is not asked either.
+  HttpTarget kubelet;
   std::string node_name;
   std::vector<std::string> namespaces;  // empty = all; one watch for each
   std::string label_selector;
@@ -35,11 +38,15 @@ struct KubernetesOptions {
   int64_t min_backoff_ns = kNsPerSecond;
   int64_t max_backoff_ns = 60 * kNsPerSecond;
   int64_t keep_deleted_ns = 600 * kNsPerSecond;
+  int64_t kubelet_ns = 5 * kNsPerSecond;  // between its questions
 };
 
 // Fills in server from KUBERNETES_SERVICE_HOST and the service account's files; false outside of a pod, and
 // in one without an account.
 bool UseServiceAccount(KubernetesOptions* options);
+
+// The kubelet is asked with the token that the server is asked with.
+void UseKubelet(const HttpTarget& kubelet, KubernetesOptions* options);
 
 class KubernetesWatch final : public LogMetadata, public DeclaringDiscovery {
  public:
@@ -50,6 +57,7 @@ class KubernetesWatch final : public LogMetadata, public DeclaringDiscovery {
     uint64_t failures = 0;
     uint64_t expired = 0;  // resource versions the server no longer had (410)
     uint64_t pods = 0;
+    uint64_t kubelet_lists = 0;  // that were answered
     bool synced = false;
   };
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The pods of a Kubernetes API server, over HTTPS, with the faults that are put into it.
+"""The pods of a Kubernetes API server, over HTTPS, with the faults that are put into it; /pods is a kubelet's, without them.
 
 kubernetes_double.py DIRECTORY: makes a certificate (ca.crt) there, listens at 127.0.0.1, and prints its port. A request needs the token "t1". POST /control takes
 {"put": pod} {"delete": uid} {"bookmark": true} {"compact": true} {"fault": "", "hang", "refuse", "error", "reset"} {"close": true}; GET /log gives the requests so far.
@@ -86,6 +86,14 @@ class Handler(JsonHandler):
         query = urllib.parse.parse_qs(url.query)
         if url.path == "/log":
             self.answer(STATE.requests)
+            return
+        if url.path == "/pods":  # as the kubelet of node n1, which no fault of the server touches
+            with STATE.changed:
+                items = [pod for pod in STATE.pods.values() if pod["spec"].get("nodeName") == "n1"]
+            if self.headers.get("Authorization") != "Bearer t1":
+                self.status(401, "Unauthorized")
+            else:
+                self.answer({"kind": "PodList", "metadata": {}, "items": items})
             return
         with STATE.changed:
             STATE.requests.append(self.path)
