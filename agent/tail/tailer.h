@@ -161,6 +161,7 @@ class Tailer : private DirectoryListener {
   std::optional<std::string> RotatedFrom(const std::string& directory, std::string_view name) const;
   void OpenCandidate(const Candidate& candidate);
   bool IsReadToItsEnd(const Saved& saved, const FileStat& stat, TailedFile* file) const;
+  bool HasInode(const InodeKey& key) const;
   void List(TailedFile* file);
   Chain* ChainFor(const std::string& key, LogFormat saved_format);
   // At what is delivered; nothing of an unread file. Only right while nothing is on its way.

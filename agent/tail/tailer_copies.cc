@@ -179,7 +179,7 @@ std::vector<Tailer::Candidate> Tailer::RotatedSiblings(const Chain& chain) const
       sibling.chain = chain.key();
       sibling.rotated = true;
       const absl::StatusOr<FileStat> stat = StatPath(sibling.path);
-      if (!stat.ok() || !stat->regular || stat->size == 0 || by_inode_.contains(stat->key)) continue;
+      if (!stat.ok() || !stat->regular || stat->size == 0 || HasInode(stat->key)) continue;
       sibling.stat = *stat;
       siblings.push_back(std::move(sibling));
     }

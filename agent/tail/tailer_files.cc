@@ -145,13 +145,13 @@ void Tailer::FindSaved(const std::set<uint64_t>& ids, bool needed) {
     for (const std::string& directory : directories) {
       const auto& files = files_of(directory);
       const auto file = files.find(position.key);
-      if (!taken() && file != files.end() && !by_inode_.contains(position.key)) take(file->second);
+      if (!taken() && file != files.end() && !HasInode(position.key)) take(file->second);
     }
     // Compressed or copied meanwhile, it is another file with the same lines: one of its log's rotated ones.
     for (const std::string& directory : directories) {
       for (const auto& [key, path] : files_of(directory)) {
         if (taken()) break;
-        if (by_inode_.contains(key) || path == position.chain) continue;
+        if (HasInode(key) || path == position.chain) continue;
         if (RotatedFrom(directory, NameOf(path)) == position.chain) take(path);
       }
     }
@@ -175,10 +175,16 @@ void Tailer::AddRotatedBehindLink(const Candidate& link, const std::filesystem::
     candidate.rotated = true;
     candidate.target = link.target;
     const absl::StatusOr<FileStat> stat = StatPath(candidate.path);
-    if (!stat.ok() || !stat->regular || by_inode_.contains(stat->key)) continue;
+    if (!stat.ok() || !stat->regular || HasInode(stat->key)) continue;
     candidate.stat = *stat;
     if (WantsRotated(candidate)) candidates->push_back(std::move(candidate));
   }
+}
+
+// An inode is given to another file only once nobody has it open.
+bool Tailer::HasInode(const InodeKey& key) const {
+  const auto known = by_inode_.find(key);
+  return known != by_inode_.end() && (known->second->log.valid() || !known->second->key.Recycled(key));
 }
 
 void Tailer::OnListing(const std::string& directory, const std::vector<DirectoryEntry>& entries) {
@@ -205,7 +211,7 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
     const absl::StatusOr<FileStat> stat = StatPath(path);
     if (!stat.ok() || !stat->regular) continue;
     const auto by_inode = by_inode_.find(stat->key);
-    if (by_inode != by_inode_.end() &&
+    if (HasInode(stat->key) &&
         (!by_inode->second->finished || StillFinished(by_inode->second, *stat, path))) {
       TailedFile* const file = by_inode->second;
       if (file->finished) file->unlinked_ns = 0;
@@ -226,7 +232,10 @@ void Tailer::OnListing(const std::string& directory, const std::vector<Directory
       seen.insert(file);
       continue;
     }
-    if (by_inode != by_inode_.end()) RemoveFile(by_inode->second, true);  // its inode is another file's now
+    if (by_inode != by_inode_.end()) {  // its inode is another file's now
+      TailedFile* const former = by_inode->second;
+      if (former->finished || !MoveToCopy(former)) RemoveFile(former, true);
+    }
     if (entry.target < 0 && !rotated_from) continue;
     Candidate candidate;
     candidate.path = path;
@@ -347,7 +356,7 @@ void Tailer::OpenCandidate(const Candidate& candidate) {
     return;  // found again by the next listing
   }
   const absl::StatusOr<FileStat> stat = StatDescriptor(log->descriptor(), candidate.path);
-  if (!stat.ok() || by_inode_.contains(stat->key)) return;
+  if (!stat.ok() || HasInode(stat->key)) return;
   auto file = std::make_unique<TailedFile>();
   file->log = std::move(*log);
   file->key = stat->key;

@@ -2,8 +2,10 @@
 """Ways in which tailers are known to lose, double or spoil lines, one test each."""
 import gzip
 import os
+import random
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import urllib.request
@@ -321,6 +323,49 @@ def inode_of_another_log(directory):
         equal(sorted(node.lines(f'{{job="app", filename="{two}"}}')), want, "lines of the other log")
 
 
+def inodes_come_back(directory):
+    """Logs come and go by the dozen, all with the same first line, on inodes of others that were deleted; the agent runs, ends or is killed."""
+    if int(subprocess.run(["stat", "-c", "%W", directory], capture_output=True, text=True, check=True).stdout) == 0:
+        return print("skipped: this file system keeps no time of birth, and nothing else tells such files apart", flush=True)
+    chance = random.Random(5)
+    node = Node(directory, "*/app.log")
+    want = 0
+
+    def arrived():
+        return node.server.count('{job="app"}', at=time.time_ns() + 60 * NS)
+
+    def write(pods, most):
+        nonlocal want
+        for pod in pods:
+            os.makedirs(os.path.join(node.root, pod), exist_ok=True)
+            lines = ["started"] + numbered("more", chance.randrange(most))
+            node.write(lines, f"{pod}/app.log")
+            want += len(lines)
+
+    def remove(pods):
+        for pod in pods:
+            os.remove(os.path.join(node.root, pod, "app.log"))
+
+    with node:
+        for cycle in range(12):
+            pods = sorted({f"pod-{chance.randrange(100)}" for _ in range(40)})
+            if cycle % 3 == 1:
+                (node.agent.kill if chance.random() < 0.5 else node.agent.stop)()
+                write(pods, 4)
+                node.start_agent()
+            else:
+                write(pods, 4)
+            wait_until(f"{want} lines in cycle {cycle}", lambda: arrived() >= want, 60, 0.1)
+            if cycle % 4 == 0:
+                node.agent.kill()
+                remove(pods)
+                write(pods, 1)
+                node.start_agent()
+                wait_until(f"{want} lines in cycle {cycle}, once more", lambda: arrived() >= want, 60, 0.1)
+            equal(arrived(), want, f"lines in cycle {cycle}")
+            remove(pods)
+
+
 def watches_are_used_up(directory):
     """Directories without a watch are listed now and then: what was rotated there since is not forgotten by a restart before the next listing."""
     if not may_unshare():
@@ -351,4 +396,4 @@ if __name__ == "__main__":
     main(hole_a_rotated_between_open_and_the_first_end, hole_b_rotated_twice_while_behind, hole_c_written_to_after_it_was_renamed,
          hole_d_another_file_under_the_same_name, hole_e_killed_between_reading_and_delivery, hole_f_gone_from_the_pattern_while_behind,
          hole_g_pattern_matches_rotated_names, hole_h_bytes_that_are_no_text, hole_i_newline_bytes_within_characters,
-         hole_j_metrics_do_not_grow_with_files, descriptors_are_used_up, inode_of_another_log, watches_are_used_up)
+         hole_j_metrics_do_not_grow_with_files, descriptors_are_used_up, inode_of_another_log, inodes_come_back, watches_are_used_up)
