@@ -93,7 +93,7 @@ TemplateContext Group::ContextAt(int64_t ts_ns) const {
   context.query = [this,
                    at_ns = ts_ns - query_offset_ns_](const std::string& text) -> absl::StatusOr<Vector> {
     ASSIGN_OR_RETURN(const logql::ExprPtr expr, logql::ParseExpr(text));
-    return options_->evaluate(tenant_, expr, at_ns, 0);
+    return options_->evaluate(tenant_, expr, at_ns, interval_ns_);
   };
   return context;
 }
