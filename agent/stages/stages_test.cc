@@ -296,6 +296,35 @@ TEST(Stages, Sampling) {
   EXPECT_NEAR(kept, 2500, 300);  // seven standard deviations
 }
 
+TEST(Stages, SamplingOfWholeTraces) {
+  // Two agents choose the same.
+  const char* const stages = "[{logfmt: {mapping: {trace: }}}, {sampling: {rate: 0.25, source: trace}}]";
+  const auto one = Make(stages);
+  const auto other = Make(stages);
+  ASSERT_TRUE(one.ok() && other.ok());
+  int kept = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const auto keeps = [&](const Pipeline& pipeline, const char* text) {
+      Entry entry;
+      entry.line = "trace=t" + std::to_string(i) + " " + text;
+      return pipeline.Run(&entry);
+    };
+    const bool keep = keeps(**one, "begins");
+    EXPECT_EQ(keeps(**one, "ends"), keep) << i;
+    EXPECT_EQ(keeps(**other, "elsewhere"), keep) << i;
+    kept += keep ? 1 : 0;
+  }
+  EXPECT_NEAR(kept, 2500, 300);
+  // Without a trace, each by itself.
+  kept = 0;
+  for (int i = 0; i < 10000; ++i) {
+    Entry entry;
+    entry.line = "no trace";
+    kept += (*one)->Run(&entry) ? 1 : 0;
+  }
+  EXPECT_NEAR(kept, 2500, 300);
+}
+
 TEST(Stages, RefusedWhenTheyAreRead) {
   struct ErrorRow {
     const char* stages;
