@@ -312,13 +312,13 @@ void Shard::RunFlushes() {
 }
 
 absl::Status Shard::FlushFrozen(const HeadSet& heads, SegmentCommit* commit) {
+  if (environment_.flushing) RETURN_IF_ERROR(environment_.flushing());
   SegmentProperties properties;
   properties.shard = options_.number;
   properties.shard_count = options_.count;
   properties.covered = heads.last_lsn;
   ASSIGN_OR_RETURN(*commit, WriteHeads(heads, properties, options_.block_text_bytes, environment_.blobs));
   RETURN_IF_ERROR(Failpoint("flush.before_commit"));
-  if (environment_.flushing) RETURN_IF_ERROR(environment_.flushing());
   RETURN_IF_ERROR(ObserveIndex(environment_.observer, IndexQuestion::kCommit,
                                [&] { return environment_.index->Commit(*commit); }));
   return Failpoint("flush.after_commit");

@@ -66,7 +66,7 @@ struct ShardEnvironment {
   LabelIndex* index = nullptr;
   BlobStore* blobs = nullptr;
   std::function<uint64_t()> new_segment_group;
-  std::function<absl::Status()> flushing;  // before the index knows; may be null
+  std::function<absl::Status()> flushing;  // before a segment is written; may be null
   // After the index knows, and the heads are dropped.
   std::function<void(const SegmentCommit&, FlushReason)> flushed;
   std::function<void(const FreshRows&)> fresh_rows;  // on the shard's thread, in order; may be null
