@@ -34,6 +34,10 @@ Examples
   skald-agent --server localhost:9095 '/srv/app/**/*.log' /var/log/syslog
   skald-agent --dry-run /var/log/syslog       print what would be sent, send nothing
   skald-agent --config promtail.yaml          its scrape_configs, clients and limits_config are understood
+  skald-agent check agent.yaml                what the file amounts to, and what is risky about it
+  skald-agent explain agent.yaml /var/log/x   which target takes a log, with which labels and stages
+  skald-agent test pipelines_test.yaml        lines through the stages, against what is expected
+  skald-agent state                           how far each file is delivered
 
 A file is known by its content: renamed, rotated, copied and truncated files are told apart. Positions are saved when the
 server has acknowledged the lines, so nothing is lost or doubled by a crash of either side. While the server is away,
@@ -57,8 +61,9 @@ std::vector<std::string> TakePaths(std::vector<const char*>* args) {
     const std::string_view arg = (*args)[i];
     if (i == 0 || arg.starts_with('-')) {
       const bool flag_alone = arg == "--dry-run" || arg == "-dry-run" || arg == "--inspect" ||
-                              arg == "-inspect" || arg == "--stdin" || arg == "-stdin" || arg == "--help" ||
-                              arg == "-h" || arg == "--version" || arg == "-v";
+                              arg == "-inspect" || arg == "--inspect-json" || arg == "--stdin" ||
+                              arg == "-stdin" || arg == "--help" || arg == "-h" || arg == "--version" ||
+                              arg == "-v";
       value_follows = i > 0 && !flag_alone && arg.find('=') == std::string_view::npos;
       rest.push_back((*args)[i]);
     } else if (value_follows) {
@@ -233,6 +238,7 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   std::string nomad_address;
   std::string log_switches;
   bool inspect = false;
+  bool inspect_json = false;
   settings.metrics = previous != nullptr ? previous->metrics : std::make_shared<StageMetrics>();
   settings.tap = previous != nullptr ? previous->tap : std::make_shared<Tap>();
   std::string tap = "local";
@@ -292,6 +298,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   config.Bool(
       {.flag = "inspect", .help = "Show on stderr what each stage does to each line; with --dry-run."},
       &inspect);
+  config.Bool({.flag = "inspect-json", .help = "The same, each stage of each line as an object of JSON."},
+              &inspect_json);
   config.Group("Reading");
   config.Choice({.flag = "start-at",
                  .yaml = "tail.start_at",
@@ -551,8 +559,8 @@ absl::StatusOr<AgentSettings> LoadAgentSettings(int argc, const char* const* arg
   }
   SwarmOptions swarm;
   if (!context.docker_socket.empty()) swarm.socket = context.docker_socket;
-  if (inspect) {
-    const auto inspector = std::make_shared<Inspector>(stderr);
+  if (inspect || inspect_json) {
+    const auto inspector = std::make_shared<Inspector>(stderr, inspect_json);
     context.observer = [inspector](std::string_view stage, const Entry& entry, bool dropped) {
       inspector->See(stage, entry, dropped);
     };

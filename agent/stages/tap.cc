@@ -18,11 +18,13 @@ constexpr size_t kMaxParsed = 1000;
 constexpr double kLooksPerSecond = 20000;
 constexpr double kTracesPerSecond = 500;
 
-std::string JsonOf(const Labels& labels) {
+// Of pairs of texts.
+template <typename Pairs>
+std::string JsonOf(const Pairs& pairs) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
-  for (const auto& [name, value] : labels) json.Key(name).String(value);
+  for (const auto& [name, value] : pairs) json.Key(name).String(value);
   json.EndObject();
   return out;
 }
@@ -39,15 +41,6 @@ std::string JsonOf(const Extracted& extracted) {
       json.String(value.text);
     }
   }
-  json.EndObject();
-  return out;
-}
-
-std::string JsonOf(const Tap::Metadata& metadata) {
-  std::string out;
-  JsonWriter json(&out);
-  json.BeginObject();
-  for (const auto& [name, value] : metadata) json.Key(name).String(value);
   json.EndObject();
   return out;
 }

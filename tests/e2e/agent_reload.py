@@ -259,6 +259,11 @@ scrape_configs:
     check("hello" in out and "debug" not in out, out)
     for part in ("  logfmt\n    + extracted level: info", "  labels\n    + label level: info", "    dropped: drop_stage"):
         check(part in err, f"{part!r} is not in\n{err}")
+    _, err = run(f"--config={path}", "--dry-run", "--inspect-json")
+    steps = [json.loads(line) for line in err.splitlines() if line.startswith("{")]
+    equal([step["stage"] for step in steps if step["entry"] == 1], ["", "logfmt", "labels", "drop"], "stages of the first line")
+    equal(steps[1]["changes"], [{"what": "extracted level", "now": "info"}], "what logfmt does")
+    equal([step["dropped"] for step in steps if "dropped" in step], ["drop_stage"], "what is dropped")
     with open(path, "w", encoding="utf-8") as file:
         file.write("scrape_configs: [{job_name: x, pipeline_stages: [{regex: {expression: '('}}]}]\n")
     _, err = run("check", path, code=1)
