@@ -68,6 +68,13 @@ limits_config:
               Contains("skald.yaml:24:13: limits_config.nonsense is not a setting of skald and is ignored"));
 }
 
+TEST(ServerConfig, RuleFilesLieWhereLokiHasThem) {
+  EXPECT_EQ(Loaded("ruler: {storage: {type: local, local: {directory: /a}}}").settings.rules.directory, "/a");
+  const Loaded newer("ruler_storage: {backend: local, local: {directory: /b}}");
+  EXPECT_EQ(newer.settings.rules.directory, "/b");
+  EXPECT_THAT(newer.warnings, Contains(HasSubstr("ruler_storage.backend is ignored; not needed")));
+}
+
 TEST(ServerConfig, PrintsWhatItReads) {
   Loaded first("limits_config: {per_stream_rate_limit: 3MB, query_timeout: 90s}\nwal: {sync: interval}\n");
   ASSERT_TRUE(first.status.ok());

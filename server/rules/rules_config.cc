@@ -34,7 +34,7 @@ constexpr Unneeded kUnneeded[] = {
     {"ruler.enable_api", "not needed: the API is always there"},
     {"ruler.remote_write.config_refresh_period", "not needed"},
     {"ruler.storage.type", "not needed: rules are files"},
-    {"ruler_storage", "not needed: see ruler.storage.local.directory"},
+    {"ruler_storage.backend", "not needed: rules are files"},
 };
 
 // Reads a map of texts; unknown keys are told.
@@ -206,6 +206,11 @@ void RegisterRulesOptions(Config* config, RulesConfig* out) {
            "Rule files: DIRECTORY/TENANT/FILE; the only tenant is called fake. Empty: rules below the "
            "data directory."),
       &out->directory);
+  // Loki's newer place for the same.
+  config->Yaml("ruler_storage.local.directory", [out](const ConfigValue& v) {
+    if (out->directory.empty()) out->directory = v.text;
+    return absl::OkStatus();
+  });
   config->List({.flag = "alertmanager-url",
                 .yaml = "ruler.alertmanager_url",
                 .help = "Alertmanagers that alerts are sent to.",
