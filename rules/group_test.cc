@@ -21,8 +21,9 @@ class GroupTest : public testing::Test {
   GroupTest() {
     options_.external_url = "http://skald";
     options_.evaluate = [this](const std::string&, const logql::ExprPtr&, int64_t at_ns,
-                               int64_t) -> absl::StatusOr<Vector> {
+                               int64_t interval_ns) -> absl::StatusOr<Vector> {
       asked_ns_ = at_ns;
+      intervals_.push_back(interval_ns);
       if (!error_.ok()) return error_;
       Vector vector;
       vector.samples = samples_;
@@ -68,6 +69,7 @@ class GroupTest : public testing::Test {
   std::vector<VectorSample> samples_;
   absl::Status error_;
   int64_t asked_ns_ = 0;
+  std::vector<int64_t> intervals_;
   std::unique_ptr<Group> group_;
 };
 
@@ -327,6 +329,16 @@ TEST_F(GroupTest, QueryOffsetShiftsQueriesAndSamples) {
   EXPECT_EQ(asked_ns_, At(0.5));
   EXPECT_EQ(outcome.samples[0].t_ms, At(0.5) / kNsPerMs);
   EXPECT_EQ(group_->Status().last_evaluation_ns, At(1));
+}
+
+// So that what is kept between evaluations is of use to them, too.
+TEST_F(GroupTest, QueriesInTemplatesAreAskedWithTheInterval) {
+  Make(
+      "  - {alert: A, expr: vector(1), annotations: {all: "
+      "'{{ query \"count_over_time({app=\\\"a\\\"}[1d])\" | first | value }}'}}\n");
+  Eval(1);
+  EXPECT_EQ(group_->Status().rules[0].alerts[0].annotations.at("all"), "1");
+  EXPECT_EQ(intervals_, (std::vector<int64_t>{At(1) - At(0), At(1) - At(0)}));
 }
 
 TEST_F(GroupTest, SlotsAreStableMultiples) {
