@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -394,9 +395,14 @@ Lsn LocalStore::AppliedLsn() const {
 
 absl::StatusOr<std::vector<StoredTimes>> LocalStore::SegmentTimes() const {
   ASSIGN_OR_RETURN(const std::vector<SegmentInfo> segments, index_->Segments());
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, blobs_->List());
+  const std::set<std::string> there(names.begin(), names.end());
   std::vector<StoredTimes> out;
   out.reserve(segments.size());
-  for (const SegmentInfo& info : segments) out.push_back({info.min_ns, info.max_ns, info.covered});
+  for (const SegmentInfo& info : segments) {
+    const bool lost = !there.contains(SegmentFileName(info.id));
+    out.push_back({info.min_ns, info.max_ns, lost ? Lsn{~uint64_t{0}} : info.covered});
+  }
   return out;
 }
 

@@ -115,7 +115,7 @@ struct StoreStats {
 struct StoredTimes {
   int64_t min_ns = 0;  // both inclusive
   int64_t max_ns = 0;
-  Lsn covered{0};  // no batch above it is in there
+  Lsn covered{0};  // no batch above it is in there; the greatest number where the file is missing
 };
 
 // Thread-safe. Open takes an exclusive lock on the directory, which the destructor gives back.

@@ -2,6 +2,7 @@
 // crash what may have changed.
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -90,6 +91,20 @@ TEST_F(StorePositionTest, RowsAreToldWithTheirBatches) {
     EXPECT_LE(segment.max_ns, 20);
     EXPECT_LE(Raw(segment.covered), 20u);
   }
+}
+
+TEST_F(StorePositionTest, AMissingSegmentCoversEverything) {
+  Open();
+  Append("a", 1);
+  ASSERT_TRUE(store_->Flush().ok());
+  store_ = nullptr;
+  for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
+    if (file.path().extension() == ".seg") std::filesystem::remove(file.path());
+  }
+  Open();
+  const std::vector<StoredTimes> segments = store_->SegmentTimes().value();
+  ASSERT_EQ(segments.size(), 1u);
+  EXPECT_EQ(Raw(segments[0].covered), ~uint64_t{0});
 }
 
 TEST_F(StorePositionTest, LinesStayInTheLogWhereNobodyCanBeTold) {
