@@ -19,6 +19,13 @@ constexpr int64_t kMaxRetryAfterNs = 3600 * kNsPerSecond;
 // given up as a whole.
 constexpr int kMaxRequests = 200;
 
+// What is limited that often in a row may be too much at once.
+constexpr int kLimitedTries = 2;
+constexpr uint64_t kMinRequestBytes = uint64_t{16} << 10;
+// Half at each limit, so much more at each success, until it is no limit any more.
+constexpr uint64_t kGrowBytes = uint64_t{32} << 10;
+constexpr uint64_t kUnlimitedBytes = uint64_t{4} << 20;
+
 uint64_t LinesOf(const logproto::PushRequest& request) {
   uint64_t lines = 0;
   for (const auto& stream : request.streams()) lines += static_cast<uint64_t>(stream.entries_size());
@@ -173,7 +180,22 @@ void LokiSender::Run() {
   }
 }
 
+bool LokiSender::DeliverHalves(const logproto::PushRequest& request, int* requests_left, Refused* refused) {
+  logproto::PushRequest first;
+  logproto::PushRequest second;
+  Halve(request, &first, &second);
+  return Deliver(first, requests_left, refused) && Deliver(second, requests_left, refused);
+}
+
+void LokiSender::GrowRequests() {
+  if (max_request_bytes_ == UINT64_MAX) return;
+  max_request_bytes_ += kGrowBytes;
+  if (max_request_bytes_ > kUnlimitedBytes) max_request_bytes_ = UINT64_MAX;
+}
+
 bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_left, Refused* refused) {
+  if (max_request_bytes_ != UINT64_MAX && BytesOf(request) > max_request_bytes_ && LinesOf(request) > 1)
+    return DeliverHalves(request, requests_left, refused);
   std::string body;
   {
     const std::string bytes = request.SerializeAsString();
@@ -183,6 +205,7 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
   if (!options_.tenant.empty()) headers.emplace_back("X-Scope-OrgID", options_.tenant);
   std::mt19937_64 random(std::random_device{}());
   int64_t backoff = options_.min_backoff_ns;
+  int limited = 0;
   while (true) {
     const int64_t began_ns = MonotonicNs();
     const HttpResult result = poster_.Post(body, headers);
@@ -191,8 +214,9 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
                               result.status == 0 ? "failed" : std::to_string(result.status),
                               MonotonicNs() - began_ns);
     }
-    --*requests_left;
     const bool refuses = result.status == 400 || result.status == 413 || result.status == 422;
+    // Attempts while the end is away say nothing about the lines.
+    if (result.ok() || refuses) --*requests_left;
     {
       const std::lock_guard<std::mutex> lock(mu_);
       if (stopping_) return false;
@@ -207,7 +231,10 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
         ++stats_.retries;
       }
     }
-    if (result.ok()) return true;
+    if (result.ok()) {
+      GrowRequests();
+      return true;
+    }
     if (refuses) {
       const uint64_t lines = LinesOf(request);
       if (lines <= 1 || *requests_left <= 0) {
@@ -216,10 +243,7 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
         refused->message = result.Text();
         return true;
       }
-      logproto::PushRequest first;
-      logproto::PushRequest second;
-      Halve(request, &first, &second);
-      return Deliver(first, requests_left, refused) && Deliver(second, requests_left, refused);
+      return DeliverHalves(request, requests_left, refused);
     }
     // Jitter keeps a thousand agents from coming back in step. Answers such as 401 and 404 are of an end that
     // is not set up yet: the files keep the lines.
@@ -232,6 +256,12 @@ bool LokiSender::Deliver(const logproto::PushRequest& request, int* requests_lef
               PublicUrl(options_.target.url), result.Text());
     backoff = std::min(backoff * 2, options_.max_backoff_ns);
     if (!WaitFor(delay)) return false;
+    limited = result.status == 429 ? limited + 1 : 0;
+    const uint64_t bytes = limited >= kLimitedTries ? BytesOf(request) : 0;
+    if (bytes > kMinRequestBytes && LinesOf(request) > 1) {
+      max_request_bytes_ = std::max(bytes / 2, kMinRequestBytes);
+      return DeliverHalves(request, requests_left, refused);
+    }
   }
 }
 

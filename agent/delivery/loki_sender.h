@@ -1,6 +1,8 @@
 // Hands batches to any end that speaks Loki's HTTP push (POST /loki/api/v1/push, protobuf and snappy). What
 // the end does not take yet is sent again for ever, as it is, so that an end that takes no line twice takes
-// none twice. A batch with lines the end refuses is halved until they are found; only those are lost.
+// none twice. A batch with lines the end refuses is halved until they are found; only those are lost. A
+// request that is again and again more than the end's rate limit takes at once goes out in halves; what
+// follows is as small, and grows again.
 #pragma once
 
 #include <condition_variable>
@@ -54,12 +56,16 @@ class LokiSender : public Sender {
   void Run();
   // False when stopping.
   bool Deliver(const logproto::PushRequest& request, int* requests_left, Refused* refused);
+  bool DeliverHalves(const logproto::PushRequest& request, int* requests_left, Refused* refused);
+  void GrowRequests();
   bool WaitFor(int64_t ns);
   void Post(PushEvent event);
 
   const LokiSenderOptions options_;
   const std::function<void()> on_event_;
-  HttpPoster poster_;  // the thread's
+  // The thread's.
+  HttpPoster poster_;
+  uint64_t max_request_bytes_ = UINT64_MAX;  // of lines; UINT64_MAX = no limit was met
 
   mutable std::mutex mu_;
   std::deque<std::shared_ptr<const Batch>> batches_;  // guarded by mu_; not acknowledged

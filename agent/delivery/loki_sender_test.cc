@@ -230,6 +230,60 @@ TEST_F(LokiSenderTest, OnlyTheBadLineIsLost) {
   EXPECT_LE(end.heads().size(), 12u);
 }
 
+TEST_F(LokiSenderTest, OnlyTheBadLineIsLostAfterALongOutage) {
+  std::atomic<int> failures{0};
+  const LokiDouble end([&](const std::string&, const std::vector<std::string>& lines) -> std::string {
+    if (++failures <= 250) return "HTTP/1.1 503 Service Unavailable";
+    for (const std::string& line : lines) {
+      if (line.find("bad") != std::string::npos) return "HTTP/1.1 400 Bad Request";
+    }
+    return kOk;
+  });
+  options_.target.url = end.url();
+  options_.min_backoff_ns = options_.max_backoff_ns = kNsPerMs;
+  LokiSender sender(options_, [] {});
+  sender.Send(MakeBatch(1, {"one", "bad", "three"}));
+  const std::vector<PushEvent> acks = Acks(&sender, 1);
+  ASSERT_EQ(acks.size(), 1u);
+  ASSERT_EQ(acks[0].refusals.size(), 1u);
+  EXPECT_EQ(acks[0].refusals[0].lines(), 1u);
+  EXPECT_THAT(end.lines(), ElementsAre(HasSubstr("one"), HasSubstr("three")));
+}
+
+TEST_F(LokiSenderTest, WhatIsTooMuchAtOnceGoesInParts) {
+  // As a rate limit whose burst is 50,000 bytes; raised in the end.
+  std::atomic<size_t> burst{50'000};
+  std::atomic<size_t> largest{0};
+  const LokiDouble end([&](const std::string&, const std::vector<std::string>& lines) -> std::string {
+    size_t bytes = 0;
+    for (const std::string& line : lines) bytes += line.size();
+    if (bytes > burst) return "HTTP/1.1 429 Too Many Requests";
+    largest = std::max(largest.load(), bytes);
+    return kOk;
+  });
+  const auto sender = Make(end);
+  std::vector<std::string> want;
+  uint64_t sequence = 0;
+  const auto send = [&] {
+    std::vector<std::string> lines;
+    for (int i = 0; i < 40; ++i) {
+      lines.push_back(std::string(5000, 'x') + std::to_string(sequence) + "-" + std::to_string(i));
+      want.push_back(R"({app="a"})" + lines.back() + "|id=7");
+    }
+    sender->Send(MakeBatch(++sequence, lines));
+    ASSERT_EQ(Acks(sender.get(), 1).size(), 1u);
+  };
+  for (int i = 0; i < 3; ++i) send();
+  EXPECT_EQ(end.lines(), want);  // in their order, each once
+  EXPECT_LE(largest, 50'000u);
+  // Requests grow again, to whole batches.
+  burst = 1'000'000;
+  for (int i = 0; i < 20 && largest < 200'000; ++i) send();
+  EXPECT_GE(largest, 200'000u);
+  EXPECT_EQ(end.lines(), want);
+  EXPECT_EQ(sender->stats().failures, 0u);
+}
+
 TEST_F(LokiSenderTest, StopsWhileItTries) {
   LokiDouble end([](const std::string&, const auto&) { return std::string("HTTP/1.1 503 Busy"); });
   auto sender = Make(end);
