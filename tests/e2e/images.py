@@ -145,7 +145,7 @@ def compose_runs(directory):
     port = free_port()
     socket = os.path.join(directory, "podman.sock")
     environment = {**engine.environment, "DOCKER_HOST": f"unix://{socket}", "COMPOSE_PROJECT_NAME": f"skald{port}", "SKALD_HTTP_PORT": str(port),
-                   "SKALD_GRPC_PORT": str(free_port())}
+                   "SKALD_GRPC_PORT": str(free_port()), "COMPOSE_HTTP_TIMEOUT": "600"}
     compose = ["docker-compose", "-f", COMPOSE]
 
     def ask(path, **parameters):
