@@ -4,9 +4,10 @@ before, deletes, files that are flushed, and damage to what was kept."""
 import os
 import sys
 import time
+from random import Random
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from harness import NS, Server, check, equal, main, running, wait_until  # noqa: E402
+from harness import NS, Server, check, equal, main, running, seed, wait_until  # noqa: E402
 
 LINES = 60_000
 RULES = """
@@ -20,8 +21,8 @@ groups:
 
 
 class Fixture:
-    def __init__(self, directory):
-        self.server = Server(directory, "limits_config: {deletion_mode: filter-and-delete}\ncompactor: {delete_request_cancel_period: 1h}\n")
+    def __init__(self, directory, config=""):
+        self.server = Server(directory, "limits_config: {deletion_mode: filter-and-delete}\ncompactor: {delete_request_cancel_period: 1h, compaction_interval: 1s}\n" + config)
         folder = os.path.join(self.server.data, "rules", "fake")
         os.makedirs(folder)
         with open(os.path.join(folder, "long.yaml"), "w", encoding="utf-8") as file:
@@ -143,5 +144,29 @@ def deletes_and_damage_read_it_again(directory):
         f.restart("killed after damage", LINES // 20)
 
 
+def killed_at_random(directory):
+    """Lines on time and hours late, heads that are flushed all the time, kill -9 at any moment: the value is that of the lines that were acknowledged."""
+    random = Random(seed())
+    f = Fixture(directory, "storage: {head_memory: 2MB, head_max_age: 700ms}\n")
+    with running(f.server):
+        for kill in range(10):
+            end = time.monotonic() + random.uniform(0.5, 4)
+            # Now and then long enough for a round of writing.
+            while time.monotonic() < end or (kill in (2, 6) and not f.server.metric("skald_rule_window_written_bytes_total")):
+                late = random.choice((0, 0, 1, 5, 60, 600, 5000, 50_000))
+                values, total = [], 0
+                for _ in range(random.randrange(1, 50)):
+                    n = random.randrange(1000)
+                    values.append((time.time_ns() - late * NS - random.randrange(NS), f"n={n} id={random.random()}"))
+                    total += n
+                f.server.push_ok([({"app": f"a{random.randrange(4)}"}, sorted(values))])
+                f.sum += total
+                time.sleep(random.uniform(0, 0.05))
+            f.server.kill()
+            f.server.start()
+            f.settled()
+        print(f"  {f.server.metric('skald_rule_window_saved_bytes'):.0f} bytes kept, the sum of all is {f.sum}", flush=True)
+
+
 if __name__ == "__main__":
-    main(a_window_is_not_read_again, deletes_and_damage_read_it_again)
+    main(killed_at_random, a_window_is_not_read_again, deletes_and_damage_read_it_again)
