@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "query/exec/engine.h"
-#include "query/exec/pipeline.h"
+#include "query/exec/pipeline/pipeline.h"
 #include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 #include "query/logql/printer.h"

@@ -1,5 +1,5 @@
-// What rules keep between their evaluations (query/exec/FORMAT.md), in a RocksDB of its own: it is large, and
-// worth no more than the time it takes to read the lines again.
+// What rules keep between their evaluations (query/exec/windows/FORMAT.md), in a RocksDB of its own: it is
+// large, and worth no more than the time it takes to read the lines again.
 #pragma once
 
 #include <absl/status/statusor.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "query/exec/window_store.h"
+#include "query/exec/windows/window_store.h"
 
 namespace rocksdb {
 class DB;

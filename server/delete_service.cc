@@ -9,7 +9,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/status_macros.h"
-#include "query/exec/pipeline.h"
+#include "query/exec/pipeline/pipeline.h"
 #include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 

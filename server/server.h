@@ -10,7 +10,7 @@
 #include "base/metrics.h"
 #include "base/thread_pool.h"
 #include "query/exec/engine.h"
-#include "query/exec/result_cache.h"
+#include "query/exec/metric/result_cache.h"
 #include "server/api/query_handlers.h"
 #include "server/api/status_handlers.h"
 #include "server/config.h"

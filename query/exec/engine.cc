@@ -8,7 +8,7 @@
 #include "query/exec/explain.h"
 #include "query/exec/limit_checks.h"
 #include "query/exec/log_query.h"
-#include "query/exec/metric_query.h"
+#include "query/exec/metric/metric_query.h"
 #include "query/exec/plan/planner.h"
 #include "query/exec/query_limiter.h"
 #include "query/exec/scan.h"

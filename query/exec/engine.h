@@ -20,8 +20,8 @@ namespace skald::exec {
 struct Explanation;  // query/exec/explain.h
 struct Plan;         // query/exec/plan/plan.h
 struct QueryContext;
-class ResultCache;     // query/exec/result_cache.h
-class RollingWindows;  // query/exec/rolling_windows.h
+class ResultCache;     // query/exec/metric/result_cache.h
+class RollingWindows;  // query/exec/windows/rolling_windows.h
 }  // namespace skald::exec
 
 namespace skald {

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/status_macros.h"
-#include "query/exec/printable.h"
+#include "query/exec/pipeline/printable.h"
 #include "query/exec/query_limiter.h"
 #include "query/exec/stages/sequence_stage.h"
 

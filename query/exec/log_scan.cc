@@ -15,9 +15,9 @@
 #include "base/clock.h"
 #include "base/status_macros.h"
 #include "query/exec/block_needs.h"
-#include "query/exec/duplicate_filter.h"
-#include "query/exec/pipeline.h"
-#include "query/exec/printable.h"
+#include "query/exec/pipeline/duplicate_filter.h"
+#include "query/exec/pipeline/pipeline.h"
+#include "query/exec/pipeline/printable.h"
 #include "query/exec/query_limiter.h"
 
 namespace skald::exec {

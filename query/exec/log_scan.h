@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/types.h"
-#include "query/exec/label_set.h"
-#include "query/exec/pipeline.h"
+#include "query/exec/pipeline/label_set.h"
+#include "query/exec/pipeline/pipeline.h"
 #include "query/exec/plan/plan.h"
 #include "query/exec/result.h"
 #include "query/exec/scan.h"

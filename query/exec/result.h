@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/labels.h"
-#include "query/exec/label_set.h"
+#include "query/exec/pipeline/label_set.h"
 #include "query/exec/query_stats.h"
 
 namespace skald {

@@ -22,8 +22,8 @@
 namespace skald::exec {
 
 struct ReadPlan;       // query/exec/plan/plan.h
-class ResultCache;     // query/exec/result_cache.h
-class RollingWindows;  // query/exec/rolling_windows.h
+class ResultCache;     // query/exec/metric/result_cache.h
+class RollingWindows;  // query/exec/windows/rolling_windows.h
 
 class QueryLimiter;  // query/exec/query_limiter.h
 

@@ -12,7 +12,7 @@
 
 #include "base/status_macros.h"
 #include "proto/rows.h"
-#include "query/exec/pipeline.h"
+#include "query/exec/pipeline/pipeline.h"
 #include "query/exec/plan/planner.h"
 #include "query/logql/parser.h"
 #include "text/duration.h"

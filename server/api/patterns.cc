@@ -9,7 +9,7 @@
 
 #include "base/json_writer.h"
 #include "base/status_macros.h"
-#include "query/exec/duplicate_filter.h"
+#include "query/exec/pipeline/duplicate_filter.h"
 #include "query/exec/scan.h"
 #include "storage/block/block_patterns.h"
 #include "text/pattern_miner.h"

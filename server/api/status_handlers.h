@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/metrics.h"
-#include "query/exec/result_cache.h"
+#include "query/exec/metric/result_cache.h"
 #include "server/config.h"
 #include "server/http/router.h"
 #include "server/tenant/tenant_limits.h"

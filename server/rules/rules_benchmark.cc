@@ -11,7 +11,7 @@
 
 #include "base/status_macros.h"
 #include "base/testing/temp_dir.h"
-#include "query/exec/rolling_windows.h"
+#include "query/exec/windows/rolling_windows.h"
 #include "query/logql/parser.h"
 #include "rules/evaluate.h"
 #include "rules/window_db.h"

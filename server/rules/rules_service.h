@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "query/exec/engine.h"
-#include "query/exec/rolling_windows.h"
+#include "query/exec/windows/rolling_windows.h"
 #include "rules/declared_services.h"
 #include "rules/manager.h"
 #include "server/http/router.h"
@@ -23,7 +23,7 @@ class Declarations;
 
 namespace skald::server {
 
-// Of all that rules keep between two evaluations (query/exec/rolling_windows.h).
+// Of all that rules keep between two evaluations (query/exec/windows/rolling_windows.h).
 inline constexpr int64_t kRuleWindowsBytes = int64_t{256} << 20;
 
 // Thread-safe. Everything given outlives it.

@@ -9,7 +9,7 @@
 #include <thread>
 
 #include "base/metrics.h"
-#include "query/exec/rolling_windows.h"
+#include "query/exec/windows/rolling_windows.h"
 #include "rules/window_db.h"
 #include "storage/store.h"
 

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "query/exec/cancel_token.h"
-#include "query/exec/pipeline.h"
+#include "query/exec/pipeline/pipeline.h"
 #include "query/logql/ast.h"
 #include "server/api/query_handlers.h"
 #include "server/http/web_socket.h"

@@ -260,8 +260,8 @@ TEST_F(LabelIndexTest, BlocksOfManyStreamsAreThoseOfTheRange) {
     std::set<std::pair<uint32_t, uint64_t>> got;
     ASSERT_TRUE(index_
                     ->Blocks(ids, range,
-                             [&](StreamId stream, SegmentId segment, const BlockEntry&) {
-                               got.emplace(Raw(stream), Raw(segment));
+                             [&](StreamId stream, SegmentId of, const BlockEntry&) {
+                               got.emplace(Raw(stream), Raw(of));
                              })
                     .ok());
     EXPECT_EQ(got, want) << n;

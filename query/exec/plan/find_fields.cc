@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "query/exec/label_template.h"
+#include "query/exec/pipeline/label_template.h"
 #include "query/exec/plan/passes.h"
 
 namespace skald::exec {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <variant>
 
-#include "query/exec/label_filter.h"
-#include "query/exec/line_filter.h"
+#include "query/exec/pipeline/label_filter.h"
+#include "query/exec/pipeline/line_filter.h"
 #include "query/exec/plan/passes.h"
 #include "query/logql/printer.h"
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/labels.h"
-#include "query/exec/parser_hints.h"
+#include "query/exec/pipeline/parser_hints.h"
 #include "query/logql/ast.h"
 #include "storage/log_source.h"
 #include "text/gram_filter.h"

@@ -10,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "query/exec/metric/range_function.h"
 #include "query/exec/plan/pipeline_plan.h"
-#include "query/exec/range_function.h"
 #include "query/logql/ast.h"
 
 namespace skald::exec {

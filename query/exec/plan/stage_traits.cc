@@ -1,6 +1,6 @@
 #include "query/exec/plan/stage_traits.h"
 
-#include "query/exec/label_template.h"
+#include "query/exec/pipeline/label_template.h"
 
 namespace skald::exec {
 namespace {

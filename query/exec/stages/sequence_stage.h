@@ -12,7 +12,7 @@
 #include <string>
 
 #include "base/types.h"
-#include "query/exec/label_set.h"
+#include "query/exec/pipeline/label_set.h"
 #include "query/exec/plan/plan.h"
 #include "query/exec/result.h"
 #include "query/exec/scan.h"

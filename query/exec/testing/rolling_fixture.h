@@ -16,7 +16,7 @@
 
 #include "query/exec/engine.h"
 #include "query/exec/memory_log_source.h"
-#include "query/exec/rolling_windows.h"
+#include "query/exec/windows/rolling_windows.h"
 
 namespace skald::exec {
 
