@@ -145,7 +145,7 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
     if (kill == 0) {
       // What was rotated before an agent ever ran is not its business: the first one is there before the
       // writers.
-      for (int i = 0; i < 200 && !fs::exists(root + "/state/state-00000001"); ++i)
+      for (int i = 0; i < 6000 && !fs::exists(root + "/state/state-00000001"); ++i)
         std::this_thread::sleep_for(std::chrono::milliseconds(10));
       go = true;
     }
@@ -172,7 +172,7 @@ TEST(AgentChaos, KilledAtAnyMomentEachLineOnce) {
     rotations += writer->rotations();
   }
   AgentProcess last(root, server.address());
-  for (int i = 0; i < 600 && server.row_count() < wanted; ++i)
+  for (int i = 0; i < 2400 && server.row_count() < wanted; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   last.Signal(SIGTERM);
