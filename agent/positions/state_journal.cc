@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <random>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/coding.h"
@@ -123,6 +124,7 @@ bool StateJournal::LoadNewest(const std::string& directory, const std::vector<ui
       loaded->used_older = generation != generations.front();
       loaded->cut_bytes = cut;
       loaded->file = path;
+      loaded->generation = generation;
       return true;
     }
     LogError("state journal is damaged", "file={}", path);
@@ -139,6 +141,17 @@ bool StateJournal::LoadNewest(const std::string& directory, const std::vector<ui
   salvaged.agent_id.clear();
   salvaged.in_flight.clear();
   salvaged.next_sequence = 1;
+  // Nor what was read of messages without their end: it may belong to another moment than the offsets do.
+  for (const auto& [chain, messages] : std::exchange(salvaged.pending, {})) {
+    for (const PendingMessage& message : messages) {
+      for (const Span& span : message.spans) {
+        const auto file = salvaged.files.find(span.file_id);
+        if (file == salvaged.files.end() || file->second.offset <= span.begin) continue;
+        file->second.offset = span.begin;
+        file->second.tail = TailHash();
+      }
+    }
+  }
   *state = std::move(salvaged);
   loaded->had_state = loaded->salvaged = true;
   loaded->alive_ns = state->alive_ns;
@@ -153,6 +166,7 @@ absl::Status StateJournal::LoadAll() {
   if (!generations.empty()) generation_ = generations.front();
   if (!LoadNewest(options_.directory, generations, &state_, &loaded_)) return absl::OkStatus();
   scanned_ns_ = state_.alive_ns;
+  reserve_ = loaded_.generation;
   if (loaded_.cut_bytes > 0)
     LogWarn("state journal had a damaged end", "file={} cut_bytes={}", loaded_.file, loaded_.cut_bytes);
   return absl::OkStatus();
@@ -375,12 +389,14 @@ absl::Status StateJournal::Compact() {
   file_ = std::move(file);
   generation_ = next;
   bytes_ = snapshot_bytes_ = out.size();
-  // The generation before this one stays as the reserve.
+  // One more stays as the reserve: the one before, or the one that was whole when that was not.
   ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(options_.directory));
   for (const std::string& name : names) {
     const uint64_t generation = GenerationOf(name);
-    if (generation != 0 && generation + 1 < next) RemoveFile(options_.directory + "/" + name).IgnoreError();
+    if (generation != 0 && generation < next && generation != reserve_)
+      RemoveFile(options_.directory + "/" + name).IgnoreError();
   }
+  reserve_ = next;
   return absl::OkStatus();
 }
 

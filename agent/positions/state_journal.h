@@ -41,6 +41,7 @@ class StateJournal {
     uint64_t cut_bytes = 0;   // of a damaged end
     int64_t alive_ns = 0;     // when the directories were last looked at before this start
     std::string file;         // the state is this file's; "" where it was salvaged
+    uint64_t generation = 0;  // of that file
   };
 
   // FailedPrecondition if another process uses the directory. A directory that cannot be written makes a
@@ -115,6 +116,7 @@ class StateJournal {
   FileDescriptor lock_;
   FileDescriptor file_;
   uint64_t generation_ = 0;
+  uint64_t reserve_ = 0;  // the newest that is known to be whole, 0 = none
   uint64_t bytes_ = 0;
   uint64_t snapshot_bytes_ = 0;
   uint64_t write_errors_ = 0;

@@ -168,6 +168,54 @@ TEST_F(StateJournalTest, StartsWithAnyByteFlippedOrCut) {
   }
 }
 
+// What the newest one was made of stays, not the damaged one between them.
+TEST_F(StateJournalTest, TheNewestIsDamagedAgainAndAgain) {
+  std::string id;
+  for (int i = 0; i < 2; ++i) {
+    auto journal = Open();
+    id = journal->state().agent_id;
+    journal->PutFile(File(journal->NewFileId()));
+  }
+  for (int i = 0; i < 5; ++i) {
+    const std::string newest = Newest();
+    ASSERT_TRUE(WriteFileAtomically(newest, "damaged").ok());
+    auto journal = Open();
+    EXPECT_TRUE(journal->loaded().used_older) << i;
+    EXPECT_FALSE(journal->loaded().salvaged) << i;
+    EXPECT_GE(journal->state().files.size(), 1u) << i;
+  }
+}
+
+TEST_F(StateJournalTest, PiecesOfMessagesAreReadAgainWhereBothGenerationsAreDamaged) {
+  uint64_t file = 0;
+  {
+    auto journal = Open();
+    file = journal->NewFileId();
+    FilePosition position = File(file);
+    position.offset = 500;
+    journal->PutFile(position);
+    Manifest manifest = OneRange(1, file, 500, 600);
+    manifest.chains[0].chain = position.chain;
+    manifest.chains[0].pending_end = {PendingMessage{Output::kStdout, {Span{file, 520, 560}}, false}};
+    journal->PutManifest(manifest);
+    journal->Ack(1);
+    EXPECT_EQ(journal->state().files.at(file).offset, 600u);
+    EXPECT_EQ(journal->state().pending.size(), 1u);
+  }
+  { auto journal = Open(); }
+  for (const std::string& name : Names()) {
+    if (!name.starts_with("state-")) continue;
+    std::string bytes = *ReadWholeFile(dir_ + "/" + name);
+    bytes[9] = static_cast<char>(bytes[9] ^ 1);  // the header
+    ASSERT_TRUE(WriteFileAtomically(dir_ + "/" + name, bytes).ok());
+  }
+  auto journal = Open();
+  EXPECT_TRUE(journal->loaded().salvaged);
+  EXPECT_TRUE(journal->state().pending.empty());
+  EXPECT_EQ(journal->state().files.at(file).offset, 520u);
+  EXPECT_EQ(journal->state().files.at(file).tail.length, 0u);
+}
+
 // Whatever bits are flipped in both generations: all other files are known, and where they were read to at
 // some time.
 TEST_F(StateJournalTest, BothGenerationsDamagedKeepWhatIsWhole) {
