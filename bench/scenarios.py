@@ -17,6 +17,7 @@ LINES_PER_STREAM = 9
 APPS = 500
 NAMESPACES = 50
 PER_PUSH = 1000
+GONE, THERE = 40_000, 2_000  # streams of a day that come and go, that still write
 AGENT_FILES = 20
 CHUNK = 1 << 20
 
@@ -74,6 +75,48 @@ def many_streams(parent, config, runs):
             ("series of one app, ms", f"{series * 1000:.1f}", f"{STREAMS // APPS} of {STREAMS:,}"),
             ("count of all by namespace, ms", f"{count * 1000:.1f}", f"{lines:,} lines"),
         ]
+    finally:
+        server.stop()
+        shutil.rmtree(server.directory, ignore_errors=True)
+
+
+def streams_of_a_day(parent, config, runs):
+    """40,000 streams of two lines come and go on one day, 2,000 write in its last hour: what questions about that hour cost."""
+    day, hours, last = T0 - T0 % (86400 * NS), 20, 22
+    server = fresh(parent, "streams-of-a-day", config + "  max_global_streams_per_user: 0\n").start()
+    try:
+        def push(streams):
+            for at in range(0, len(streams), PER_PUSH):
+                answer = server.push(harness.json_push(streams[at:at + PER_PUSH]))
+                check(answer.status == 204, f"push answered {answer.status}: {answer.text[:200]}")
+
+        for hour in range(hours):
+            begin = day + hour * 3600 * NS
+            push([({"app": f"job-{n % APPS}", "namespace": f"ns-{n % NAMESPACES}", "pod": f"job-{n}"},
+                   [(begin + n % 3000 * NS, f"job {n} begins"), (begin + (n % 3000 + 5) * NS, f"job {n} ends well")])
+                  for n in range(hour * GONE // hours, (hour + 1) * GONE // hours)])
+            if hour % 4 == 3:
+                server.flush()
+        begin = day + last * 3600 * NS
+        push([({"app": f"app-{n % APPS}", "namespace": f"ns-{n % NAMESPACES}", "pod": f"pod-{n}"},
+               [(begin + (n % 30 + m * 36) * NS, f"request {m} of pod {n} took {n * m % 1000}ms") for m in range(100)])
+              for n in range(THERE)])
+        server.flush()
+        hour = {"start": begin, "end": begin + 3600 * NS}
+
+        def ask(query, **more):
+            return timed(lambda: server.get("/loki/api/v1/query_range", {"query": query, **hour, **more}, headers={"Cache-Control": "no-cache"}),
+                         runs)
+
+        needle, found = ask('{namespace=~".+"} |= "no such thing"')
+        check(found["data"]["result"] == [], "lines that are not there")
+        count, found = ask('sum(count_over_time({namespace=~".+"}[1h]))', step=3600)
+        series, listed = timed(lambda: server.get("/loki/api/v1/series", {"match[]": '{namespace="ns-1"}', **hour}), runs)
+        lines = max(int(float(value)) for one in found["data"]["result"] for _, value in one["values"])
+        check(lines >= THERE * 99, f"count answered {lines}")
+        return [("absent needle, hour of a day with many streams, ms", f"{needle * 1000:.1f}", f"{THERE:,} of {GONE + THERE:,} streams have lines in it"),
+                ("count of the hour's lines, ms", f"{count * 1000:.1f}", f"{lines:,} lines"),
+                ("series of one namespace, ms", f"{series * 1000:.1f}", f"{len(listed['data'])}")]
     finally:
         server.stop()
         shutil.rmtree(server.directory, ignore_errors=True)
