@@ -2,7 +2,13 @@
 """The container images and the Compose set-up for real, without Docker: buildah builds deploy/docker/Dockerfile upon a Debian 12 of debootstrap
 (the stage that compiles is given: what is built already), docker-compose starts server, agent and demo shop of compose.yaml on podman's Docker API,
 and the shop's lines arrive. Needs root, Debian's mirror, the packages that
-docs/docker.md names, and a machine that lets podman make containers; so it is run on purpose, and no part of the suite."""
+docs/docker.md names, and a machine that lets podman make containers; so it is run on purpose, and no part of the suite.
+
+  tests/e2e/images.py
+  SKALD_PLATFORM=arm64 SKALD_BUILT=DIRECTORY tests/e2e/images.py
+
+The second makes and runs images of another architecture: the machine runs its programs by qemu-user-static, and DIRECTORY/out is what the
+Dockerfile's first stage makes, made by its commands on a machine of its own (docs/development.md)."""
 import contextlib
 import json
 import os
@@ -22,6 +28,8 @@ from harness import BIN_DIR, ROOT, Process, check, equal, free_port, main, runni
 FOLDER = os.path.join(ROOT, "deploy", "docker")
 COMPOSE = os.path.join(FOLDER, "compose.yaml")
 BASE = "docker.io/library/debian:12-slim"
+# Of the images; "" is this machine's own.
+PLATFORM = os.environ.get("SKALD_PLATFORM", "")
 TOOLS = ("buildah", "podman", "runc", "debootstrap", "docker-compose")
 
 
@@ -38,13 +46,14 @@ def run(command, environment=None, cwd=None):
 
 def debian():
     """A Debian 12 with nothing but what is essential, as a tar file: made once."""
-    path = os.path.join(CACHE, "debian-12.tar")
-    with locked("debian-12"):
+    name = "debian-12" + (f"-{PLATFORM}" if PLATFORM else "")
+    path = os.path.join(CACHE, name + ".tar")
+    with locked(name):
         if os.path.exists(path):
             return path
         root = path + ".root"
         shutil.rmtree(root, ignore_errors=True)
-        done = subprocess.run(["debootstrap", "--variant=minbase", "bookworm", root], capture_output=True, text=True, check=False)
+        done = subprocess.run(["debootstrap", *([f"--arch={PLATFORM}"] if PLATFORM else []), "--variant=minbase", "bookworm", root], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             skip(f"debootstrap: {done.stdout[-300:]}{done.stderr[-300:]}")
         run(["tar", "-C", root, "--exclude=./var/cache/apt/archives/*.deb", "--exclude=./var/lib/apt/lists/*", "-cf", path + ".new", "."])
@@ -83,8 +92,8 @@ network_config_dir = "{directory}/networks"
         return run(["podman", *self.storage, *arguments], self.environment)
 
     def build(self, context, *arguments):
-        return run(["buildah", *self.storage, "bud", "--isolation", "chroot", "--pull=never", "--format", "docker", *arguments, context],
-                   self.environment, ROOT)
+        return run(["buildah", *self.storage, "bud", "--isolation", "chroot", "--pull=never", "--format", "docker",
+                    *(["--platform", f"linux/{PLATFORM}"] if PLATFORM else []), *arguments, context], self.environment, ROOT)
 
     def service(self, socket):
         return Process("podman", ["podman", *self.storage, "system", "service", "--time=0", f"unix://{socket}"],
@@ -93,6 +102,8 @@ network_config_dir = "{directory}/networks"
 
 def place_built(directory):
     """What the Dockerfile's first stage leaves behind, of the programs that are built: its own commands after the compiler's."""
+    if PLATFORM:
+        return os.environ["SKALD_BUILT"]
     with open(os.path.join(FOLDER, "Dockerfile"), encoding="utf-8") as file:
         stage = re.split(r"^FROM ", file.read(), flags=re.M)[1]
     command = re.search(r"mkdir -p /out \\\n(?:.*\\\n)*.*", stage)
@@ -122,6 +133,8 @@ def make_images(engine, directory):
     for target, name in (("server", "skald"), ("agent", "skald-agent"), ("demo", "skald-demo")):
         engine.build(ROOT, "--build-context", f"build={built}", "--target", target, "-t", f"docker.io/library/{name}", "-f", os.path.join(FOLDER, "Dockerfile"))
         [image] = json.loads(engine.podman("image", "inspect", f"docker.io/library/{name}"))
+        if PLATFORM:
+            equal(image["Architecture"], PLATFORM, f"{name}: architecture")
         equal(image["Config"]["User"], "10001:10001", f"{name}: user")
         if target != "demo":
             equal(image["Healthcheck"]["Test"][0], "CMD", f"{name}: a health check without a shell")
